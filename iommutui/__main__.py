@@ -1,4 +1,4 @@
-"""``python -m iommutui`` is the same program as ``iommutui``."""
+"""``python -m iommutui`` runs the same program as ``iommutui``."""
 
 from iommutui.cli import run
 

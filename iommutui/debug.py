@@ -1,7 +1,7 @@
-"""One switch that makes the program explain itself, for bug reports: ``IOMMUTUI_DEBUG=1`` or ``IOMMUTUI_DEBUG=FILE``.
+"""A switch that makes the program trace its work, for bug reports: ``IOMMUTUI_DEBUG=1`` or ``IOMMUTUI_DEBUG=FILE``.
 
 It goes to standard error, or to the end of a file, through `logging`. Without it nothing is imported and nothing is
-written. The applying process, which does not get the environment of who starts it, is told by ``apply --debug``.
+written. The applying process, which does not inherit the caller's environment, gets ``apply --debug`` instead.
 """
 
 import os
@@ -16,7 +16,7 @@ _where = os.environ.get("IOMMUTUI_DEBUG", "")
 
 
 def log(message: str, *values: object) -> None:
-    """A line of the trace; ``values`` are put in place of ``%s`` only where somebody reads it."""
+    """A line of the trace; ``values`` replace ``%s`` only if somebody reads it."""
     if _where:
         _logger().debug(message, *values)
 
@@ -27,13 +27,13 @@ def is_on() -> bool:
 
 
 def turn_on() -> None:
-    """From here on there is a trace, on standard error."""
+    """Starts the trace, on standard error."""
     global _where
     _where = _where or "1"
 
 
 def file() -> IO[bytes] | None:
-    """The file that the trace goes to, for a process that is to write to it as well; None for standard error."""
+    """The file of the trace, for another process to write to as well; None for standard error."""
     return open(_where, "ab") if _where not in ("", "1") else None
 
 
@@ -44,7 +44,7 @@ def _logger() -> "Logger":
 
     class NeverBlocking(logging.StreamHandler[IO[str]]):
         def emit(self, record: logging.LogRecord) -> None:
-            """Drops what cannot be written at once: a trace must not block the applying process."""
+            """Drops a line that cannot be written at once: a trace must not block the applying process."""
             if select.select([], [self.stream], [], 0)[1]:
                 super().emit(record)
 

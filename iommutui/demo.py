@@ -1,9 +1,9 @@
-"""The built-in machine: a desktop that nobody owns, composed so that every state of the screen appears on it.
+"""The built-in machine: an invented desktop, composed so that every state of the screen appears on it.
 
 A Ryzen desktop with a boot GPU that has the monitors, a second card with four functions for a virtual machine, a
-chipset group that lumps much together (the keyboard's USB controller and the network card with the default route among
-it), a disk that holds the root, a USB controller on ``vfio-pci``, a disk that a virtual machine is using, and a storage
-card that firmware keeps from being handed over.
+chipset group with many devices (the keyboard's USB controller and the network card with the default route among it), a
+disk that holds the root, a USB controller on ``vfio-pci``, a disk that a virtual machine is using, and a storage card
+that firmware prevents from being handed over.
 """
 
 from typing import NamedTuple

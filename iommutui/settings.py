@@ -27,7 +27,7 @@ from iommutui.core.kernel import Version
 
 
 class Settings(NamedTuple):
-    """What the file says; the default is what an absent file means."""
+    """The content of the file; the defaults are those of an absent file."""
 
     drivers: dict[str, Role] = {}  # noqa: RUF012 - never changed in place
     keys: dict[str, str] = {}  # noqa: RUF012 - never changed in place
@@ -42,17 +42,17 @@ class Settings(NamedTuple):
 
 
 def settings_path() -> str:
-    """Where the file is looked for, whether it exists or not."""
+    """The path of the file, whether it exists or not."""
     base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     return os.path.join(base, "iommutui", "config.toml")
 
 
 def read_settings(path: str | None = None) -> Settings:
-    """The settings. It never raises: mistakes are in ``wrong``, and keep nothing else from being used."""
+    """The settings. It never raises: mistakes are in ``wrong``, and the rest is used."""
     path = path or settings_path()
     if not os.path.lexists(path):
         return Settings()
-    import tomllib  # most people have no settings, and a listing does not wait for what it does not need
+    import tomllib  # most people have no settings, and a listing does not need the library
 
     try:
         with open(path, "rb") as file:

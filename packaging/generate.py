@@ -140,7 +140,7 @@ def manual() -> str:
 
 
 def _short(text: str) -> list[str]:
-    """A line of text in lines of 80 characters; a request stays whole."""
+    """Wraps a line of text; a request stays whole."""
     return [text] if text.startswith(".") else [part for line in text.split("\n") for part in wrap(line, 78)]
 
 
@@ -162,7 +162,7 @@ def _synopsis(name: str, options: list[Option]) -> Iterator[str]:
 
 
 def _flag(flag: str) -> str:
-    """``--from`` as ``Fl`` takes it, which puts the first dash itself."""
+    """``--from`` for ``Fl``, which adds the first dash itself."""
     return flag[1:].replace("-", "\\-")
 
 
@@ -194,7 +194,7 @@ def _terms(terms: Iterator[tuple[str, str]]) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """A sentence that holds no request by accident, with each new sentence on a line of its own."""
+    """The text escaped for mdoc, with each sentence on its own line."""
     plain = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
     return re.sub(r"(?<=[.?!]) (?=[A-Z])", "\n", plain.removesuffix("..") + ("." if plain.endswith("..") else ""))
 
@@ -203,7 +203,7 @@ def _text(text: str) -> str:
 
 
 def kind_of(value: str) -> str:
-    """What completes a value, by its metavar: files, devices, intents, groups, models, or nothing."""
+    """The kind of completion for a value, by its metavar: files, devices, intents, groups, models, or nothing."""
     if value in ("FILE", "PATH", "A", "B"):
         return "files"
     if "DEVICE=TARGET" in value:
@@ -344,7 +344,7 @@ _iommutui "$@"
 
 
 def fish() -> str:
-    """For fish: a line for each word."""
+    """For fish: a line for each command and option."""
     completers = {
         "files": " -r -F",
         "devices": ' -x -a "(command ls /sys/bus/pci/devices 2>/dev/null)"',

@@ -1,1 +1,1 @@
-"""Pictures of the screen, made by the program that makes them."""
+"""The pictures of the screen, and the program that makes them."""

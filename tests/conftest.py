@@ -4,7 +4,7 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
-# What nohup, a shell's background or a runner ignores, processes and their children ignore as well.
+# Signals that nohup, a shell or a runner ignores are ignored by processes and their children too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

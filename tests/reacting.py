@@ -1,4 +1,4 @@
-"""A kernel for tests that does what it is told to do wrong: fail, block, die, or change by itself."""
+"""A kernel for tests with scripted faults: it can fail, block, die, or change by itself."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,12 +13,12 @@ from iommutui.core.plan.planner import Step
 
 
 class Killed(BaseException):
-    """The process is gone. No code of ours may do anything after this but let go of what it holds."""
+    """The process is gone. After this our code may only release what it holds."""
 
 
 @dataclass
 class Faults:
-    """What goes wrong. Writes and looks at the machine are counted from 1."""
+    """What goes wrong. Writes and scans are counted from 1."""
 
     fail: dict[int, str] = field(default_factory=dict)
     """Errno of the write of this number, which does nothing."""

@@ -1,7 +1,7 @@
 """A sysfs of plain files that reacts to writes as a chosen kernel does.
 
-What is written goes through the engine's transitions, errno included, and what they change is put into the tree. All
-state is in the files, so that several processes can share a tree, and one may die at any point.
+A write goes through the engine's transitions, errno included, and their changes go into the tree. All state is in the
+files, so several processes can share a tree, and one may die at any point.
 """
 
 import os
@@ -104,7 +104,7 @@ class ReactingTree:
             driver, override = self._state(address)
             place = os.path.join(self.root, "sys/bus/pci/devices", address)
             if override != device.driver_override:
-                # At once, as the kernel does it: nobody sees half of it, whoever dies.
+                # Atomically, like the kernel: nobody sees half of it, whoever dies.
                 new = os.path.join(self.root, f".{address}")
                 with open(new, "w", encoding="utf-8") as file:
                     file.write(f"{device.driver_override or NO_OVERRIDE}\n")
@@ -130,7 +130,7 @@ class ReactingTree:
         return answer
 
     def react(self, write: Write) -> str:
-        """What the kernel does with a write."""
+        """The kernel's response to a write."""
         if not os.path.exists(write.path):
             return "ENOENT"
         host = self.host()
@@ -162,7 +162,7 @@ class ReactingTree:
         self._take_over(kernel.host)
 
     def kernel(self) -> RealKernel:
-        """The real kernel's rooms on this tree, without a child for each system call."""
+        """The real kernel's functions on this tree, without a child for each system call."""
 
         def call(
             work: Callable[[], bytes], _late: Callable[[bytes, float], None], _patience: Patience

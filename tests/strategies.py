@@ -1,4 +1,4 @@
-"""Hosts for property tests: any value that a source could give, and nothing that none could."""
+"""Hosts for property tests: every value that a source could give, and no other."""
 
 from hypothesis import strategies as st
 

@@ -1,4 +1,4 @@
-"""The arrows between the rooms, seen at run time: what an import really brings with it."""
+"""The dependencies between packages at run time: the modules that an import really loads."""
 
 import ast
 import subprocess
@@ -32,17 +32,17 @@ def imported(code: str, forbidden: tuple[str, ...]) -> str:
 
 
 def modules(room: str) -> list[str]:
-    """Every module of a room."""
+    """Every module of a package."""
     paths = sorted((ROOT / "iommutui" / room).rglob("*.py"))
     return [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
 
 
-def test_the_probe_sees_what_is_imported() -> None:
+def test_the_probe_sees_imports() -> None:
     assert imported("import pydantic", HEAVY) == "pydantic"
 
 
 @pytest.mark.parametrize("room", ["core"])
-def test_core_brings_the_standard_library_only(room: str) -> None:
+def test_core_imports_only_the_standard_library(room: str) -> None:
     code = "\n".join(f"import {name}" for name in modules(room))
     forbidden = (*HEAVY, "iommutui.sources", "iommutui.apply", "iommutui.tui", "iommutui.cli")
     assert imported(code, forbidden) == ""
@@ -50,7 +50,7 @@ def test_core_brings_the_standard_library_only(room: str) -> None:
 
 @pytest.mark.parametrize("room", ["sources", "apply", "cli"])
 def test_heavy_libraries_wait_until_they_are_needed(room: str) -> None:
-    """Only what reads snapshots and names from udev brings a library with it, and it is imported where it is used."""
+    """Only reading snapshots and names from udev needs a library, which is imported on use."""
     needing = {"iommutui.sources.snapshot": "pydantic"}
     code = "\n".join(f"import {name}" for name in modules(room) if name not in needing)
     assert imported(code, HEAVY) == ""
@@ -72,8 +72,8 @@ OTHER_MODELS = tuple(f"iommutui.core.models.{name}" for name in ("dma_hint", "ke
 
 
 @pytest.mark.parametrize("words", [[], ["viable:no"], ["--model", "dma-owner"]])
-def test_a_plain_listing_brings_only_what_it_prints(words: list[str], tmp_path: Path) -> None:
-    """Each of these takes a part of the few milliseconds that it has beside ``lspci``."""
+def test_a_plain_listing_imports_only_what_it_needs(words: list[str], tmp_path: Path) -> None:
+    """Each of these would cost some of the few milliseconds that ``lspci`` leaves."""
     from tests.bench.trees import make_tree
 
     tree = make_tree(tmp_path / "sysfs", 8)
@@ -102,14 +102,14 @@ assert compiled == [], compiled
     imported(code, ())
 
 
-def test_the_screen_opens_without_what_only_a_listing_or_an_apply_needs() -> None:
-    """What takes long to import and is in no first frame."""
+def test_the_screen_opens_without_the_modules_of_listings_and_applies() -> None:
+    """Modules that take long to import and that no first frame needs."""
     code = "import iommutui.tui.app"
     assert imported(code, ("pydantic", "pyudev", "argparse", "iommutui.sources.sysfs", "iommutui.apply")) == ""
 
 
 def test_only_apply_opens_a_file_of_the_system_for_writing() -> None:
-    """The words that open files for writing stand in apply, for snapshots, marks of the screen and the trace."""
+    """Only apply, snapshots, the screen's saved state and the trace open files for writing."""
     writers = ("O_WRONLY", "O_RDWR", ', "w"', ", 'w'", '"wb"', '"ab"', "write_text", "write_bytes")
     found = {
         path.relative_to(ROOT).as_posix()
@@ -190,7 +190,7 @@ def imports_of(name: str, known: set[str]) -> set[str]:
 
 
 def test_no_module_imports_itself_through_others() -> None:
-    """Imports inside functions and for a type checker count as well: a circle that is put off is still one."""
+    """Imports inside functions and for a type checker count too: a deferred circle is still one."""
     known = {name for room in ("core", "sources", "apply", "export", "tui", "cli") for name in modules(room)}
     graph = {name: imports_of(name, known) for name in known}
     try:
@@ -199,6 +199,6 @@ def test_no_module_imports_itself_through_others() -> None:
         pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
-def test_a_circle_would_be_found() -> None:
+def test_an_import_circle_would_be_found() -> None:
     with pytest.raises(CycleError):
         TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()

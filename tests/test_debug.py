@@ -13,7 +13,7 @@ def _list(**environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=True)
 
 
-def test_off_it_says_nothing_and_brings_nothing() -> None:
+def test_without_a_trace_nothing_is_written_or_imported() -> None:
     assert _list(IOMMUTUI_DEBUG="").stderr == ""
     assert imported("from iommutui.cli import main\nmain(['list', '--demo'])", ("logging",)) == ""
 
@@ -34,7 +34,7 @@ def test_on_standard_error_or_in_a_file(tmp_path: Path) -> None:
     assert f"scan: {tree}" in place.read_text()
 
 
-def test_nobody_who_does_not_read_holds_the_program() -> None:
+def test_an_unread_trace_does_not_block_the_program() -> None:
     """A full pipe on standard error."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

@@ -41,7 +41,7 @@ def output(*command: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def test_the_wheel_holds_the_program_and_what_goes_with_it(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_program_its_manual_and_completions(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -59,7 +59,7 @@ def test_the_wheel_holds_the_program_and_what_goes_with_it(tmp_path: Path) -> No
     assert not [name for name in names if name.startswith(("tests/", "packaging/", "screenshots/"))]
 
 
-def test_the_changelog_tells_of_this_version() -> None:
+def test_the_changelog_has_this_version() -> None:
     assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""The README tells the truth: its table of keys, its commands and its pictures."""
+"""Checks the README: its table of keys, its commands and its pictures."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def table_of_keys() -> str:
-    """The table as the README has to hold it."""
+    """The table that the README must contain."""
     rows = [
         f"| {key_names(c.id).replace('|', chr(92) + '|')} | `{c.id}` | {c.help.replace('|', chr(92) + '|')} |"
         for c in COMMANDS

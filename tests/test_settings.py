@@ -23,7 +23,7 @@ def test_without_a_file_nothing_is_set(tmp_path: Path) -> None:
     assert read_settings(str(tmp_path / "config.toml")) == Settings()
 
 
-def test_the_place_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
     assert settings_path() == "/somewhere/iommutui/config.toml"
 
@@ -97,23 +97,23 @@ def _own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"aply": "f9"}, "there is no command 'aply'"),
         ({"apply": " , "}, "apply has no key left"),
         ({"apply": "Tab"}, "Tab cannot be given to apply"),
-        ({"apply": "q"}, "q would be the key of both"),
-        ({"apply": "f9", "quit": "f9"}, "f9 would be the key of both"),
-        ({"apply": "!", "quit": "exclamation_mark"}, "! would be the key of both"),
-        ({"apply": "alt+ctrl+x", "quit": "Ctrl+Alt+x"}, "alt+ctrl+x would be the key of both"),
+        ({"apply": "q"}, "q is the key of both"),
+        ({"apply": "f9", "quit": "f9"}, "f9 is the key of both"),
+        ({"apply": "!", "quit": "exclamation_mark"}, "! is the key of both"),
+        ({"apply": "alt+ctrl+x", "quit": "Ctrl+Alt+x"}, "alt+ctrl+x is the key of both"),
         ({"fix": "ctrl+shift+zz"}, "there is no key 'ctrl+shift+zz' for fix"),
         ({"apply": "a f99", "fix": "ctl+x"}, "'f99' for apply; there is no key 'ctl+x' for fix"),
         ({"aply": "f9", "fix": "zz"}, "there is no command 'aply'; there is no key 'zz'"),
     ],
 )
-def test_keys_that_do_not_work_out_are_named(chosen: dict[str, str], said: str) -> None:
+def test_unusable_keys_are_named(chosen: dict[str, str], said: str) -> None:
     wrong = use_keys(Settings(keys=chosen))
     assert said in "; ".join(error.what.partition(": ")[2].rstrip(".") for error in wrong)
     assert all(error.what.startswith(settings_path()) and "apply" in error.remedy for error in wrong)
 
 
 @pytest.mark.usefixtures("_own_keys")
-def test_keys_beside_a_mistake_are_used_and_the_mistake_has_its_line(tmp_path: Path) -> None:
+def test_good_keys_beside_a_mistake_are_used_and_the_mistake_has_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "[keys]\nfree = 'f8'\nquit = 'a'\nfix = 'zz'\n")
     wrong = use_keys(read_settings(path))
     assert [error.what.partition(":")[0] for error in wrong] == [f"{path}, line 4", f"{path}, line 3"]

@@ -1,4 +1,4 @@
-"""Which boot this is, and the machine as it was at each of its last ones, in the user's state.
+"""The id of this boot, and the machine as it was in each of its last boots, kept in the user's state.
 
 An update may have moved its groups.
 """
@@ -14,7 +14,7 @@ KEPT = 5
 
 
 def boot_id(root: str = "/") -> str | None:
-    """What the kernel calls this boot; None where that cannot be read."""
+    """The kernel's id of this boot; None if that cannot be read."""
     try:
         with open(os.path.join(root, "proc/sys/kernel/random/boot_id"), encoding="ascii", errors="replace") as file:
             return file.read().strip() or None
@@ -35,7 +35,7 @@ def remember(host: Host) -> None:
 
 
 def before_this_boot() -> Host:
-    """The machine as it was seen last in the boot before this one. SourceError where none was kept."""
+    """The machine as last seen in the previous boot. Raises SourceError if none was kept."""
     from iommutui.sources.snapshot import parse, read_bytes, to_text
 
     found = next((path for path in _files() if path.stem != boot_id()), None)

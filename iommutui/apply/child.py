@@ -1,7 +1,7 @@
-"""Processes that the applying process forks. A child never returns into what is above it on the stack.
+"""Processes that the applying process forks. A child never returns to its caller.
 
 The process that forks has one thread. A system call that may block forever is made by a child, because a process that
-is blocked in sysfs cannot be killed; and a countdown goes on in a child that has a session of its own.
+is blocked in sysfs cannot be killed; and a countdown runs in a child with its own session.
 """
 
 import os
@@ -46,7 +46,7 @@ PATIENCE = Patience()
 
 @dataclass
 class Stop:
-    """Whether the apply was asked to stop, and by what."""
+    """Whether the apply was asked to stop, and by which signal."""
 
     why: str | None = None
 
@@ -57,7 +57,7 @@ class Stop:
 
 @contextmanager
 def held_signals() -> Iterator[Stop]:
-    """While it lasts, a signal only asks, so that no write is left half reported.
+    """While it lasts, a signal only requests a stop, so that no write is left half reported.
 
     Off the main thread signals do not arrive, and nothing is changed.
     """
@@ -69,14 +69,14 @@ def held_signals() -> Iterator[Stop]:
     def handler(number: int, _frame: FrameType | None) -> None:
         stop.ask(f"it was interrupted by {signal.Signals(number).name}")
 
-    # What is ignored stays ignored: nohup asks for that.
+    # An ignored signal stays ignored, as nohup requires.
     with handled([number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN], handler):
         yield stop
 
 
 @contextmanager
 def handled(numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Has these signals handled otherwise while it lasts."""
+    """Handles these signals differently while it lasts."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -86,7 +86,7 @@ def handled(numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType
 
 
 def fork(work: Callable[[], int]) -> int:
-    """The process id of a child that does the work, and ends with its exit code, or with 1 whatever it raises.
+    """The process id of a child that does the work and ends with its exit code, or with 1 if it raises.
 
     Until the work unblocks them, no signal reaches the child: it would run handlers of the parent.
     """
@@ -110,9 +110,9 @@ def fork(work: Callable[[], int]) -> int:
 def in_child(
     work: Callable[[], bytes], late: Callable[[bytes, float], None], patience: Patience = PATIENCE
 ) -> Generator[Waiting | bytes, None, None]:
-    """Runs ``work`` in a child: any number of `Waiting` while it takes long, then its answer.
+    """Runs ``work`` in a child: yields `Waiting` while it takes long, then its answer.
 
-    The answer is empty where the child died, or had more to say than `ANSWER_LIMIT`. The child waits until the parent
+    The answer is empty if the child died, or had more to say than `ANSWER_LIMIT`. The child waits until the parent
     has taken it. A parent that has given up, or died, closes the socket instead, and then the child tells its own
     ``late``. Closing the iterator gives up at once.
     """
@@ -173,8 +173,8 @@ def _taken(connection: socket.socket, answer: bytes) -> bool:
 def in_own_session(work: Callable[[], int]) -> int:
     """Runs ``work`` in a child that outlives the terminal, the connection and the session; returns its exit code.
 
-    The child has no terminal that could hang up, and ignores SIGHUP, which sudo and others pass on. This process waits;
-    what interrupts it is passed on, and what kills it does not reach the child.
+    The child has no terminal to hang up, and ignores SIGHUP, which sudo and others pass on. This process waits;
+    signals that interrupt it are passed on, and one that kills it does not reach the child.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
@@ -195,7 +195,7 @@ def in_own_session(work: Callable[[], int]) -> int:
 
 
 def _leave_login_session() -> None:
-    """Moves this process into a scope of its own where systemd runs.
+    """Moves this process into its own scope if systemd runs.
 
     logind may end all processes of a session that is over (``KillUserProcesses=``), and run0 those of its unit.
     """
@@ -212,6 +212,6 @@ def _leave_login_session() -> None:
 
 
 def scope_call(pid: int) -> tuple[str, ...]:
-    """What ``busctl`` is asked for: ``StartTransientUnit`` of org.freedesktop.systemd1(5), a scope of one process."""
+    """The arguments of ``busctl``: ``StartTransientUnit`` of org.freedesktop.systemd1(5), a scope of one process."""
     method = ("call", _SYSTEMD, "/org/freedesktop/systemd1", f"{_SYSTEMD}.Manager", "StartTransientUnit")
     return (*method, "ssa(sv)a(sa(sv))", f"iommutui-{pid}.scope", "fail", "1", "PIDs", "au", "1", str(pid), "0")

@@ -1,9 +1,9 @@
-"""Timeout and confirmation: what was carried out is reverted unless somebody says in time that it may stay.
+"""Timeout and confirmation: an apply reverts unless somebody confirms it in time.
 
-The countdown lives in the process that applies, so that it goes on when the screen, the terminal or the connection that
-asked for it has gone. Whoever has lost them cannot confirm anything, and so has the machine back at the end of it. Two
-may confirm: the program that asked, on the standard input of the applying process, and root with ``iommutui keep``,
-which leaves a note in the journal directory.
+The countdown runs in the applying process, so it goes on when the screen, the terminal or the connection is gone.
+Without them nobody can confirm, so the machine is restored when it ends. Two may confirm: the program that asked, on
+the standard input of the applying process, and root with ``iommutui keep``, which leaves a note in the journal
+directory.
 """
 
 import os
@@ -32,7 +32,7 @@ TICK = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody has said."""
+    """The answer to a countdown."""
 
     keep: bool
     """False: revert it at once."""
@@ -41,30 +41,30 @@ class Decision:
 
 
 class Confirmer(Protocol):
-    """Whoever may confirm what was applied."""
+    """A channel through which an apply can be confirmed."""
 
     def begin(self, journal_id: str) -> None:
-        """The countdown begins: earlier words were not about it."""
+        """The countdown begins: earlier answers do not count."""
 
     def wait(self, seconds: float) -> Decision | None:
-        """Waits at most so long for a decision; None where none came."""
+        """Waits at most this long for a decision; None if none came."""
 
     def end(self) -> None:
-        """The countdown is over, whichever way."""
+        """The countdown is over, confirmed or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """Revert after so many seconds, unless it is confirmed."""
+    """Revert after this many seconds unless confirmed."""
 
     within: float
     confirmer: Confirmer
 
 
 def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Stop) -> Iterator[Counting | Kept]:
-    """Counts down until it is confirmed. FailedError where it is not, or somebody wants it reverted at once.
+    """Counts down until it is confirmed. Raises FailedError if it is not confirmed, or is reverted at once.
 
-    The beginning and the confirmation are in the journal before anybody is informed.
+    The start and the confirmation are in the journal before anyone is told.
     """
     journal.append(Counting(timeout.within, timeout.within))
     confirmer = timeout.confirmer
@@ -80,7 +80,7 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
             if decision is not None:
                 break
             if left <= 0:
-                raise FailedError(f"nobody confirmed it within {timeout.within:g} seconds")
+                raise FailedError(f"it was not confirmed within {timeout.within:g} seconds")
         if not decision.keep:
             raise FailedError("reverted on request")
         kept = Kept(decision.by)
@@ -97,7 +97,7 @@ def note_of(directory: Path, journal_id: str) -> Path:
 
 
 def leave_note(directory: Path, journal_id: str) -> None:
-    """Keeps what a countdown is about to revert. FileExistsError: the note exists; OSError: why it cannot be left."""
+    """Confirms a running countdown. Raises FileExistsError if the note exists, OSError if it cannot be left."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(note_of(directory, journal_id), flags, mode=0o600))
 
@@ -108,7 +108,7 @@ def take_note_back(directory: Path, journal_id: str) -> None:
 
 
 def is_note(path: Path) -> bool:
-    """Whether there is one, of root's or of whoever applies."""
+    """Whether there is a note of root or of the user who applies."""
     try:
         facts = os.lstat(path)
     except OSError:

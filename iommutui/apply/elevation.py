@@ -1,4 +1,4 @@
-"""The applying process as the program that asks for it sees it: started as root, handed a request, listened to.
+"""The asking side of the applying process: starts it as root, hands it a request, reads its events.
 
 The interpreter is the one that runs now, isolated (``-I``): neither the environment nor the directory that it is
 started in decides which code runs as root.
@@ -39,16 +39,16 @@ def own_program() -> list[str]:
 
 
 def as_root(words: Sequence[str], program: Sequence[str], writer: str | None) -> list[str]:
-    """The command line that runs the program with these words as root; NotPermittedError if no program can do that."""
+    """The command line that runs the program with these words as root. Raises NotPermittedError if none can."""
     if writer is None:
         raise NotPermittedError(
             f"Writing needs root, and none of {', '.join(PROGRAMS[:-1])} and {PROGRAMS[-1]} is installed.",
-            "Log in as root, and run the same there.",
+            "Log in as root, and run the same command there.",
         )
     if writer and os.environ.get("IOMMUTUI_STATE_DIR"):
         raise NotPermittedError(
-            "IOMMUTUI_STATE_DIR is set here, and a process that is started as root would not see it.",
-            "Unset it, or run the same as root, with the variable set there.",
+            "IOMMUTUI_STATE_DIR is set here, and a process started as root would not see it.",
+            "Unset it, or run the same command as root with the variable set there.",
         )
     return [*([writer] if writer else []), *program, *words]
 
@@ -59,9 +59,9 @@ class Applying:
     def __init__(
         self, request: Request, program: Sequence[str], writer: str | None, talk: IO[bytes] | None = None
     ) -> None:
-        """Hands over the request. Where a password may be asked for, waits for the first word after it.
+        """Hands over the request. If a password may be asked for, waits for the first output after it.
 
-        What the process has to say beside its events goes to ``talk``, or to this program's standard error.
+        The process's other messages go to ``talk``, or to this program's standard error.
         """
         self.command = as_root(["apply", "--stdin", *(["--debug"] if debug.is_on() else [])], program, writer)
         debug.log("request: to %s", self.command)
@@ -88,10 +88,7 @@ class Applying:
         self._say(UNDO)
 
     def events(self) -> Iterator[Event]:
-        """What it says, until it ends.
-
-        NotPermittedError where it never became root, IommutuiError where it broke off.
-        """
+        """Its events. Raises NotPermittedError if it never became root, IommutuiError if it broke off."""
         last: Event | None = None
         for line in chain([self._first], iter(self._line, b"")):
             if line.strip():

@@ -1,6 +1,6 @@
-"""What an apply says while it goes on, as values and as lines of JSON.
+"""The events of an apply, as values and as lines of JSON.
 
-They are written so that no reader can hold the applying process, whether it is slow, stopped or dead.
+They are written so that no reader can block the applying process, whether slow, stopped or dead.
 """
 
 import json
@@ -23,7 +23,7 @@ class Started(Message):
     """The journal is on disk; nothing has been written to the system yet."""
 
     journal_id: str
-    """Empty where there is no journal (a simulated kernel)."""
+    """Empty if there is no journal (a simulated kernel)."""
     steps: int
 
 
@@ -34,13 +34,13 @@ class Notice(Message):
 
 
 class ModuleLoaded(Message):
-    """A module that a target needs is there."""
+    """A module that a target needs is loaded."""
 
     module: str
 
 
 class StepBegun(Message):
-    """The write comes next. Numbers count from 1, and go on during a rollback."""
+    """The write is about to be made. Numbers count from 1, and go on during a rollback."""
 
     number: int
     step: Step
@@ -68,10 +68,10 @@ class StepWaiting(Message):
 
 
 class Counting(Message):
-    """Everything is in effect, and is taken back unless somebody keeps it. An event about once a second.
+    """Everything is in effect, and reverts unless it is confirmed. An event about once a second.
 
-    ``keep`` and a newline on the standard input of the applying process keep it, ``undo`` takes it back at once;
-    ``iommutui keep`` does the former from any other terminal.
+    ``keep`` and a newline on the standard input of the applying process confirm it, ``undo`` reverts it at once;
+    ``iommutui keep`` confirms it from any other terminal.
     """
 
     seconds: float
@@ -80,14 +80,14 @@ class Counting(Message):
 
 
 class Kept(Message):
-    """It was kept in time: nothing is taken back."""
+    """It was confirmed in time: nothing is reverted."""
 
     by: str
     """Who said so, in words."""
 
 
 class Compensating(Message):
-    """Something failed, and everything that was changed is taken back now."""
+    """Something failed, and every change is rolled back now."""
 
     why: str
 
@@ -98,13 +98,13 @@ class Finished(Message):
     exit: Exit
     summary: str
     left: tuple[Change, ...] = ()
-    """Where it was not wholly taken back: each difference to the state before."""
+    """If it was not wholly rolled back: each difference from the state before."""
     after: tuple[DeviceFacts, ...] = ()
-    """The moved devices as the apply left them; empty where they were not read."""
+    """The moved devices as the apply left them; empty if they were not read."""
 
 
 class Refused(Message):
-    """The last event where nothing was written at all: the error, for programs that read events only."""
+    """The last event if nothing was written at all: the error, for programs that read events only."""
 
     exit: Exit
     what: str
@@ -135,7 +135,7 @@ def to_json(event: Event) -> dict[str, Json]:
 
 
 def from_line(line: str | bytes) -> Event:
-    """The event in a line of JSON; IommutuiError for anything else."""
+    """The event in a line of JSON. Raises IommutuiError for anything else."""
     if len(line) > LINE_LIMIT:
         raise IommutuiError("The output of the applying process is too long for an event.")
     event: Event = parse_tagged("event", get_args(Event), line, "The output of the applying process")
@@ -153,11 +153,11 @@ ROOM_SECONDS = 3.0
 
 
 class ReaderGoneError(Exception):
-    """Thrown into the events by who cannot pass them on any more: everything is to be rolled back."""
+    """Thrown into the events when they can no longer be passed on: everything is rolled back."""
 
 
 class EventStream:
-    """Events as lines of JSON, or as text, on a descriptor that somebody may or may not read."""
+    """Events as lines of JSON, or as text, on a descriptor whose reader may be gone."""
 
     def __init__(self, descriptor: int, patience: float = ROOM_SECONDS) -> None:
         self._descriptor = _own(descriptor)
@@ -172,7 +172,7 @@ class EventStream:
         self.write((json.dumps(to_json(event)) + "\n").encode(), event)
 
     def write(self, data: bytes, event: Event) -> None:
-        """Writes what is shown of an event, or drops it. OSError where nobody can ever read it."""
+        """Writes the text of an event, or drops it. Raises OSError if nobody can ever read it."""
         waits = isinstance(event, Finished) or not (self._slow or isinstance(event, Counting))
         end = time.monotonic() + (self._patience if waits else 0.0)
         self._rest = self._put(self._rest, end)
@@ -182,7 +182,7 @@ class EventStream:
             self._rest = left
 
     def _put(self, data: bytes, end: float) -> bytes:
-        """Writes in parts that do not block, until a time; what is left."""
+        """Writes in parts that do not block, until a deadline; returns the rest."""
         while data and select.select([], [self._descriptor], [], max(end - time.monotonic(), 0.0))[1]:
             try:
                 data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]
@@ -201,14 +201,14 @@ def _own(descriptor: int) -> int:
         try:
             return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
-            pass  # somebody else's terminal: it is asked for room before each part
+            pass  # another user's terminal: it is polled for room before each part
     return descriptor
 
 
 def tell(events: Generator[Event, None, None], send: Callable[[Event], None], *, alone: bool = False) -> int:
     """Passes every event on as it comes; the exit code.
 
-    Where nobody can read them any more, everything is rolled back; ``alone``: it goes on without a reader.
+    If nobody can read them any more, everything is rolled back; ``alone``: it goes on without a reader.
     """
     code = Exit.ERROR
     listening = True

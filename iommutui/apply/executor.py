@@ -1,4 +1,4 @@
-"""Carrying out a plan, from the lock to the last line of the journal. `execute` has the phases in order."""
+"""Applies a plan, from the lock to the last line of the journal. `execute` has the phases in order."""
 
 from collections.abc import Collection, Generator, Iterator
 from contextlib import ExitStack
@@ -42,12 +42,12 @@ def execute(
     """Carries out the plan and reports what happens; the last event is `Finished`.
 
     1. Lock: the machine and its journals are held for this apply alone.
-    2. Recovery: nothing begins while an apply of this boot is left half way.
+    2. Recovery: nothing begins while an apply of this boot is unfinished.
     3. Admission: the plan is permitted, nothing has drifted, every danger is accepted, the files may be written.
     4. Journal: the state before is on disk.
     5. Modules that the targets need are loaded.
     6. Every override is written, so that no device is ever without a driver and without its override.
-    7. Every unbind, after another look at drift and dangers.
+    7. Every unbind, after another check of drift and dangers.
     8. Every probe, and the overrides that are left behind, after the same.
     9. Verify: the ``driver`` link of every device decides, not the success of its writes.
     10. Confirm: with a timeout, somebody has to say that it may stay.
@@ -71,7 +71,7 @@ def execute(
             except ReaderGoneError:
                 stop.ask(_GONE)
             except GeneratorExit:
-                # Nobody listens any more; a machine that is half rebound must not be left behind for that.
+                # The reader is gone; a half-rebound machine must not be left behind for that.
                 stop.ask(_GONE)
                 for _ in events:
                     pass
@@ -118,11 +118,11 @@ class _Apply:
             yield from self._attempt(journal, before)
 
     def _admit(self) -> Host:
-        """The machine as it is now, on which the plan may be carried out; RefusedError where it may not."""
+        """The machine as it is now, on which the plan may be carried out. Raises RefusedError if it may not."""
         plan = self.plan
         if not plan.permitted:
             why = " ".join(sentence(reason) for reason in plan.refusals)
-            raise RefusedError(why, "'iommutui preview' shows what would do.")
+            raise RefusedError(why, "'iommutui preview' shows which targets fit.")
         fresh = self.kernel.survey()
         refuse_drift(plan.basis, fresh, _moved(plan))
         for address in _moved(plan):
@@ -153,7 +153,7 @@ class _Apply:
         )
 
     def _attempt(self, journal: JournalWriter, before: Host) -> Iterator[Event]:
-        """Phases 5 to 11. NotPermittedError where the very first write is denied."""
+        """Phases 5 to 11. Raises NotPermittedError if the very first write is denied."""
         devices = dict.fromkeys(step.device for step in self.plan.steps)
         concerned = {address: device_facts(before.devices[address]) for address in devices}
         if self.plan.modules:
@@ -181,7 +181,7 @@ class _Apply:
         except IommutuiError as error:
             why = f"{error.what} {error.remedy}".strip()
         except Exception as error:
-            # Whatever it is, a machine that is half rebound is worse.
+            # Whatever it is, a half-rebound machine is worse.
             why = f"something unexpected happened ({type(error).__name__}: {error})"
         else:
             writes, changed = f"{steps.number} write{'s' * (steps.number != 1)}", len(devices)
@@ -211,9 +211,9 @@ class _Apply:
             raise FailedError(self.stop.why)
 
     def _check_again(self) -> None:
-        """Everything that the plan depends on is still as it has to be, and nothing more is lost by going on."""
+        """Checks that everything that the plan depends on still holds, and that going on costs nothing more."""
         host = self.kernel.survey()
-        debug.log("apply: another look at drift and dangers")
+        debug.log("apply: another check of drift and dangers")
         expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
         changes = drift(self.plan.basis._replace(devices=expected), host, _moved(self.plan))
         if changes:
@@ -221,7 +221,7 @@ class _Apply:
         refuse_dangers(_dangers(self.plan, host), self.accepted)
 
     def _accept_taken(self) -> None:
-        """A device that was free may stay on what a module took it for, unless the plan wants it elsewhere."""
+        """A free device that a module has bound may stay there, unless the plan wants it elsewhere."""
         if not self.plan.modules:
             return
         host = self.kernel.observe()
@@ -233,7 +233,7 @@ class _Apply:
                 self._steps.expected[address] = facts._replace(driver=device.driver)
 
     def _check_device(self, step: Step) -> None:
-        """The last look at a device, right before its binding is changed."""
+        """The last check of a device, right before its binding changes."""
         if step.op == "override":
             return
         found = self.kernel.read_back(step.device)
@@ -248,7 +248,7 @@ class _Apply:
             raise FailedError(f"the machine changed meanwhile ({changes_words(now)})")
 
     def _verify(self) -> None:
-        """Every device is where its goal says, as a fresh look at the whole machine shows."""
+        """Checks by a fresh scan that every device is where its goal says."""
         host = self.kernel.observe()
         for goal in self.plan.goals:
             device = host.devices.get(goal.device)
@@ -269,5 +269,5 @@ def _moved(plan: Plan) -> list[Address]:
 
 
 def _dangers(plan: Plan, host: Host) -> tuple[Hazard, ...]:
-    """What the host would lose now by going on: only a device that has yet to leave its driver can be missed."""
+    """The host's losses if the apply goes on now: only devices that have yet to leave their drivers count."""
     return tuple(hazards_of(host, still_to_leave(host, plan.goals)))

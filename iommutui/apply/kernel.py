@@ -1,4 +1,4 @@
-"""What an apply needs of a machine: its kernel and its clock. Beside it a kernel that the engine plays."""
+"""The interface of a machine for an apply: its kernel and its clock. And a kernel simulated by the engine."""
 
 import os
 import time
@@ -22,11 +22,11 @@ from iommutui.core.reasons import OK
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What was asked of the kernel has not returned after this many seconds."""
+    """A call to the kernel has not returned after this many seconds."""
 
     seconds: float
     given_up: bool = False
-    """It is not waited for any more. It may still end, so nothing must be written meanwhile."""
+    """It is no longer waited for. It may still end, so nothing must be written meanwhile."""
     holders: tuple[str, ...] = ()
     """Processes that may be why, as far as that can be seen."""
 
@@ -43,7 +43,7 @@ TellLate = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What decides whether a write did what it should."""
+    """The facts that decide whether a write did what it should."""
 
     driver: str | None
     override: str | None
@@ -56,22 +56,22 @@ class Kernel(Protocol):
     """What is written here outlives the program, so a journal has to be on disk first."""
 
     def hold(self) -> AbstractContextManager[None]:
-        """Holds the machine for one apply, whoever else may write to it; RefusedError where another has it."""
+        """Locks the machine for one apply, whoever may write to it. Raises RefusedError if another has it."""
 
     def boot(self) -> str | None:
-        """What the kernel calls this boot; None where that is not known."""
+        """The kernel's id of this boot; None if that is not known."""
 
     def check(self, steps: Sequence[Step]) -> None:
-        """NotPermittedError where one of the writes would be denied."""
+        """Raises NotPermittedError if one of the writes would be denied."""
 
     def observe(self) -> Host:
-        """The machine as it is now, as far as bindings go."""
+        """The bindings of the machine as it is now."""
 
     def survey(self) -> Host:
-        """The machine as it is now, with everything that a hazard is seen by."""
+        """The machine as it is now, with everything that hazards depend on."""
 
     def read_back(self, address: Address) -> ReadBack:
-        """Driver and override of one device now; IommutuiError where it is gone or does not answer."""
+        """Driver and override of one device now. Raises IommutuiError if it is gone or does not answer."""
 
     def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
         """Does the write: any number of `Waiting`, then its result unless it was given up. Closing gives up."""
@@ -81,7 +81,7 @@ class Kernel(Protocol):
 
 
 def denied(what: str) -> NotPermittedError:
-    """The error for a write that this user must not do."""
+    """The error for a write that this user may not make."""
     if os.geteuid() == 0:
         return NotPermittedError(
             f"Writing to {what} is not permitted, not even to root.",
@@ -106,7 +106,7 @@ CLOCK = Clock()
 
 
 class SimulatedKernel:
-    """What a snapshot's plans are applied to: it has no access to any file. ``host`` is the machine as it is now.
+    """The simulated kernel of a snapshot: it has no access to any file. ``host`` is the machine as it is now.
 
     Implements `Kernel`, which says what its methods do.
     """
@@ -138,7 +138,7 @@ class SimulatedKernel:
         return ReadBack(device.driver, device.driver_override)
 
     def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
-        """One transition; what would block is given up at once. IommutuiError where the kernel would not survive."""
+        """One transition; a blocking one is given up at once. Raises IommutuiError if the kernel would crash."""
         outcome = transition(self.host, step.event, self.model)
         if outcome.crash is not None:
             raise IommutuiError(f"The kernel would not survive this write: {outcome.crash}")
@@ -151,7 +151,7 @@ class SimulatedKernel:
         yield outcome.result
 
     def load_module(self, name: str) -> Iterator[Answer]:
-        """Registers the module's drivers, which then take the free devices that match, as they do on a real machine."""
+        """Registers the module's drivers, which then bind to the free devices that match, as on a real machine."""
         host = self.host
         fitting = {fit for device in host.devices.values() for fit in device.fits or () if _comes_from(fit, name)}
         # Two drivers that every machine can have are named like their modules.

@@ -1,6 +1,6 @@
-"""The kernel of this machine: the one place that writes to sysfs, and that loads modules.
+"""The kernel of this machine: the only module that writes to sysfs and loads modules.
 
-Where and what is written is computed from a step's operation, address and driver. Nothing is created and no link is
+Path and data of a write are computed from a step's operation, address and driver. Nothing is created and no link is
 followed to another file; each write is one system call with all of the data, made by a child.
 """
 
@@ -46,9 +46,9 @@ Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience],
 
 
 class RealKernel:
-    """The machine whose ``/`` is ``root``: this one, where none is named. Implements `Kernel`.
+    """The machine whose ``/`` is ``root``; this one by default. Implements `Kernel`.
 
-    It needs one thread only, because writes are made by forked children.
+    The process must have one thread only, because writes are made by forked children.
     """
 
     lasting = True
@@ -83,7 +83,7 @@ class RealKernel:
 
     def check(self, steps: Sequence[Step]) -> None:
         for path in dict.fromkeys(write_of(self._root, step).path for step in steps):
-            # A file that is not there is the kernel's answer to give, at its turn.
+            # If a file is missing, the kernel's own answer reports it, in its turn.
             if os.path.lexists(path) and not os.access(path, os.W_OK):
                 raise denied(path)
 
@@ -112,7 +112,7 @@ class RealKernel:
         raise IommutuiError(f"{address} does not answer: something in the kernel still holds it.")
 
     def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
-        """One write of one child. Closing the iterator leaves the child to itself, which then reports ``late``."""
+        """One write of one child. Closing the iterator abandons the child, which then reports ``late``."""
         write = write_of(self._root, step)
 
         def work() -> bytes:
@@ -149,7 +149,7 @@ class RealKernel:
 
 
 def _read_back(directory: str) -> tuple[str | None, str | None] | None:
-    """None where the device is gone."""
+    """None if the device is gone."""
     if not os.path.isdir(directory):
         return None
     driver = override = None
@@ -175,7 +175,7 @@ class Write:
 
 
 def write_of(root: str, step: Step) -> Write:
-    """The write of a step. IommutuiError for an address or a driver's name that cannot be one."""
+    """The write of a step. Raises IommutuiError for an address or a driver's name that cannot be one."""
     address = address_of(step.device)
     if step.op not in ("override", "unbind", "probe"):
         raise IommutuiError(f"There is no write for the operation {step.op!r}.")
@@ -187,14 +187,14 @@ def write_of(root: str, step: Step) -> Write:
 
 
 def address_of(name: str) -> Address:
-    """The address, to be part of a path; IommutuiError for anything else."""
+    """The address, to be part of a path. Raises IommutuiError for anything else."""
     if not is_pci(name):
         raise IommutuiError(f"{name!r} is not the address of a PCI device, so nothing is written to it.")
     return Address(name)
 
 
 def put(write: Write) -> str:
-    """Does the write, and blocks as long as the kernel does: ``ok`` or the name of an errno."""
+    """Makes the write, and blocks as long as the kernel does: ``ok`` or the name of an errno."""
     try:
         descriptor = os.open(write.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

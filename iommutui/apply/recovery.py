@@ -1,7 +1,7 @@
-"""Journals without an end: their apply is going on, or was cut off and has left the machine half way.
+"""Journals without an end: their apply is running, or was interrupted.
 
-One of this boot blocks every other apply until it is reverted or kept, because a revert must not end in a state that
-was itself half way. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
+One of this boot blocks every other apply until it is reverted or kept, because a revert must not restore an unfinished
+state. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
 """
 
 import errno
@@ -33,7 +33,7 @@ CUT_OFF_BY_REBOOT = "It was interrupted by the end of its boot, and its bindings
 
 
 def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged, ...]:
-    """The applies of this boot that were cut off and have been neither reverted nor kept since, the oldest first.
+    """The interrupted applies of this boot, neither reverted nor kept since, oldest first.
 
     Empty while an apply is running, because its journal has no end yet either.
     """
@@ -43,22 +43,22 @@ def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged,
 
 
 def unfinished(journals: Journals, boot: str | None) -> tuple[Journal | Damaged, ...]:
-    """Journals of this boot without an end, for who holds the lock; one that reverts another is settled with it."""
+    """Journals of this boot without an end, for the holder of the lock; one that reverts another is settled with it."""
     settled = {journal.id for journal in journals.readable if journal.reverted_by is not None}
     return tuple(j for j in journals.every if j.open and j.of_boot(boot) and settled.isdisjoint((j.id, j.reverts)))
 
 
 def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) -> None:
-    """RefusedError while an earlier apply is left half way, unless this is what reverts it."""
+    """Raises RefusedError while an earlier apply is unfinished, unless this reverts it."""
     if not may_be_open(directory, boot):
         return
     for journal in unfinished(read_journals(directory, boot), boot):
         if reverts is None or reverts not in (journal.id, journal.reverts):
-            raise RefusedError(f"Nothing is applied yet: {cut_off_words(journal)}", way_out(journal))
+            raise RefusedError(f"Nothing was applied: {interrupted_words(journal)}", remedy_words(journal))
 
 
-def cut_off_words(journal: Journal | Damaged) -> str:
-    """What happened to it."""
+def interrupted_words(journal: Journal | Damaged) -> str:
+    """How it was interrupted."""
     if isinstance(journal, Damaged):
         return f"the journal {journal.id} is damaged ({journal.why}), and its apply may have been interrupted."
     if journal.kept_by is not None:
@@ -68,7 +68,7 @@ def cut_off_words(journal: Journal | Damaged) -> str:
     return f"the apply {journal.id} was interrupted."
 
 
-def way_out(journal: Journal | Damaged) -> str:
+def remedy_words(journal: Journal | Damaged) -> str:
     """What to do about it."""
     keep = f"'iommutui keep {journal.id}' leaves everything as it is."
     reverted = what_reverts(journal)
@@ -76,14 +76,14 @@ def way_out(journal: Journal | Damaged) -> str:
 
 
 def what_reverts(journal: Journal | Damaged) -> str | None:
-    """The id that a revert takes; None where the journal is too damaged for one."""
+    """The id that a revert takes; None if the journal is too damaged for one."""
     return None if isinstance(journal, Damaged) else journal.reverts or journal.id
 
 
 def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
-    """Ends the journal of a process that is gone without a write to the system, so that the next apply may begin.
+    """Ends the journal of a dead process without a write to the system, so that the next apply may begin.
 
-    PermissionError where this user may not; RefusedError where it has an end by now.
+    Raises PermissionError if this user may not, RefusedError if it has an end by now.
     """
     if not may_write(directory):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
@@ -99,7 +99,7 @@ def leave_as_it_is(directory: Path, journal_id: str, by: str) -> None:
 
 
 def close_earlier(directory: Path, boot: str | None) -> Iterator[str]:
-    """Ends the journals that an earlier boot cut off, and yields what there is to report. The caller holds the lock."""
+    """Ends the journals interrupted in an earlier boot, under the lock, and yields notices to report."""
     if boot is None or not may_be_open(directory, None):
         return
     for journal in read_journals(directory).every:

@@ -1,8 +1,8 @@
-"""Requests: what an unprivileged program, or a plan file, may ask for is a list of intents, and nothing else.
+"""Requests of an unprivileged program or a plan file: a list of intents, and nothing else.
 
-There is no path, command or file name in a request. Every write is computed from a fresh look at the machine, and what
-the asking program had seen and shown is compared with it: facts and writes, but no verdicts. The settings of who asks
-(roles of drivers) are not in force here, because they could hide a danger; so verdicts may well differ.
+There is no path, command or file name in a request. Every write is computed from a fresh scan, which is compared with
+the facts and writes that the asking program showed, but not with its verdicts. The caller's settings (roles of
+drivers) do not apply here, because they could hide a danger; so verdicts may differ.
 """
 
 import json
@@ -51,33 +51,33 @@ def request_of(
     keep_within: float | None = None,
     reverts: str | None = None,
 ) -> "Request":
-    """The request to carry out a plan that somebody has reviewed; ``reverts`` is the journal that it takes back."""
+    """The request to carry out a plan that somebody has reviewed; ``reverts`` is the journal that it reverts."""
     wanted = () if reverts is not None else tuple(intents)
     return Request(SCHEMA, wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
 
 
 class Shown(NamedTuple):
-    """The writes that somebody has read and agreed to; what is computed by the applying process has to be the same."""
+    """The writes that the user reviewed; those that the applying process computes must be the same."""
 
     modules: tuple[str, ...]
     steps: tuple[Planned, ...]
 
 
 class Request(NamedTuple):
-    """What is asked for, and the facts that it was decided on."""
+    """The intents, and the facts that they were based on."""
 
     schema: int
     intents: tuple[Intent, ...]
-    """Empty where a journal is taken back."""
+    """Empty for a revert."""
     basis: Basis
     model: str | None = None
     """None: that of the running kernel."""
     accepted: tuple[Acceptance, ...] = ()
     """The dangers that were accepted, one by one."""
     keep_within: float | None = None
-    """Everything is taken back unless somebody keeps it within these seconds; None: it stays."""
+    """Everything reverts unless confirmed within these seconds; None: it stays."""
     reverts: str | None = None
-    """The journal to take back."""
+    """The journal to revert."""
     shown: Shown | None = None
     """None: nobody has read any writes."""
 
@@ -88,19 +88,19 @@ def request_to_json(request: Request) -> str:
 
 
 def shown_of(plan: Plan) -> Shown:
-    """What a review of the plan shows."""
+    """The steps that a review of the plan shows."""
     return Shown(plan.modules, tuple(Planned(step.op, step.device, step.value) for step in plan.steps))
 
 
 def check_seconds(seconds: float) -> float:
-    """The seconds of ``keep_within``; IommutuiError for what is no such time."""
+    """The seconds of ``keep_within``. Raises IommutuiError for an invalid time."""
     if not SHORTEST <= seconds <= LONGEST:
         raise IommutuiError(f"The time to confirm is {SHORTEST:.0f} to {LONGEST:.0f} seconds, not {seconds:g}.")
     return seconds
 
 
 def parse_request(text: str) -> Request:
-    """The request in the text; IommutuiError for anything else."""
+    """The request in the text. Raises IommutuiError for anything else."""
     what = "The request to apply"
     data = text.encode(errors="replace")
     if len(data) > REQUEST_LIMIT:
@@ -127,7 +127,7 @@ def parse_request(text: str) -> Request:
 
 
 def check_intents(intents: tuple[Intent, ...], what: str) -> None:
-    """IommutuiError where one of them is not valid, or two are for one device."""
+    """Raises IommutuiError if one of them is not valid, or two are for one device."""
     seen: set[str] = set()
     for intent in intents:
         if parse_pci(intent.device) != intent.device:
@@ -142,8 +142,8 @@ def check_intents(intents: tuple[Intent, ...], what: str) -> None:
 def plan_request(request: Request, host: Host, journal_dir: Path | None = None, boot: str | None = None) -> Plan:
     """The plan for a fresh Host. RefusedError lists every fact that is not as the asking program saw it.
 
-    Whatever model is asked for, what the running kernel's own model does not permit is refused as well. ``journal_dir``
-    is needed where a journal is taken back.
+    Under any model, a plan that the running kernel's own model does not permit is refused too. ``journal_dir`` is
+    needed to revert a journal.
     """
 
     def compute(model: Model) -> Plan:
@@ -164,24 +164,24 @@ def plan_request(request: Request, host: Host, journal_dir: Path | None = None, 
 
 
 def refuse_by_kernel(plan: Plan) -> None:
-    """RefusedError where the plan by the running kernel's own model is not permitted, whatever another says."""
+    """Raises RefusedError if the plan by the running kernel's own model is not permitted, whatever another says."""
     if not plan.permitted:
         why = " ".join(sentence(reason) for reason in plan.refusals)
         raise RefusedError(f"The rules of the running kernel do not permit this: {why}")
 
 
 def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
-    """RefusedError where the plan is not what was read and agreed to."""
+    """Raises RefusedError if the plan is not the reviewed one."""
     if shown is not None and plan.permitted and shown != shown_of(plan):
         raise RefusedError(
-            "What would be written now is not what was shown: a driver or a module has come or gone since, or it was "
-            "shown by your settings' [drivers], which root does not go by.",
+            "The writes would differ from those shown: a driver or a module has come or gone since, or your "
+            "settings' [drivers] changed what was shown; root ignores them.",
             "Check its present state, and plan again; or name a driver as the target instead of 'default'.",
         )
 
 
 def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
-    """RefusedError that lists each fact that has changed since the plan was made."""
+    """Raises RefusedError that lists each fact that has changed since the plan was made."""
     changes = drift(basis, host, addresses)
     if changes:
         raise RefusedError(
@@ -191,7 +191,7 @@ def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
 
 
 def refuse_dangers(hazards: Iterable[Hazard], accepted: Collection[Acceptance]) -> None:
-    """RefusedError that names each danger that nobody has accepted, its evidence, and the words that accept it."""
+    """Raises RefusedError that names each danger not accepted, its evidence, and the words that accept it."""
     left = unaccepted(dict.fromkeys(hazards), accepted)
     if left:
         raise RefusedError(dangers_words(left), accept_words(left))
@@ -201,7 +201,7 @@ def refuse_dangers(hazards: Iterable[Hazard], accepted: Collection[Acceptance]) 
 
 
 class _PlanForm(Message):
-    """What is taken of a plan file. Whatever else stands in it is for people."""
+    """The parts of a plan file that are used. The rest is for people."""
 
     __pydantic_config__ = IGNORE_UNKNOWN
     intents: tuple[Intent, ...]
@@ -212,14 +212,14 @@ class _PlanForm(Message):
 
 
 def read_plan(path: str) -> Request:
-    """What the file asks for, and the steps that were shown. IommutuiError for what is no plan or cannot be read."""
+    """The request in the file, and the steps shown. Raises IommutuiError if it is no plan or unreadable."""
     try:
         with open(path, "rb") as file:
             text = file.read(PLAN_LIMIT + 1)
     except OSError as error:
         raise SourceError(f"The plan {path} cannot be read: {error.strerror}.", _PLAN_REMEDY) from None
     if len(text) > PLAN_LIMIT:
-        raise SourceError(f"{path} is longer than any plan.", _PLAN_REMEDY)
+        raise SourceError(f"{path} is too long for a plan.", _PLAN_REMEDY)
     return parse_plan(text, f"The plan {path}")
 
 
@@ -230,7 +230,7 @@ def parse_plan(text: bytes, what: str) -> Request:
         raise SourceError(f"{what} is not valid: it is JSON, but not a plan of iommutui.", _PLAN_REMEDY)
     if content.get("schema") != PLAN_SCHEMA:
         raise SourceError(
-            f"{what} has another schema than {PLAN_SCHEMA}, the one that this program knows.",
+            f"{what} does not have schema {PLAN_SCHEMA}, the only one that this program knows.",
             "It is from another version of iommutui: make it again with this one. " + _PLAN_REMEDY,
         )
     form = parse_plain(_PlanForm, content, what, _PLAN_REMEDY)

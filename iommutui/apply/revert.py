@@ -1,7 +1,7 @@
-"""What a journal left is compared with the machine as it is now, and what is still so can be reverted.
+"""Compares a journal with the machine as it is now, and plans to revert what is still as it left it.
 
-A revert never touches a device that something else has moved since, and never goes back to what another journal had
-done that is reverted itself.
+A revert never touches a device that something else has moved since, and never restores what another journal did and
+has reverted.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ _BY_HAND = "'iommutui apply DEVICE=TARGET' rebinds a device whatever a journal s
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What has become of the devices of a journal."""
+    """The present state of the devices of a journal."""
 
     as_left: tuple[Address, ...]
     """Still as the apply left them."""
     changed: tuple[Change, ...]
-    """What is not, fact by fact: something else has changed it since."""
+    """Facts that something else has changed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Revert:
 
     @property
     def left_alone_words(self) -> str:
-        """What it does not put back, as a sentence; empty where that is nothing."""
+        """What it does not restore, as a sentence; empty if it restores all."""
         changes = changes_words(self.left_alone)
         return f"Left alone, because it has been changed since: {changes}." if changes else ""
 
@@ -71,12 +71,12 @@ def _after(journal: Journal, device: Address) -> DeviceFacts | None:
 
 
 def _half_way(journal: Journal) -> bool:
-    """How far it came is not known for each device."""
+    """It is unknown how far it came with each device."""
     return journal.open or any(step.result in (None, BLOCKED) for step in journal.steps)
 
 
 def _changes(before: DeviceFacts, goal: Goal, left: list[DeviceFacts], host: Host, *, under_way: bool) -> list[Change]:
-    """Each fact of a device that is not as any of these left it, nor, ``under_way``, on the way there."""
+    """Each fact of a device that differs from what any of these left, or with ``under_way`` would pass through."""
     device = host.devices.get(before.device)
     if device is None:
         return [Change(before.device, "device", "present", "absent")]
@@ -97,7 +97,7 @@ def _changes(before: DeviceFacts, goal: Goal, left: list[DeviceFacts], host: Hos
 def plan_revert(journal: Journal, host: Host, model: Model, journals: Sequence[Journal] = ()) -> Plan:
     """The plan that puts back what is still as the journal left it.
 
-    RefusedError where the journal is reverted already or is a revert itself, or nothing is as it left it.
+    Raises RefusedError if the journal is reverted already or is a revert itself, or nothing is as it left it.
     """
     if journal.reverted_by is not None:
         raise RefusedError(f"The apply {journal.id} has been reverted already, by {journal.reverted_by}.", _BY_HAND)
@@ -117,7 +117,7 @@ def plan_revert(journal: Journal, host: Host, model: Model, journals: Sequence[J
 
 
 def _origin(facts: DeviceFacts, journal: Journal, journals: Sequence[Journal]) -> DeviceFacts:
-    """The state before, or where that was the work of an earlier apply that was reverted since, before that one."""
+    """The state before; if that was the work of an earlier apply that was reverted since, the state before that one."""
     for other in reversed([other for other in journals if other.id < journal.id]):
         after = _after(other, facts.device)
         reverted_since = other.reverted_by is not None and other.reverted_by > journal.id
@@ -131,7 +131,7 @@ class JournalState(StrEnum):
 
     GOING_ON = "going-on"
     WAITING = "waiting"
-    """Carried out, and to be confirmed."""
+    """Applied, and to be confirmed."""
     CUT_OFF = "cut-off"
     DAMAGED = "damaged"
     REVERTED = "reverted"
@@ -139,18 +139,18 @@ class JournalState(StrEnum):
     """It reverted another one."""
     REBOOTED = "undone-by-reboot"
     UNCHANGED = "unchanged"
-    """It was denied, or rolled back: nothing is left of it."""
+    """It was denied or rolled back: no effect is left."""
     IN_EFFECT = "in-effect"
     CHANGED = "changed"
     """Something else has changed some or all of its devices since."""
     INCOMPLETE = "not-rolled-back"
-    """It failed, or was cut off and kept, and what it left is as it left it."""
+    """It failed, or was interrupted and kept, and nothing has changed since."""
 
 
 def state_of(
     journal: Journal, journals: Sequence[Journal], host: Host, boot: str | None, *, going_on: bool
 ) -> JournalState:
-    """``going_on``: an apply is at work now."""
+    """``going_on``: an apply is running now."""
     if journal.open and journal.of_boot(boot) and journal.reverted_by is None:
         if going_on:
             return JournalState.WAITING if journal.waiting else JournalState.GOING_ON
@@ -169,7 +169,7 @@ def state_of(
 
 
 def find_revert(directory: Path, wanted: str | None, host: Host, model: Model, boot: str | None) -> Revert:
-    """The revert of a journal, or of the newest that left something which is still so in this boot.
+    """The revert of a journal, or of the newest still in effect in this boot.
 
     Raises what `plan_revert` and `Journals.find` do, and RefusedError for a journal of an earlier boot.
     """
@@ -194,7 +194,7 @@ def find_revert(directory: Path, wanted: str | None, host: Host, model: Model, b
 
 
 def _modules(host: Host, goals: Sequence[Goal]) -> list[str]:
-    """The modules of old drivers that are not there any more."""
+    """The modules of old drivers that are no longer loaded."""
     found = set()
     for goal in goals:
         device = host.devices[goal.device]

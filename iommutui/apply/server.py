@@ -1,6 +1,6 @@
-"""``iommutui apply --stdin``: the process that writes, for a program that may not write itself.
+"""``iommutui apply --stdin``: the process that writes for an unprivileged program.
 
-It reads from its standard input: a request, and then the decision during a countdown.
+Its standard input brings a request, then the decision during a countdown.
 """
 
 import os
@@ -24,11 +24,11 @@ from iommutui.sources import load
 from iommutui.sources.processes import session_address
 
 _LOOK = 0.2
-"""Seconds between two looks for a note."""
+"""Seconds between two checks for a note."""
 
 
 def serve(retention: Retention) -> int:
-    """Reads one request, carries it out, and writes events; the exit code.
+    """Reads one request, applies it, and writes events; returns the exit code.
 
     An error before anything was written is an event as well as a message, so that no program has to parse messages.
     """
@@ -82,21 +82,21 @@ class RequestChannel:
         self._held = b""
 
     def request(self) -> str:
-        """The first line, or what there is of one, as far as a request may go."""
+        """The first line, or the part of it that came, up to the limit of a request."""
         while b"\n" not in self._held and len(self._held) <= REQUEST_LIMIT and self._open:
             self._read()
         line, _, self._held = self._held.partition(b"\n")
         return line.decode(errors="replace")
 
     def forget(self) -> None:
-        """Whatever has been said so far was not about what comes now."""
-        for _ in range(64):  # more than any pipe holds: who goes on writing must not hold this up
+        """Earlier input does not count for the countdown that begins."""
+        for _ in range(64):  # more than any pipe holds: a caller that keeps writing must not hold this up
             if select.select(self._open, [], [], 0)[0]:
                 self._read()
         self._held = b""
 
     def wait(self, seconds: float) -> bytes | None:
-        """Waits at most so long; a line, or None where no whole one has come."""
+        """A line within this many seconds, or None if no complete one came."""
         if b"\n" not in self._held and select.select(self._open, [], [], seconds)[0]:
             self._read()
         line, newline, rest = self._held.partition(b"\n")
@@ -104,7 +104,7 @@ class RequestChannel:
         return line.strip() if newline else None
 
     def _read(self) -> None:
-        """Reads what there is, and waits for something if need be."""
+        """Reads the available input, and waits for some if need be."""
         try:
             part = os.read(self._open[0], 1 << 16)
         except OSError:

@@ -1,4 +1,4 @@
-"""One write after the other, each begun in the journal, made, and looked at; and rollback, as far as that goes."""
+"""The writes of a plan: each is begun in the journal, made, and checked; and their rollback."""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
@@ -22,7 +22,7 @@ from iommutui.core.reasons import OK
 
 
 class FailedError(Exception):
-    """The plan is not going on, and is rolled back; the text says why."""
+    """The plan stops and is rolled back; the text says why."""
 
 
 class StuckError(Exception):
@@ -34,7 +34,7 @@ class DeniedError(Exception):
 
 
 class Steps:
-    """Makes writes, keeps what they did, and takes them back.
+    """Makes writes, records their effects, and rolls them back.
 
     ``before`` holds the facts that a rollback restores, ``basis`` those that the plan depends on.
     """
@@ -66,15 +66,15 @@ class Steps:
         self._stop = stop
 
     def load_module(self, name: str) -> Iterator[Event]:
-        """Loads a module. StuckError where that does not return."""
+        """Loads a module. Raises StuckError if that does not return."""
         self.journal.append(Module(name))
-        # A driver that has just come takes what matches it, so any device may be changed by this.
+        # A newly loaded driver binds to every device that it matches, so any device may change.
         self.touched |= self.expected.keys()
         yield from self._wait(0, Step("modprobe", Address(""), name, "", OK), self.kernel.load_module(name))
         yield ModuleLoaded(name)
 
     def write(self, step: Step, goal: Goal) -> Iterator[Event]:
-        """The write, what it answered, and what it did. FailedError and StuckError say what went wrong.
+        """Makes the write, and yields its result and its effect. Raises FailedError and StuckError.
 
         DeniedError: it was the first thing that was changed, and it was denied.
         """
@@ -97,10 +97,10 @@ class Steps:
         if result != OK:
             raise FailedError(f"{step_words(step)} failed with {result}")
         if not right:
-            raise FailedError(f"{step_words(step)} did not do what it should: {note}")
+            raise FailedError(f"{step_words(step)} had another effect: {note}")
 
     def _wait(self, number: int, step: Step, answers: Iterator[Answer]) -> Generator[Event, None, str]:
-        """The result. StuckError where there is none in time, or somebody asks to stop while it is waited for."""
+        """The result. Raises StuckError if there is none in time, or a stop is requested meanwhile."""
         for answer in answers:
             if not isinstance(answer, Waiting):
                 return answer
@@ -111,18 +111,18 @@ class Steps:
             if asked is not None or answer.given_up:
                 self._give_up(number, step, answer)
                 raise StuckError(_stuck_words(step, answer, asked))
-        raise FailedError(f"{step_words(step)} was not answered")
+        raise FailedError(f"{step_words(step)} got no answer")
 
     def _give_up(self, number: int, step: Step, answer: Waiting) -> None:
         if step.op == "unbind":
-            # The link of a device goes before its driver has let go.
+            # The link of a device vanishes before its driver has released it.
             self.expected[step.device] = self.expected[step.device]._replace(driver=None)
         self.journal.muted = True
         if number:
             self.journal.append(Result(number, BLOCKED, answer.seconds))
 
     def _look(self, step: Step, goal: Goal) -> tuple[bool, str]:
-        """Whether a write did what it should, and a note. Its success says nothing, and neither does its failure."""
+        """Whether a write did what it should, and a note. The result of the write decides nothing."""
         try:
             found = self.kernel.read_back(step.device)
         except IommutuiError as error:
@@ -148,12 +148,12 @@ class Steps:
         return last()  # that line may be the first that cannot be written
 
     def end_stuck(self, why: str) -> Finished:
-        """The same where a write has not returned. What is left comes from earlier looks, because one now may hang."""
+        """The same if a write has not returned: the differences come from earlier reads, as a read may hang."""
         left = self._left_unread()
         return self.end(Exit.NOT_ROLLED_BACK, f"{why}{_left_words(left)}", left)
 
     def roll_back(self, why: str) -> Iterator[Event]:
-        """Restores what was before, and reports what is left; the last event is `Finished`."""
+        """Restores the state before, and reports what differs; the last event is `Finished`."""
         self._restoring = self.journal.muted = True
         turn = Compensating(why)
         self.journal.append(turn)
@@ -162,7 +162,7 @@ class Steps:
             steps, goals = self._plan_back()
             failed: set[Address] = set()
             for step in steps:
-                # The last override of a device is put back even where its driver could not be.
+                # The last override of a device is restored even if its driver could not be.
                 if step.device in failed and step.op != "override":
                     continue
                 try:
@@ -171,7 +171,7 @@ class Steps:
                 except StuckError:
                     raise
                 except (Exception, KeyboardInterrupt):
-                    # Whatever happens with one device, the others are put back.
+                    # Whatever happens to one device, the others are restored.
                     failed.add(step.device)
             left = self._left()
         except StuckError as stuck:
@@ -196,7 +196,7 @@ class Steps:
         return plan_goals(now, list(goals.values()), self._model).steps, goals
 
     def _refuse_harm(self, step: Step) -> None:
-        """A rollback is not worth a crash, nor taking a device away from a virtual machine that has it by now."""
+        """Refuses a step that would crash the kernel or take a device from a virtual machine."""
         if step.op == "override":
             return
         outcome = transition(self.kernel.observe(), step.event, self._model)
@@ -215,13 +215,13 @@ class Steps:
         return tuple(differences(self._before.values(), [self.expected[address] for address in self._before]))
 
 
-_BROKEN = " The journal is not complete, because it could not be written."
+_BROKEN = " The journal is incomplete, because it could not be written."
 
 
 def silent(device: Device) -> str | None:
-    """Why the device does not tell its driver or override, in words; None where it does.
+    """Why the device's driver or override cannot be read, in words; None if it can.
 
-    What a pasted listing does not show is no silence: on such a machine everything is simulated.
+    A fact that a pasted listing does not show is no obstacle: there everything is simulated.
     """
     gaps = (device.gap(attribute) for attribute in ("driver", "driver_override"))
     return next((gap_words(gap.why) for gap in gaps if gap is not None and gap.why != NOT_LISTED), None)
@@ -243,11 +243,11 @@ def _stuck_words(step: Step, waiting: Waiting, asked: str | None) -> str:
         said = f"{capital(asked)}. {said}"
     if waiting.holders:
         return f"{said} It may be held by {'; '.join(waiting.holders)}."
-    return said if step.op == "modprobe" else f"{said} Which process holds it could not be seen."
+    return said if step.op == "modprobe" else f"{said} The process that holds it is not visible."
 
 
 def capital(text: str) -> str:
-    """The beginning of a sentence, without the stop at its end."""
+    """A sentence without its full stop, to be continued."""
     text = text.rstrip(".")
     return text[:1].upper() + text[1:]
 
@@ -259,5 +259,5 @@ def _can_return(now: Host, facts: DeviceFacts) -> bool:
 
 
 def _left_words(left: Sequence[Change]) -> str:
-    """What differs from the state before, to be put behind a sentence."""
-    return f" What is not as before: {changes_words(left)}." if left else ""
+    """The differences from the state before, to append to a sentence."""
+    return f" Not restored: {changes_words(left)}." if left else ""

@@ -1,4 +1,4 @@
-"""Values to JSON and back. Text from files and from other processes becomes values here, or an error, and nothing else.
+"""Values to JSON and back. Text from files and other processes becomes either values or an error here.
 
 pydantic validates the same named tuples and dataclasses that the rest of the program uses. It is imported where it is
 needed, because importing it costs more than a listing.
@@ -52,9 +52,10 @@ class Message:
 
 
 def to_jsonable(value: object) -> Json:
-    """The value as JSON has it: enumerations become their values, messages and named tuples objects, tuples arrays.
+    """The value in the types of JSON: enumerations become their values, messages and named tuples objects, tuples
+    arrays.
 
-    TypeError for what has no such form.
+    Raises TypeError for a value without such a form.
     """
     if isinstance(value, Enum):
         return to_jsonable(value.value)
@@ -108,7 +109,7 @@ def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
 
 
 def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str, remedy: str = "") -> M:
-    """The message of the kind that ``key`` names in the JSON object. IommutuiError for text that holds none."""
+    """The message of the kind that ``key`` names in the JSON object. Raises IommutuiError for text that holds none."""
     content = object_in(text, what, remedy)
     tag = content.pop(key, None)
     by_tag = {kind.tag(): kind for kind in kinds}
@@ -119,7 +120,7 @@ def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: st
 
 
 def object_in(text: str | bytes, what: str, remedy: str = "") -> dict[str, Json]:
-    """The JSON object in the text. IommutuiError for anything else."""
+    """The JSON object in the text. Raises IommutuiError for anything else."""
     from pydantic_core import from_json
 
     try:
@@ -133,7 +134,7 @@ def object_in(text: str | bytes, what: str, remedy: str = "") -> dict[str, Json]
 
 
 def parse_plain(kind: type[T], value: Json, what: str, remedy: str = "") -> T:
-    """The value of this kind in a value that was JSON. IommutuiError where there is none."""
+    """The value of this type in parsed JSON. Raises IommutuiError if there is none."""
     from pydantic_core import to_json
 
     return parse(kind, to_json(value), what, remedy)

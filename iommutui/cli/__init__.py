@@ -9,12 +9,12 @@ from iommutui.core.errors import Exit, IommutuiError
 
 
 def run() -> NoReturn:
-    """The program: ``main``, and an end that is as quick as it can be.
+    """Runs ``main``, and exits as quickly as possible.
 
-    Taking the interpreter apart costs as much as reading 64 devices, and a thread that is stuck in the kernel, as a
-    read of sysfs can be, would keep the process from ending at all.
+    Tearing the interpreter down takes as long as reading 64 devices, and a thread stuck in the kernel, as in a read of
+    sysfs, would keep the process from ending at all.
     """
-    gc.set_threshold(50_000)  # imports and a scan make next to no garbage, and looking for it takes a twentieth of them
+    gc.set_threshold(50_000)  # imports and a scan make hardly any garbage; collecting takes a twentieth of their time
     try:
         code: int | str | None = main()
     except SystemExit as end:
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             complain(error.remedy if options is None else with_source(options, error.remedy))
         return error.exit_code
     except BrokenPipeError:
-        return Exit.DONE  # the reader (head, less) has gone, and nothing is wrong
+        return Exit.DONE  # the reader (head, less) has exited, which is no error
     except OSError as error:
         if error.filename is not None:
             raise

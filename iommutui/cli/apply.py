@@ -65,7 +65,7 @@ def _plan_file(options: Options) -> str | None:
     if path is None and len(words) == 1 and "=" not in words[0]:
         path = words.pop()
     if path is not None and (words or options.model):
-        raise UsageError("A plan file already holds devices, targets and a model.", "Give nothing besides it.")
+        raise UsageError("A plan file already holds devices, targets and a model.", "Give nothing else.")
     if path is not None and not os.path.lexists(path):
         raise UsageError(
             f"{path!r} is neither DEVICE=TARGET nor a plan file.", "'iommutui plan ... -o FILE' makes one."

@@ -1,4 +1,4 @@
-"""What apply and revert share: the review, the question, and the applying process, with which the terminal speaks."""
+"""The shared part of apply and revert: the review, the question, and the dialogue with the applying process."""
 
 import argparse
 import json
@@ -36,18 +36,18 @@ class EventPrinter:
     """Prints events."""
 
     def __init__(self, *, as_json: bool, goes_back: bool = False) -> None:
-        """``goes_back``: what is done can be reverted, and the end says how."""
+        """``goes_back``: the apply can be reverted, and the last line says how."""
         self._as_json = as_json
         self._goes_back = goes_back
         self._journal = ""
 
     def show(self, event: Event) -> None:
-        """Prints an event, and waits until that is done. OSError where nobody can read it any more."""
+        """Prints an event, and waits until that is done. Raises OSError if nobody can read it any more."""
         sys.stdout.write(self.text(event))
         sys.stdout.flush()
 
     def text(self, event: Event) -> str:
-        """What is printed of an event."""
+        """The text of an event."""
         if isinstance(event, events.Started):
             self._journal = event.journal_id
         if self._as_json:
@@ -132,7 +132,7 @@ def carry_out(
     if cuts_a_lifeline(plan.hazards) and options.keep_within is None:
         complain("You may lose access to this machine: with --keep-within 30 it reverts unless you confirm in time.")
     elevation = _elevation(plan)
-    as_root([], own_program(), elevation)  # refuses before the question where nothing makes it root
+    as_root([], own_program(), elevation)  # refuses before the question if nothing can make it root
     if plan.steps and not options.yes:
         ask(f"Make {count(len(plan.steps), 'write')}?", "--yes applies without asking.")
     if elevation == "" and options.keep_within is None:
@@ -148,7 +148,7 @@ def carry_out(
 
 
 def retention() -> Retention:
-    """How long journals are kept, by the settings of who writes them."""
+    """How long journals are kept, by the settings of the user who writes them."""
     return replace(RETENTION, **read_settings().journal)
 
 
@@ -163,7 +163,7 @@ def _review(host: Host, plan: Plan, *, as_json: bool) -> None:
 
 
 def _elevation(plan: Plan) -> str | None:
-    """The program that makes the applying process root: empty where this process may write, None without one."""
+    """The program that makes the applying process root: empty if this process may write, None without one."""
     is_root = os.geteuid() == 0
     try:
         RealKernel().check(plan.steps)
@@ -177,7 +177,7 @@ def _elevation(plan: Plan) -> str | None:
 def _listen(request: Request, elevation: str | None, printer: EventPrinter) -> int:
     """Starts the applying process, prints its events, and returns how it ended.
 
-    Ctrl+C is for that process, which reverts; this one goes on to print what it does.
+    Ctrl+C is for that process, which reverts; this one goes on printing its events.
     """
     before = signal.signal(signal.SIGINT, lambda *_: None)
     code = Exit.ERROR
@@ -208,7 +208,7 @@ def _forget_typed() -> None:
 
 
 def _pass_on(applying: Applying) -> None:
-    """Passes on a word that was typed. Enter alone means nothing, so that nobody confirms what he cannot see."""
+    """Passes on a word that was typed. Enter alone means nothing, so nobody confirms by accident."""
     if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
         return
     with suppress(OSError):

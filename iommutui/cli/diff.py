@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    """Prints the differences between the machines as they may be shown to others."""
+    """Prints the differences between the redacted machines."""
     (name, before, model), (other_name, after, other_model) = _sides(options)
     changes = compare(redact(before), redact(after), model, other_model)
     equal = is_equal(changes)

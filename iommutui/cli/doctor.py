@@ -1,4 +1,4 @@
-"""``iommutui doctor``: what is missing or wrong around the program and in the kernel's setup, and what it costs."""
+"""``iommutui doctor``: faults in the program's environment and the kernel's setup, and their consequences."""
 
 import os
 import sys
@@ -28,13 +28,13 @@ _NO_PASSTHROUGH = "No device can be handed to a virtual machine."
 
 
 class Finding(NamedTuple):
-    """The answer of a check. ``state`` is ``ok``, ``warning`` (less works than could), ``problem`` or ``unknown``."""
+    """The answer of a check: ``ok``, ``warning`` (something works only partly), ``problem`` or ``unknown``."""
 
     check: str
     state: str
     text: str
     cost: str = ""
-    """What does not work because of it."""
+    """The features that do not work because of it."""
     remedy: str = ""
 
 
@@ -54,7 +54,7 @@ def run(options: Options) -> int:
 
 
 def _program() -> Iterator[Finding]:
-    """What the program itself needs on this machine."""
+    """Checks of what the program itself needs on this machine."""
     yield _events()
     yield _names()
     yield from _terminal()
@@ -64,7 +64,7 @@ def _program() -> Iterator[Finding]:
 
 
 def _machine(options: Options) -> Iterator[Finding]:
-    """What passthrough needs of the kernel, on this machine or as far as another was recorded."""
+    """Checks of what passthrough needs from the kernel, on this machine or a recorded one."""
     try:
         host = read_host(options)
     except SourceError as error:
@@ -123,9 +123,9 @@ def _colours() -> Finding:
     if os.environ.get("NO_COLOR"):
         return Finding("colours", "ok", "NO_COLOR turns colours off.")
     if os.environ.get("COLORTERM") in ("truecolor", "24bit"):
-        return Finding("colours", "ok", "The terminal shows 16 million colours.")
+        return Finding("colours", "ok", "The terminal supports 16 million colours.")
     number = max(curses.tigetnum("colors"), 0)
-    return Finding("colours", "ok", f"The terminal shows {number or 'no'} colours ({kind}).")
+    return Finding("colours", "ok", f"The terminal supports {number or 'no'} colours ({kind}).")
 
 
 def _root() -> Finding:

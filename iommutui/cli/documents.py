@@ -1,4 +1,4 @@
-"""JSON documents of the reading commands: the values themselves, and beside them what is computed of them."""
+"""JSON documents of the reading commands: the values themselves, and what is computed from them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from iommutui.apply.validation import to_object
 from iommutui.cli.review import further_fix
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazard_advice, hazard_loss, hazards_of
 from iommutui.core.host import Device, Group, Host
@@ -23,7 +23,7 @@ from iommutui.core.uses import Uses
 from iommutui.core.wording import sentence
 
 Document = dict[str, Any]
-"""The one place where a value is a plain dictionary: on its way out."""
+"""A JSON object; only documents use plain dictionaries."""
 
 
 def _fields(value: NamedTuple, *without: str) -> Document:
@@ -35,7 +35,7 @@ def _with_facts(value: Reason | Hazard) -> Document:
 
 
 def _gaps(value: Device | Group | Host | Uses) -> Document:
-    """What exists but is not known, and why: ``{"gaps": {"reset_method": "EACCES"}}``."""
+    """Fields that exist but are unknown, and why: ``{"gaps": {"reset_method": "EACCES"}}``."""
     return {"gaps": {gap.attribute: gap.why for gap in value.gaps}} if value.gaps else {}
 
 
@@ -62,7 +62,7 @@ def intent_documents(intents: Iterable[Intent] | None) -> list[Document] | None:
 
 
 def verdict_document(verdict: Verdict) -> Document:
-    """``viable`` is null where the source does not hold what the answer depends on."""
+    """``viable`` is null if the source does not hold what the answer depends on."""
     return {**_fields(verdict, "reasons"), "reasons": reason_documents(verdict.reasons)}
 
 
@@ -81,7 +81,7 @@ def group_document(host: Host, group: Group, verdict: Verdict) -> Document:
 
 
 def device_document(host: Host, device: Device, model: Model) -> Document:
-    """Everything that is known of a device. A null is an absent attribute unless ``gaps`` names it."""
+    """Everything known about a device. A null is an absent attribute unless ``gaps`` names it."""
     role = model.role(host, device, device.driver) if device.driver is not None else None
     details = {} if device.details is None else _fields(device.details)
     if details.get("bars") is not None:
@@ -99,7 +99,7 @@ def device_document(host: Host, device: Device, model: Model) -> Document:
 
 
 def host_document(host: Host, model: Model) -> Document:
-    """The machine as a whole; documents are shared, so its command line is without values that identify somebody."""
+    """The machine as a whole; documents are shared, so its command line is redacted."""
     if host.cmdline is not None:
         host = host._replace(cmdline=redact_cmdline(host.cmdline))
     shown = ("kernel", "cmdline", "cpu_vendor", "hypervisor", "lacks", "interrupt_remapping", "iommus", "drivers")
@@ -137,7 +137,7 @@ def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Docume
 
 
 def report_document(host: Host, model: Model, address: Address | None) -> Document:
-    """``iommutui report --json``: everything, and what frees the card in question, or why nothing does."""
+    """``iommutui report --json``: the whole machine, and the intents that free the card in question, or why none do."""
     document = list_document(host, model, [*host.devices.values()])
     if address is not None:
         intents = free_devices(host, [each.address for each in host.card(address)], model)
@@ -152,7 +152,7 @@ def report_document(host: Host, model: Model, address: Address | None) -> Docume
 
 
 def _impact(host: Host, device: Device) -> Sequence[Hazard]:
-    """What the host loses if the device is handed over."""
+    """The impact on the host if the device is handed over."""
     if not serves_host(host, device, device.driver) or device.is_bridge:
         return []
     return hazards_of(host, goals_of(host, [Intent(device.address, VFIO_PCI)]))
@@ -193,7 +193,7 @@ def plan_document(host: Host, intents: Sequence[Intent], plan: Plan, model: Mode
 
 
 def predicted_document(plan: Plan, model: Model) -> Document:
-    """What every touched group and its devices are predicted to be after the plan, and the devices without a group."""
+    """The predicted state of every touched group and its devices, and of the devices without a group."""
     after = plan.predicted
     groups = [after.groups[change.group] for change in plan.groups]
     addresses = dict.fromkeys([a for group in groups for a in group.members] + [goal.device for goal in plan.goals])

@@ -7,7 +7,7 @@ from iommutui import sources
 from iommutui.apply.boots import boot_id
 from iommutui.apply.journal.directory import at_work, journal_dir
 from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite, read_journals
-from iommutui.apply.recovery import cut_off_words, way_out
+from iommutui.apply.recovery import interrupted_words, remedy_words
 from iommutui.apply.revert import JournalState, standing, state_of
 from iommutui.apply.steps import step_words
 from iommutui.apply.validation import to_object
@@ -21,7 +21,7 @@ from iommutui.core.plan.words import changes_words, goal_words
 
 
 class _Shown(NamedTuple):
-    """A journal, what it means now, and what something else has changed since."""
+    """A journal, its present state, and later changes by something else."""
 
     journal: Journal
     state: JournalState
@@ -43,14 +43,14 @@ def run(options: Options) -> int:
     host = sources.load(depth=sources.Depth.LISTING) if journals.readable else None
     going_on = at_work(directory)
 
-    def look(journal: Journal | Damaged) -> _Shown | Damaged:
+    def shown_of(journal: Journal | Damaged) -> _Shown | Damaged:
         if isinstance(journal, Damaged):
             return journal
         assert host is not None
         state = state_of(journal, ours, host, boot, going_on=going_on)
         return _Shown(journal, state, standing(journal, host, ours).changed if state == "changed" else ())
 
-    shown = [look(each) for each in ([journals.find_any(options.id)] if options.id else journals.every)]
+    shown = [shown_of(each) for each in ([journals.find_any(options.id)] if options.id else journals.every)]
     lasting = [] if options.id else persisted(options)
     if options.json:
         write_json({"journals": [_document(each) for each in shown], "persisted": persisted_documents(lasting)})
@@ -77,7 +77,7 @@ def _state(shown: _Shown) -> str:
         case "waiting":
             return "waits to be confirmed"
         case "cut-off":
-            return f"INTERRUPTED: {cut_off_words(journal)}"
+            return f"INTERRUPTED: {interrupted_words(journal)}"
         case "reverted":
             return f"reverted by {journal.reverted_by}"
         case "revert":
@@ -97,11 +97,11 @@ def _state(shown: _Shown) -> str:
 
 
 def _remedy(shown: _Shown) -> str:
-    """What can be done about it now; empty where that is nothing."""
+    """What can be done about it now; empty if nothing can."""
     if shown.state == "waiting":
         return f"'iommutui keep {shown.journal.id}' confirms it."
     if shown.state == "cut-off":
-        return way_out(shown.journal)
+        return remedy_words(shown.journal)
     if shown.state == "changed":
         devices = {change.subject for change in shown.changed}
         if devices == {facts.device for facts in shown.journal.header.before}:
@@ -130,7 +130,7 @@ def _lines(shown: _Shown, *, whole: bool) -> list[str]:
         now = f"{was.driver or 'free'} → " if was is not None else "stays at "
         lines.append(f"  {goal.device}  {now}{goal_words(goal)}")
     if journal.damage:
-        lines.append(f"  DAMAGED: {journal.damage}; what follows is not known.")
+        lines.append(f"  DAMAGED: {journal.damage}; the rest is unknown.")
     if whole:
         lines += _details(journal)
     elif journal.end is not None and journal.exit is not Exit.DONE and journal.kept_by is None:
@@ -140,7 +140,7 @@ def _lines(shown: _Shown, *, whole: bool) -> list[str]:
 
 
 def _details(journal: Journal) -> list[str]:
-    """Everything that is known of it, write by write."""
+    """Everything known about it, write by write."""
     header = journal.header
     lines = ["", f"  Kernel {header.kernel or 'not known'}, model {header.model}, boot {header.boot or 'not known'}"]
     for title, every in (("Before", header.before), ("After", journal.end.after if journal.end is not None else ())):

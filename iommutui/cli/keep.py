@@ -1,4 +1,4 @@
-"""``iommutui keep``: confirms an apply. It works from any terminal, also where the screen has gone."""
+"""``iommutui keep``: confirms an apply. It works from any terminal, even if the screen is gone."""
 
 import argparse
 import subprocess
@@ -18,7 +18,7 @@ from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 
 _INTERVAL = 0.1
-"""Seconds between two looks at the journal, until the applying process has taken note."""
+"""Seconds between two checks of the journal, until the applying process has taken note."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def run(options: Options) -> int:
 
 
 def _wanted(directory: Path, words: str | None) -> Journal | Damaged:
-    """The journal that is meant, which has not ended."""
+    """The chosen journal, which has not ended."""
     journals = read_journals(directory)
     if words is not None:
         journal = journals.find_any(words)
@@ -58,7 +58,7 @@ def _wanted(directory: Path, words: str | None) -> Journal | Damaged:
 
 
 def _confirm(directory: Path, journal: Journal | Damaged) -> int:
-    """Leaves a note for the applying process, and waits until its journal says what came of it."""
+    """Leaves a note for the applying process, and waits until its journal records the outcome."""
     if isinstance(journal, Damaged) or journal.within is None:
         raise RefusedError(
             f"The apply {journal.id} is still running: there is nothing to confirm yet.",
@@ -67,7 +67,7 @@ def _confirm(directory: Path, journal: Journal | Damaged) -> int:
     try:
         leave_note(directory, journal.id)
     except FileExistsError:
-        pass  # somebody else has said the same
+        pass  # somebody else has confirmed it too
     except PermissionError:
         raise
     except OSError as error:

@@ -118,7 +118,7 @@ _NAME = 24
 
 
 def _shorter_name(device: Device, interfaces: str, room: int) -> str:
-    """The longest of the device's names that fits the columns, or the beginning of the shortest; and its interfaces."""
+    """The longest name of the device that fits the columns, or the beginning of the shortest; and its interfaces."""
     whole = device_name(device)
     for name in (f"{class_words(device)}: {whole}{interfaces}", whole + interfaces):
         if len(name) <= room:

@@ -1,4 +1,4 @@
-"""What commands make of the options that they share: the machine, its model, intents and accepted dangers."""
+"""The shared options as values: the machine, its model, intents and accepted dangers."""
 
 import argparse
 import re
@@ -27,7 +27,7 @@ def read_machine(options: Options, depth: Depth = Depth.FULL) -> tuple[Host, Mod
 def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
     """The machine that ``--from``, ``--demo`` and ``--kernel`` name, with the drivers of the user's settings.
 
-    A mistake in the settings is reported on standard error, and the rest of them is used.
+    A mistake in the settings is reported on standard error, and the rest is used.
     """
     settings = read_settings()
     for error in settings.wrong:
@@ -60,17 +60,17 @@ def _report_interrupted() -> None:
     directory, boot = journal_dir(), boot_id(HERE)
     if not may_be_open(directory, boot):
         return
-    from iommutui.apply.recovery import cut_off_words, open_journals, way_out
+    from iommutui.apply.recovery import interrupted_words, open_journals, remedy_words
 
     try:
         for journal in open_journals(directory, boot):
-            complain(f"Note: {cut_off_words(journal)} {way_out(journal)}")
+            complain(f"Note: {interrupted_words(journal)} {remedy_words(journal)}")
     except IommutuiError as error:
         complain(f"Note: {error.what}")
 
 
 def check_source(options: Options) -> None:
-    """UsageError where the options name no machine, kernel or model."""
+    """Raises UsageError if the options name no machine, kernel or model."""
     if options.kernel is not None and re.match(r"\d+\.\d+", options.kernel) is None:
         raise UsageError(
             f"{options.kernel!r} is not a kernel release.", "Write it as 'uname -r' prints it: 6.1.0-13-amd64."
@@ -111,7 +111,7 @@ def same_machine(options: Options) -> str:
 
 
 def with_source(options: Options, text: str) -> str:
-    """The text, in which every command that it quotes (``'iommutui why 14'``) reads the same machine."""
+    """The text with every quoted command (``'iommutui why 14'``) completed to read the same machine."""
     there = same_machine(options)
     if not there:
         return text

@@ -1,4 +1,4 @@
-"""What goes to standard output: clean text, and on a terminal with colours and in lines that fit it."""
+"""Standard output: clean text; on a terminal coloured, and in lines that fit."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from iommutui.core.errors import RefusedError, UsageError
 
 SCHEMA = 1
-"""Of every JSON document; it grows when a field changes its meaning or goes away."""
+"""The version of every JSON document; it grows when a field changes its meaning or is removed."""
 
 _PLAIN = str.maketrans({"✔": "+", "✖": "x", "●": "*", "→": ">", "…": "."})
 _GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
@@ -19,11 +19,11 @@ _SIGNS = {
     r"● in use|^●|! (?:refused|no isolation)|^!|  ! .*|^ *WARNING\b": _YELLOW,
     r"· nothing to pass|\? unknown": _DIM,
 }
-"""What stands out wherever it is printed: verdicts by their signs, uses of devices, and hazards by their severity."""
+"""Patterns to colour wherever they are printed: signs of verdicts, uses of devices, severities of hazards."""
 
 
 def clean(text: str) -> str:
-    """A text as it may be printed: what `printable` escapes is not printable to ``str`` either."""
+    """A text that is safe to print: whatever `printable` escapes is not printable to ``str`` either."""
     if text.isprintable():
         return text
     from iommutui.core.printable import printable
@@ -32,7 +32,7 @@ def clean(text: str) -> str:
 
 
 def columns(stream: TextIO | None = None) -> int | None:
-    """The width of the terminal behind a stream; None where there is none, and lines stay as long as they are."""
+    """The width of the terminal behind a stream; None if there is none, and lines are not wrapped."""
     stream = stream or sys.stdout
     try:
         return os.get_terminal_size(stream.fileno()).columns or None if stream.isatty() else None
@@ -41,9 +41,9 @@ def columns(stream: TextIO | None = None) -> int | None:
 
 
 def folded(line: str, width: int | None) -> list[str]:
-    """The line in lines that fit the width, broken between words; those that follow are indented below its text.
+    """The line wrapped between words to the width; continuation lines are indented below its text.
 
-    A command stays one that can be pasted: its lines end in a backslash. A row that begins with an address is cut.
+    A command can still be pasted: its lines end in a backslash. A row that begins with an address is cut.
     """
     if width is None or len(line) <= width:
         return [line]
@@ -104,7 +104,7 @@ def write_json(document: Mapping[str, Any]) -> None:
 
 
 def ask(question: str, hint: str) -> None:
-    """Asks at the terminal. RefusedError for all but a yes; UsageError, with the hint, where there is no terminal."""
+    """Asks at the terminal. Raises RefusedError for any answer but yes, UsageError if there is no terminal."""
     if not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on.", hint)
     print(f"\n{question} [y/N] ", end="", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-"""The command line: which commands there are, and what argparse makes of their words.
+"""The command line: the commands, and their parsers.
 
-The options that say which machine is meant may stand before the command or after it. Only the command that is run is
+The options that name the machine may come before or after the command. Only the module of the command that runs is
 imported.
 """
 
@@ -17,7 +17,7 @@ from iommutui.core.errors import Exit
 
 
 class Options(SimpleNamespace):
-    """The options of a command line, by name: those that every command takes, and the command's own."""
+    """The parsed options by name: those common to all commands, and the command's own."""
 
     source: list[str] | None
     demo: bool
@@ -26,7 +26,7 @@ class Options(SimpleNamespace):
 
     @property
     def kernel(self) -> str | None:
-        """The last of ``kernels``; only `diff` has a use for more."""
+        """The last of ``kernels``; only `diff` uses more."""
         return self.kernels[-1] if self.kernels else None
 
 
@@ -36,9 +36,9 @@ _DOCUMENT, _EVENTS = "print one JSON document", "print what happens as JSON even
 
 
 class Command(NamedTuple):
-    """An entry of the registry: ``cli/NAME.py`` has ``run``, and ``add_arguments`` for options of its own.
+    """An entry of the registry: ``cli/NAME.py`` has ``run``, and ``add_arguments`` for its own options.
 
-    Where two commands share a ``module``, the second has ``run_NAME`` and ``add_arguments_NAME`` there.
+    If two commands share a ``module``, the second has ``run_NAME`` and ``add_arguments_NAME`` there.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Command(NamedTuple):
     module: str = ""
 
     def function(self, name: str) -> Any:
-        """``run`` or ``add_arguments`` of the command's module; None where it has none."""
+        """``run`` or ``add_arguments`` of the command's module; None if it has none."""
         module = import_module(f"iommutui.cli.{self.module or self.name}")
         return getattr(module, f"{name}_{self.name}" if self.module else name, None)
 
@@ -93,20 +93,20 @@ COMMANDS: tuple[Command, ...] = (
     Command("keep", "confirm an apply that would otherwise revert automatically", ("",), ""),
     Command("revert", "revert an apply", ("", "20261122T104501-1a2b"), _EVENTS, "apply"),
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
-    Command("snapshot", "save this machine to a file that can be opened anywhere", ("-o machine.json",), "", "report"),
+    Command("snapshot", "save this machine to a file that can be opened anywhere", ("-o machine.json",), ""),
     Command("report", "print a redacted report to share when you ask for help", ("09:00.0", "-o report.md")),
     Command(
         "diff",
         "compare two machines, two states of one, or one under two kernels",
         ("before.json after.json", "--kernel 5.15 --kernel 6.8"),
     ),
-    Command("doctor", "check what the program and passthrough need of this system", ("", "--json")),
-    Command("models", "describe the models of the kernel's rules", ("--json",)),
+    Command("doctor", "check what the program and passthrough need from this system", ("", "--json")),
+    Command("models", "describe the models of kernel rules", ("--json",)),
 )
 
 
 HANG = 4 + max(len(command.name) for command in COMMANDS)
-"""Where what a command does stands in the help of the program."""
+"""The column in which the program's help describes each command."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -151,7 +151,7 @@ def version_line() -> str:
 
 
 def parse(argv: Sequence[str]) -> tuple[Run, Options]:
-    """The command to run and its options; prints help or a usage error and exits by itself."""
+    """The command to run and its options; prints help or a usage error and exits if need be."""
     source = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False, formatter_class=_formatter
     )
@@ -235,7 +235,7 @@ def _meant(name: str) -> str:
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    """Every ``add_argument`` makes one, and without a width it would import `shutil` to find one."""
+    """Every ``add_argument`` makes a formatter, which without a width would import `shutil` to find one."""
     return argparse.RawDescriptionHelpFormatter(prog, width=_width())
 
 

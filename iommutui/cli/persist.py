@@ -116,7 +116,7 @@ def run_unpersist(options: Options) -> int:
 
 
 def _review_and_ask(options: Options, host: Host, request: PersistRequest) -> int:
-    """Shows every file as a diff, asks, and has the change made; the exit code."""
+    """Shows every file as a diff, asks, and makes the change; returns the exit code."""
     store = machine_store()
     prepared = prepare(request, host, store)
     if not options.json:
@@ -159,7 +159,7 @@ def _carry_out(request: PersistRequest, *, as_json: bool) -> int:
 
 
 def persisted(options: Options) -> list[tuple[Entry, str]]:
-    """What is declared to persist, and why it is not in force; empty where it is."""
+    """The entries that persist, each with why it is not in force; empty if it is."""
     store = machine_store()
     record, entries = store.record(), declared(store)
     if not record.finished:

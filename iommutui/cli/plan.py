@@ -12,7 +12,7 @@ from iommutui.cli.parser import Options
 from iommutui.cli.review import further_fix, plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
-from iommutui.core.board import is_of_use, of_the_board
+from iommutui.core.chipset import chipset_part, is_of_use
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import accept_words, unaccepted
 from iommutui.core.host import Device, Host
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_presets(parser: argparse.ArgumentParser) -> None:
-    """``--card`` and ``--group``, of which ``wanted_intents`` makes intents."""
+    """Adds ``--card`` and ``--group``, which ``wanted_intents`` turns into intents."""
     parser.add_argument(
         "--card", action="append", default=[], metavar="DEVICE", help="free every function of this device's card"
     )
@@ -100,17 +100,17 @@ def run(options: Options) -> int:
 
         save(json_text(document), options.output)
         where = " on that machine" if same_machine(options) else ""
-        complain(f"Wrote {options.output}; 'iommutui apply {options.output}' carries it out{where}.")
+        complain(f"Wrote {options.output}; 'iommutui apply {options.output}' applies it{where}.")
     return Exit.DONE
 
 
 def wanted_intents(
     host: Host, model: Model, intents: Sequence[str], free: Sequence[str], cards: Sequence[str], groups: Sequence[int]
 ) -> list[Intent]:
-    """The intents that free devices, cards and groups, and those given as ``DEVICE=TARGET``, which win over them."""
+    """The intents that free devices, cards and groups, and those given as ``DEVICE=TARGET``, which take precedence."""
     # An option that takes a list of devices takes every word after it, intents as well.
     said = parse_intents(host, [*intents, *(word for word in free if "=" in word)])
-    named = [intent for intent in said if of_the_board(host.devices[intent.device])]
+    named = [intent for intent in said if chipset_part(host.devices[intent.device])]
     preset: list[Intent] = []
     for text in cards:
         functions = [each.address for each in host.card(_of_use(host, find_device(host, text)))]
@@ -129,12 +129,12 @@ def wanted_intents(
     for device, target in said:
         other = chosen.get(device, target)
         if other != target:
-            complain(f"{device} will go to {target}, as named; the rest of the request needs {other}.")
+            complain(f"{device} will go to {target}, as requested; the rest of the request needs {other}.")
     return list({intent.device: intent for intent in (*preset, *said)}.values())
 
 
 def _selected(host: Host, options: Options) -> list[Address]:
-    """What was asked for by name: the rest of a plan is what it takes beyond that."""
+    """The devices that were named; a plan may need others."""
     words = [*options.card, *(word.partition("=")[0] for word in (*options.intents, *options.free))]
     members = [address for number in options.group for address in host.groups[number].members]
     return [*(find_device(host, word).address for word in words), *members]
@@ -144,7 +144,7 @@ _INSTEAD = "Name the device to hand to the virtual machine; 'iommutui list' show
 
 
 def _of_use(host: Host, device: Device) -> Address:
-    """The device's address; RefusedError for what no virtual machine can have, whatever is rebound."""
+    """The device's address. Raises RefusedError if no virtual machine can have it, whatever is rebound."""
     why = not_of_use(host, device)
     if why is not None:
         raise RefusedError(sentence(why), _INSTEAD)
@@ -154,7 +154,7 @@ def _of_use(host: Host, device: Device) -> Address:
 def _found(
     host: Host, intents: tuple[Intent, ...] | None, devices: list[Address], model: Model, said: list[Intent]
 ) -> tuple[Intent, ...]:
-    """The intents of a preset for these devices; RefusedError with the reasons where nothing brings it about."""
+    """The intents of a preset for these devices. Raises RefusedError with the reasons if no rebinds achieve that."""
     if intents is not None:
         return intents
     why = why_not_free(host, devices, model, said)

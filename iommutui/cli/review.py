@@ -20,7 +20,7 @@ _SEVERITY = {Severity.INFO: "note", Severity.WARN: "WARNING", Severity.DANGER: "
 
 
 def further_fix(host: Host, intents: Sequence[Intent], plan: Plan, model: Model) -> tuple[Intent, ...] | None:
-    """The smallest fix of every group that the plan touches; None where there is none."""
+    """The smallest fix of every group that the plan touches; None if there is none."""
     return smallest_fix(host, intents, [host.groups[change.group] for change in plan.groups], model)
 
 
@@ -64,7 +64,7 @@ def _group_lines(host: Host, plan: Plan, change: GroupChange) -> list[str]:
 
 
 def hazard_lines(hazards: Iterable[Hazard]) -> list[str]:
-    """What the host loses, the dangers first; the same advice stands once below all that it is for."""
+    """The impact on the host, dangers first; shared advice is printed once below its hazards."""
     lines: list[str] = []
     for advice, found in groupby(hazards, hazard_advice):
         lines.append("")
@@ -88,7 +88,7 @@ def _refusal_lines(host: Host, plan: Plan) -> Iterator[str]:
 
 
 def _fix_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> Iterator[str]:
-    """What else every group here needs, or why nothing makes them viable."""
+    """The further intents that every group here needs, or why none make them viable."""
     if fix:
         yield f"To make every group here viable, add: {' '.join(map(str, fix))}"
         for hazard in fix_hazards(host, plan.goals, fix):
@@ -96,7 +96,7 @@ def _fix_lines(host: Host, plan: Plan, fix: tuple[Intent, ...] | None) -> Iterat
                 yield f"  That would be a DANGER [{hazard.code}]: {hazard_loss(hazard)}"
     elif fix is None and moves_of(host, plan.goals).taken:
         if any(change.after.viable is None for change in plan.groups):
-            yield "Whether a virtual machine could have every group here is not known."
+            yield "It is not known whether a virtual machine could have every group here."
         else:
             yield "No further rebinds let a virtual machine have every group here."
         moved = {goal.device for goal in plan.goals}

@@ -9,7 +9,7 @@ from iommutui.core.errors import Exit
 
 
 def run(options: Options) -> int:
-    """Opens the screen until the person leaves it."""
+    """Opens the screen until the user leaves it."""
     if options.version:
         print(version_line())
         return Exit.DONE

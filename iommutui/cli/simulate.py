@@ -78,7 +78,7 @@ _EVENTS: dict[str, type[events.Event]] = {
     "rescan": events.Rescan,
 }
 _OF_DEVICE: dict[str, type[events.Event]] = {"claim": events.ClaimDevice, "release": events.ReleaseDevice}
-"""What a claim or a release is where the line names a device."""
+"""The events for a claim or release that names a device."""
 
 
 def _event(host: Host, line: Line, place: str) -> events.Event:

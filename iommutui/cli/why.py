@@ -20,7 +20,7 @@ from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.command_line import Notice, notices_of
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Answer(NamedTuple):
-    """What there is to say of a group, and of the device in it that was asked about; None: of the whole group."""
+    """The answer on a group, and on one device in it; None: on the whole group."""
 
     host: Host
     model: Model
@@ -62,13 +62,13 @@ class _Answer(NamedTuple):
     group: Group
     verdict: Verdict
     fix: tuple[Intent, ...] | None
-    """For the device's card, or for the whole group; empty where it is viable already or in use."""
+    """For the device's card, or for the whole group; empty if it is viable already or in use."""
     no_fix: tuple[Reason, ...]
     """Where there is no fix: why nothing makes the group viable."""
     hazards: list[Hazard]
-    """The impact of the fix; or, without one, of handing over the device or its group."""
+    """The impact of the fix or, without one, of handing over the device or its group."""
     notices: list[Notice]
-    """Settings that were meant to put the device, or those of its group, on a VFIO driver and have not."""
+    """Settings that should have put the device or its group on a VFIO driver, but did not."""
 
 
 def _answer(host: Host, model: Model, device: Device | None, group: Group) -> _Answer:
@@ -196,7 +196,7 @@ def _model_lines(host: Host, group: Group, models: list[Model]) -> list[str]:
 
 
 def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
-    """A sentence for each; a rule that several of them end in stands once below them."""
+    """A sentence for each; a rule that several of them share is printed once below them."""
     parts = [sentence(reason).partition(". ") for reason in reasons]
     lines = []
     for rule, found in groupby(parts, lambda part: part[2]):
@@ -209,12 +209,12 @@ def _reason_lines(reasons: Iterable[Reason]) -> list[str]:
 
 
 def _no_fix_lines(answer: _Answer) -> list[str]:
-    """The reasons that no rebind removes, as far as the verdict does not name them already."""
+    """The reasons that no rebind removes, unless the verdict names them already."""
     verdict = answer.verdict
     if verdict.refused:
         return []
     if verdict.viable is None:
-        return ["", "Which rebinds would let a virtual machine use this group is not known either."]
+        return ["", "It is not known either which rebinds would let a virtual machine use this group."]
     why = [reason for reason in answer.no_fix if reason not in verdict.reasons]
     return ["", "No rebind lets a virtual machine use it.", *(f"  {sentence(reason)}" for reason in why)]
 
@@ -243,10 +243,10 @@ def _explain_error(
 ) -> int:
     """Prints the causes of ``--error`` that fit, most likely first, or what is known of the devices that it names.
 
-    ``device`` or ``group`` is what the message is about, where it does not say so itself. IommutuiError where neither
-    the message is known nor anything that it names.
+    ``device`` or ``group`` is what the message is about, where it does not say so itself. Raises IommutuiError if
+    neither the message is known nor anything that it names.
     """
-    from iommutui.core.diagnosis import explain  # its tables are of no use to the rest of this command
+    from iommutui.core.diagnosis import explain  # only this branch needs its tables
 
     diagnosis = explain(host, options.error, model, group=None if group is None else group.id, device=device)
     if not diagnosis.messages and not diagnosis.about:

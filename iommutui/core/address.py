@@ -44,7 +44,7 @@ def sort_key(address: str) -> tuple[int, int, str]:
 
 
 def card_of(address: str) -> str:
-    """The part that the functions of one card share: ``0000:01:00.1`` -> ``0000:01:00``."""
+    """The part of the address that the functions of one card share: ``0000:01:00.1`` -> ``0000:01:00``."""
     return address.rpartition(".")[0]
 
 

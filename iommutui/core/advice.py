@@ -1,4 +1,4 @@
-"""What to do on a machine that has no IOMMU groups, or of which not everything is known."""
+"""Advice for a machine that has no IOMMU groups, or is only partly known."""
 
 from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.host import Host
@@ -19,14 +19,14 @@ _GUEST = (
 )
 _NOT_COVERED = (
     "This machine has IOMMU groups, but no PCI device is in one: its IOMMU does not cover PCI Express, as on many "
-    "systems on a chip. No setting and no parameter changes that, so VFIO cannot take a PCI device here."
+    "systems on a chip. No setting or parameter changes that, so VFIO cannot use a PCI device here."
 )
 
 
 def no_iommu_advice(host: Host) -> list[str]:
     """Sentences: whether an IOMMU is there, what turns it on for this processor, and how to check. Empty with groups.
 
-    What counts is ``/sys/class/iommu`` and the groups; the command line only says what somebody asked for.
+    ``/sys/class/iommu`` and the groups decide; the command line only shows what was asked for.
     """
     if any(device.group is not None and device.bus == "pci" for device in host.devices.values()):
         return []
@@ -49,7 +49,7 @@ def no_iommu_advice(host: Host) -> list[str]:
             f"An IOMMU is active ({names}), but no device has a group.",
             "It translates none of the devices here; a device it covers would show an iommu_group link in sysfs.",
         ]
-    from iommutui.core.command_line import idle_iommu  # of no use to a listing of a machine with groups
+    from iommutui.core.command_line import idle_iommu  # a listing of a machine with groups does not need it
 
     if host.iommus is None:
         found = "There are no IOMMU groups, and no /sys/class/iommu to tell whether an IOMMU is active."
@@ -72,7 +72,7 @@ def no_iommu_advice(host: Host) -> list[str]:
 
 
 def turn_on_advice(host: Host) -> str:
-    """What turns the IOMMU on, for a line of its own; empty where one is on."""
+    """How to turn the IOMMU on, as its own line; empty if one is on."""
     on = host.groups or host.iommus or host.hypervisor == XEN_DOM0
     return "" if on else " ".join(_turn_on(host))
 
@@ -104,17 +104,17 @@ def _turn_on(host: Host) -> list[str]:
 
 
 def missing_facts(host: Host, *, live: bool, recorded: bool) -> tuple[str, ...]:
-    """What is not known of a machine and what would make it known: sentences, none where all that matters is there.
+    """What is unknown of a machine and how to find it out, as sentences; none if nothing important is missing.
 
     ``live``: it is this machine; ``recorded``: it comes from a file.
     """
     found = []
     numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
     if numbered and all(d.vendor_name is None and d.device_name is None for d in numbered):
-        again = "then r looks again" if live else "then open it again"
+        again = "then r rescans" if live else "then open it again"
         found.append(
             "Names are missing: neither udev's hardware database nor pci.ids was found. The package pci.ids (Debian, "
-            f"Ubuntu) or hwdata (Fedora, Arch, openSUSE) brings them; {again}."
+            f"Ubuntu) or hwdata (Fedora, Arch, openSUSE) provides them; {again}."
         )
     facts = {
         "the kernel's version": host.kernel is not None,
@@ -125,6 +125,7 @@ def missing_facts(host: Host, *, live: bool, recorded: bool) -> tuple[str, ...]:
     missing = [words for words, known in facts.items() if not known]
     if recorded and host.devices and missing:
         found.append(
-            f"Not recorded here: {', '.join(missing)}. 'iommutui snapshot -o FILE' on that machine makes a whole one."
+            f"Not recorded here: {', '.join(missing)}. 'iommutui snapshot -o FILE' on that machine makes a complete "
+            f"one."
         )
     return tuple(found)

@@ -1,9 +1,9 @@
-"""What one card is: which functions go to a virtual machine together. One rule, for every view and command.
+"""The rule for a card: which functions go to a virtual machine together. One rule, for every view and command.
 
-A card is the device and what shares its group. Only a display controller's card extends beyond the group, to its
-companions: functions of its slot with its vendor id for sound, USB and serial buses, and on a card with a switch of its
-own (Intel Arc, Radeon Navi) the same below that switch. Functions of a chipset that share a slot are not one card, and
-a virtual function is one by itself.
+A card is the device and the rest of its group. Only a display controller's card extends beyond the group, to its
+companions: functions of its slot with its vendor id for sound, USB and serial buses, and on a card with its own switch
+(Intel Arc, Radeon Navi) the same below that switch. Functions of a chipset that share a slot are not one card, and a
+virtual function is its own card.
 """
 
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ def is_display(device: Device) -> bool:
 
 
 def _kind(device: Device) -> tuple[str | None, str]:
-    """Functions of a slot and group that are alike in this are ports or channels of one card."""
+    """Functions of a slot and group with the same key are ports or channels of one card."""
     return device.vendor_id, (device.class_code or "")[:4]
 
 
@@ -55,7 +55,7 @@ def _companion(display: Device, other: Device) -> bool:
 
 
 def _sharing_ports(slot: Iterable[Device], device: Device) -> list[Device]:
-    """EHCI and the UHCI or OHCI controllers of its slot drive the same sockets, so that they move together."""
+    """EHCI and the UHCI or OHCI controllers of its slot drive the same sockets, so they move together."""
     usb = [d for d in slot if (d.class_code or "") in (*_USB_1, _USB_2) and d.vendor_id == device.vendor_id]
     return usb if device in usb and any(d.class_code == _USB_2 for d in usb) else []
 

@@ -1,4 +1,4 @@
-"""The kernel's command line: what is set, what does nothing, and settings by ids that came too late."""
+"""The kernel's command line: its parameters, those without effect, and settings by ids that came too late."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from iommutui.core.roles import serves_host
 
 
 class Notice(NamedTuple):
-    """Something about a setting that its author would want to know. Whole sentences."""
+    """A note about a setting for whoever made it. Whole sentences."""
 
     code: str
     text: str
@@ -43,14 +43,14 @@ def _same(word: str) -> tuple[str, str]:
 
 
 def parameter_advice(host: Host, parameter: str) -> str:
-    """What to do with a parameter that would help: set it, or look further because it is set."""
+    """Advice on a parameter that would help: set it, or look further if it is set already."""
     if is_set(host, parameter):
         return f"{parameter} is on the kernel command line already, so the reason is another."
     return f"Add {parameter} to the kernel command line and reboot."
 
 
 def idle_ids(host: Host, device: Device) -> Iterator[Notice]:
-    """Words that look as if they gave the device to ``vfio-pci`` by its ids, and that no module reads."""
+    """Words that seem to give the device to ``vfio-pci`` by its ids, but that no module reads."""
     for word in (host.cmdline or "").split():
         held = f"{device.vendor_id}:{device.device_id}" in word.lower()
         if held and _IDS.fullmatch(word) and not _IDS_RIGHT.fullmatch(word):
@@ -58,7 +58,7 @@ def idle_ids(host: Host, device: Device) -> Iterator[Notice]:
             right = "pci-stub.ids" if "stub" in name else "vfio-pci.ids"
             yield Notice(
                 "misspelt-parameter",
-                f"{name}= on the kernel command line is not a parameter of any module, so it does nothing.",
+                f"{name}= on the kernel command line is not a parameter of any module, so it has no effect.",
                 f"Write {right}={value} instead, with a dot before ids.",
             )
 
@@ -73,18 +73,18 @@ def idle_iommu(host: Host) -> Iterator[Notice]:
         name = "iommu" if kind == "iommu" else f"{kind}_iommu"
         unknown = [value for value in values.split(",") if value not in _VALUES[kind].split()]
         if kind in _MAKERS and host.cpu_vendor in _MAKERS.values() and host.cpu_vendor != _MAKERS[kind]:
-            text = f"{word} does nothing: it is for processors of {kind.upper() if kind == 'amd' else 'Intel'}."
+            text = f"{word} has no effect: it is for processors of {kind.upper() if kind == 'amd' else 'Intel'}."
         elif not word.startswith(f"{name}="):
             text = f"{word} is misspelt, so the kernel ignores it: the parameter is {name}=."
         elif unknown:
-            text = f"{word} does nothing: {', '.join(unknown)} is not a value of {name}=."
+            text = f"{word} has no effect: {', '.join(unknown)} is not a value of {name}=."
         else:
             continue
         yield Notice("idle-parameter", text, f"Remove {word}.")
 
 
 def setting_by_ids(host: Host, device: Device) -> tuple[str, str] | None:
-    """The driver that a setting gives the device to by its ids, and where that is said: the command line first."""
+    """The driver to which a setting gives the device by its ids, and where that setting is: the command line first."""
     ids = [device.vendor_id, device.device_id]
     by_id = host.uses.by_id if host.uses is not None else ()
     found = [(name, "the kernel command line") for name in taken_by_ids(host, device)]
@@ -103,7 +103,7 @@ def late_ids(host: Host, device: Device) -> Iterator[Notice]:
             "ids-too-late",
             f"{where[0].upper()}{where[1:]} gives {device.address} to {driver} by its ids "
             f"({device.vendor_id}:{device.device_id}), but {device.driver} was loaded first and took it.",
-            f"Put {driver} into the initramfs and let it be loaded first ('softdep {device.driver} pre: {driver}' in "
+            f"Put {driver} into the initramfs and load it first ('softdep {device.driver} pre: {driver}' in "
             f"/etc/modprobe.d), then rebuild the initramfs and reboot. "
             f"'iommutui preview {device.address}={driver}' shows the rebind until then.",
             device.address,
@@ -111,7 +111,7 @@ def late_ids(host: Host, device: Device) -> Iterator[Notice]:
 
 
 def notices_of(host: Host, device: Device) -> Iterator[Notice]:
-    """What a person who wants this device on a VFIO driver should know of the settings."""
+    """Notes on the settings for someone who wants this device on a VFIO driver."""
     yield from late_ids(host, device)
     if serves_host(host, device, device.driver) or (device.driver is None and device.driver_override != VFIO_PCI):
         yield from idle_ids(host, device)

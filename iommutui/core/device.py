@@ -1,4 +1,4 @@
-"""A device of a machine: what it is, what it is bound to, what is known of its hardware, and what is not known."""
+"""A device of a machine: its identity, its driver, its hardware, and what is unknown about it."""
 
 import re
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Gap(NamedTuple):
     attribute: str
     why: str
     """An errno name (``EACCES``), ``timeout`` (the kernel did not answer), ``not-recorded``, ``malformed`` (no kernel
-    writes this), ``asleep`` (reading would wake the device), ``not-collected`` (nobody looked), ``not-listed`` (a
+    writes this), ``asleep`` (reading would wake the device), ``not-collected`` (not read this time), ``not-listed`` (a
     pasted listing does not tell it) or ``unbinding`` (the ``driver`` link is gone, but the driver has not released
     the device yet)."""
 
@@ -66,7 +66,7 @@ class Fit(NamedTuple):
 
 
 class Details(NamedTuple):
-    """Facts of a PCI function that no rule needs, read where a person asks for them."""
+    """Facts of a PCI function that no rule needs, read only on request."""
 
     numa_node: int | None = None
     reset_methods: tuple[str, ...] | None = None
@@ -133,7 +133,7 @@ class Device(NamedTuple):
     a device that never was."""
 
     def gap(self, attribute: str) -> Gap | None:
-        """Why the attribute is not known, or None where it is."""
+        """Why the attribute is not known, or None if it is."""
         for gap in self.gaps:
             if gap.attribute == attribute:
                 return gap
@@ -141,12 +141,12 @@ class Device(NamedTuple):
 
     @property
     def ids(self) -> str | None:
-        """``10de:2204``; None where one of both is not known."""
+        """``10de:2204``; None if either is unknown."""
         return _pair(self.vendor_id, self.device_id)
 
     @property
     def board(self) -> str | None:
-        """The same of the subsystem, which tells two makers' cards apart."""
+        """The same for the subsystem, which distinguishes cards of two makers."""
         return _pair(self.subsystem_vendor_id, self.subsystem_device_id)
 
     @property
@@ -156,7 +156,7 @@ class Device(NamedTuple):
 
     @property
     def is_bridge(self) -> bool:
-        """Header type 1 or 2; where that is not known, the class of a bridge (0604, 0607, 0609)."""
+        """Header type 1 or 2; if that is unknown, the class of a bridge (0604, 0607, 0609)."""
         if self.header_type is not None:
             return self.header_type != 0
         return (self.class_code or "")[:4] in ("0604", "0607", "0609")

@@ -13,7 +13,7 @@ from iommutui.core.models.base import Model
 
 
 class ChangeKind(StrEnum):
-    """What sort of difference it is, as it stands in JSON, and the template of its sentence."""
+    """A kind of difference: its name in JSON, and the template of its sentence."""
 
     says: str
 
@@ -38,11 +38,11 @@ class ChangeKind(StrEnum):
     DRIVER = "driver"
     OVERRIDE = "driver-override"
     INTERFACES = "interfaces"
-    UNKNOWN = "not-compared", "Not compared: {subject}, which only one side tells."
+    UNKNOWN = "not-compared", "Not compared: {subject}, which only one side shows."
 
 
-class Change(NamedTuple):
-    """One difference. ``before`` and ``after`` are empty where there was nothing, or will be nothing."""
+class Difference(NamedTuple):
+    """One difference. ``before`` and ``after`` are empty if there was or will be nothing."""
 
     kind: ChangeKind
     subject: str
@@ -50,7 +50,7 @@ class Change(NamedTuple):
     after: str
 
 
-def compare(before: Host, after: Host, model_before: Model, model_after: Model) -> list[Change]:
+def compare(before: Host, after: Host, model_before: Model, model_after: Model) -> list[Difference]:
     """Every difference, the machine's first, then devices, groups, and what is bound."""
     pairs = _pairs(before, after)
     was, now = _Side(before, model_before), _Side(after, model_after)
@@ -63,12 +63,12 @@ def compare(before: Host, after: Host, model_before: Model, model_after: Model) 
     ]
 
 
-def is_equal(changes: list[Change]) -> bool:
+def is_equal(changes: list[Difference]) -> bool:
     """Whether nothing differs, as far as both sides are known."""
     return all(change.kind is ChangeKind.UNKNOWN for change in changes)
 
 
-def change_sentence(change: Change) -> str:
+def change_sentence(change: Difference) -> str:
     """A change in words."""
     before, after = change.before or "none", change.after or "none"
     return change.kind.says.format(subject=change.subject, before=before, after=after)
@@ -84,28 +84,28 @@ class _Side(NamedTuple):
         return f"refused ({verdict.claim})" if verdict.refused else verdict_word(verdict)
 
     def tells(self, number: int, other: str) -> bool:
-        """Whether it knows what the other verdict rests on: who has the group, and what firmware reserves."""
+        """Whether it has the facts that the other verdict rests on: who has the group, and what firmware reserves."""
         if other == "in use":
             return self.host.gap("claims") is None
         reserved = self.host.groups[number].gap("reserved_regions")
         return other != "unknown" and not (other.startswith("refused") and reserved)
 
 
-def _machine(was: _Side, now: _Side) -> Iterator[Change]:
+def _machine(was: _Side, now: _Side) -> Iterator[Difference]:
     for kind, old, new in (
         (ChangeKind.KERNEL, was.host.kernel, now.host.kernel),
         (ChangeKind.CMDLINE, was.host.cmdline, now.host.cmdline),
     ):
         if old is not None and new is not None and old != new:
-            yield Change(kind, "the machine", old, new)
+            yield Difference(kind, "the machine", old, new)
         elif old != new:
-            yield Change(ChangeKind.UNKNOWN, f"the {kind.replace('-', ' ')}", old or "", new or "")
+            yield Difference(ChangeKind.UNKNOWN, f"the {kind.replace('-', ' ')}", old or "", new or "")
     if was.model.name != now.model.name:
-        yield Change(ChangeKind.MODEL, "the kernel", was.model.name, now.model.name)
+        yield Difference(ChangeKind.MODEL, "the kernel", was.model.name, now.model.name)
 
 
 def _pairs(before: Host, after: Host) -> dict[Address, Address]:
-    """Which device is which: the same ids at the same address, else the same card elsewhere, its own slot first."""
+    """Pairs of devices: the same ids at the same address, else the same card elsewhere, its own slot first."""
     pairs = {a: a for a, device in before.devices.items() if a in after.devices and _alike(device, after.devices[a])}
     left: dict[object, list[Address]] = defaultdict(list)
     for address, device in after.devices.items():
@@ -130,18 +130,18 @@ def _alike(one: Device, other: Device) -> bool:
     return all(a is None or b is None or a == b for a, b in ids)
 
 
-def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Change]:
+def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Difference]:
     for old, new in pairs.items():
         if old != new:
-            yield Change(ChangeKind.MOVED, device_name(after.devices[new]), old, new)
+            yield Difference(ChangeKind.MOVED, device_name(after.devices[new]), old, new)
     gone = (device for address, device in before.devices.items() if address not in pairs)
-    yield from (Change(ChangeKind.REMOVED, device.address, device_name(device), "") for device in gone)
+    yield from (Difference(ChangeKind.REMOVED, device.address, device_name(device), "") for device in gone)
     arrived = set(pairs.values())
     new_ones = (device for address, device in after.devices.items() if address not in arrived)
-    yield from (Change(ChangeKind.ADDED, device.address, "", device_name(device)) for device in new_ones)
+    yield from (Difference(ChangeKind.ADDED, device.address, "", device_name(device)) for device in new_ones)
 
 
-def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[Change]:
+def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[Difference]:
     before, after = was.host, now.host
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
         return
@@ -149,32 +149,34 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[C
     for old, new in pairs.items():
         one, other = before.devices[old], after.devices[new]
         if (one.group is None) != (other.group is None) and not one.gap("iommu_group") and not other.gap("iommu_group"):
-            yield Change(ChangeKind.UNGROUPED, new, *("" if d.group is None else str(d.group) for d in (one, other)))
+            yield Difference(
+                ChangeKind.UNGROUPED, new, *("" if d.group is None else str(d.group) for d in (one, other))
+            )
     for olds, news in _parts(before, after, pairs):
         words = (", ".join(map(str, olds)), ", ".join(map(str, news)))
         if len(olds) == len(news) == 1:
             if olds != news:
-                yield Change(ChangeKind.RENUMBERED, words[0], *words)
+                yield Difference(ChangeKind.RENUMBERED, words[0], *words)
             then, here = was.verdict(olds[0]), now.verdict(news[0])
             if then != here and was.tells(olds[0], here) and now.tells(news[0], then):
-                yield Change(ChangeKind.VERDICT, f"group {news[0]}", then, here)
+                yield Difference(ChangeKind.VERDICT, f"group {news[0]}", then, here)
         else:
             kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED
-            yield Change(kind, words[0], *words)
+            yield Difference(kind, words[0], *words)
             rearranged.update(olds if kind is ChangeKind.REGROUPED else ())
     for old, new in pairs.items():
         left, entered = before.devices[old].group, after.devices[new].group
         if left in rearranged and entered not in (None, left):
-            yield Change(ChangeKind.UNGROUPED, new, str(left), str(entered))
+            yield Difference(ChangeKind.UNGROUPED, new, str(left), str(entered))
 
 
-def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Change]:
+def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Difference]:
     """What one side tells of some devices, and the other does not."""
     for field, words in (("driver", "the drivers"), ("iommu_group", "the groups")):
         sides = ((before.devices[old].gap(field), after.devices[new].gap(field)) for old, new in pairs.items())
         count = sum((one is None) != (other is None) for one, other in sides)
         if count:
-            yield Change(ChangeKind.UNKNOWN, f"{words} of {count} device{'s' if count != 1 else ''}", "", "")
+            yield Difference(ChangeKind.UNKNOWN, f"{words} of {count} device{'s' if count != 1 else ''}", "", "")
 
 
 def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tuple[list[int], list[int]]]:
@@ -201,12 +203,12 @@ def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tup
     return parts
 
 
-def _bindings(one: Device, other: Device) -> Iterator[Change]:
+def _bindings(one: Device, other: Device) -> Iterator[Difference]:
     for kind, field, old, new in (
         (ChangeKind.DRIVER, "driver", one.driver, other.driver),
         (ChangeKind.OVERRIDE, "driver_override", one.driver_override, other.driver_override),
     ):
         if old != new and not (one.gap(field) or other.gap(field)):
-            yield Change(kind, other.address, old or "", new or "")
+            yield Difference(kind, other.address, old or "", new or "")
     if one.interfaces != other.interfaces and one.interfaces and other.interfaces:
-        yield Change(ChangeKind.INTERFACES, other.address, " ".join(one.interfaces), " ".join(other.interfaces))
+        yield Difference(ChangeKind.INTERFACES, other.address, " ".join(one.interfaces), " ".join(other.interfaces))

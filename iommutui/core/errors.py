@@ -1,11 +1,11 @@
-"""Errors that a person can do something about, and the exit codes that they end in."""
+"""Errors that the user can act on, and their exit codes."""
 
 from enum import IntEnum
 from typing import Self
 
 
 class Exit(IntEnum):
-    """Exit codes of every command, as the help and the manual say them."""
+    """Exit codes of every command, worded as in the help and the manual."""
 
     meaning: str
 

@@ -58,7 +58,7 @@ class ClaimDevice:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseGroup:
-    """The owner closes everything it holds of the group."""
+    """The owner closes every file of the group."""
 
     group: int
     owner: str
@@ -74,7 +74,7 @@ class ReleaseDevice:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """A write to the device's ``remove``; what is below a bridge goes with it."""
+    """A write to the device's ``remove``; everything below a bridge goes with it."""
 
     device: Address
 

@@ -1,7 +1,7 @@
-"""The Host: everything iommutui knows of a machine, in one immutable value that is the same from every source.
+"""The Host: everything iommutui knows about a machine, one immutable value, the same from every source.
 
-*Absent*, *empty* and *unreadable* are three things. ``None`` means that the kernel has no such attribute, an empty
-string or tuple that it has one and it is empty, and an entry in ``gaps`` that it could not be read (or was not
+*Absent*, *empty* and *unreadable* are three different things. ``None`` means that the kernel has no such attribute, an
+empty string or tuple that it has one and it is empty, and an entry in ``gaps`` that it could not be read (or was not
 recorded), whatever the field holds.
 
 The values are named tuples rather than dataclasses: ``import dataclasses`` alone costs more than ``lspci`` needs for
@@ -76,12 +76,12 @@ class Group(NamedTuple):
         return self.claim.opened if self.claim is not None else ()
 
     def gap(self, attribute: str) -> Gap | None:
-        """Why the attribute is not known, or None where it is."""
+        """Why the attribute is not known, or None if it is."""
         return next((gap for gap in self.gaps if gap.attribute == attribute), None)
 
 
 class Driver(NamedTuple):
-    """A registered PCI driver and the module it came from (None where it is built in without a name)."""
+    """A registered PCI driver and the module it came from (None if it is built in without a name)."""
 
     name: str
     module: str | None = None
@@ -100,7 +100,7 @@ class Iommu(NamedTuple):
 
 
 class VfioParameters(NamedTuple):
-    """Parameters of VFIO's modules; None: not known, and taken to be off, as the kernel has them."""
+    """Parameters of VFIO's modules; None: unknown, and assumed off, the kernel's default."""
 
     unsafe_interrupts_container: bool | None = None
     """``allow_unsafe_interrupts`` of ``vfio_iommu_type1``: for groups in a container."""
@@ -142,7 +142,7 @@ class Host(NamedTuple):
     """What is known of drivers, with the rows of the user's settings; it is no fact of the machine."""
 
     def gap(self, attribute: str) -> Gap | None:
-        """Why something of the machine is not known (``claims``, ``iommu_groups``...), or None where it is."""
+        """Why something of the machine is not known (``claims``, ``iommu_groups``...), or None if it is."""
         return next((gap for gap in self.gaps if gap.attribute == attribute), None)
 
     def with_device(self, device: Device) -> "Host":
@@ -158,7 +158,7 @@ class Host(NamedTuple):
         return self._replace(groups={n: group for n, group in self.groups.items() if n != number})
 
     def group_of(self, address: Address) -> Group | None:
-        """The group of a device, or None where it has none."""
+        """The group of a device, or None if it has none."""
         number = self.devices[address].group
         return None if number is None else self.groups.get(number)
 
@@ -186,10 +186,10 @@ class Host(NamedTuple):
 
 
 def settled(host: Host) -> Host:
-    """The Host as a kernel left it: what matches a free device without an override, and is loaded, has turned it down.
+    """The Host as a kernel left it: every loaded driver that matches a free device without an override has refused it.
 
-    It was tried when the device came, or when its module was loaded. (Somebody may also have unbound it by hand since;
-    then what is said here is wrong, which is why it is not believed of a driver that an override asks for.)
+    It was tried when the device came, or when its module was loaded. (It may also have been unbound by hand since; so
+    this is not assumed of a driver that an override names.)
     """
     devices = dict(host.devices)
     for address, device in host.devices.items():

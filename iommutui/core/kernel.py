@@ -1,4 +1,4 @@
-"""A kernel's release and its command line, as far as rules depend on them."""
+"""The parts of a kernel's release and command line that rules depend on."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ class Version(NamedTuple):
 
 
 def parse_release(release: str | None) -> Version | None:
-    """The version in what ``uname -r`` prints, or None where there is none."""
+    """The version in what ``uname -r`` prints, or None if there is none."""
     major, _, rest = (release or "").partition(".")
     minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     return Version(int(major), int(minor)) if major.isdecimal() and minor else None
 
 
 def parameter(cmdline: str | None, name: str) -> str | None:
-    """What the command line gives a parameter, the last time that it does; ``-`` is written ``_`` in its name."""
+    """The last value that the command line gives a parameter, whose name is written with ``_`` for ``-``."""
     words = [word.partition("=") for word in (cmdline or "").split()]
     return next((value for key, _, value in reversed(words) if key.replace("-", "_") == name), None)

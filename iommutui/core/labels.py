@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from iommutui.core.address import Address
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.device import gap_words
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Bar, Details, Device, Group, Host
@@ -37,7 +37,7 @@ def verdict_word(verdict: Verdict) -> str:
 
 
 def group_word(host: Host, group: Group, verdict: Verdict) -> str:
-    """What the verdict means to a person: a group without anything to pass through is neither viable nor blocked."""
+    """The verdict in a word: a group with nothing to pass through is neither viable nor blocked."""
     if group.name == NO_IOMMU:
         return NO_ISOLATION
     word = verdict_word(verdict)
@@ -54,17 +54,17 @@ _STATES = {
 
 
 def state_words(state: State) -> str:
-    """Who has the group's DMA, in words."""
+    """Who owns the group's DMA, in words."""
     return _STATES[state]
 
 
 def claim_words(claim: str) -> str:
-    """What opening a group through VFIO would come to; ``claim`` is ``ok`` or the name of an errno."""
+    """The result of opening a group through VFIO; ``claim`` is ``ok`` or the name of an errno."""
     return "would succeed" if claim == "ok" else f"would fail ({claim})"
 
 
 def role_words(role: Role) -> str:
-    """A driver's role as people call it: ``host driver``, ``VFIO``, ``neutral``."""
+    """A driver's role in words: ``host driver``, ``VFIO``, ``neutral``."""
     return {Role.KERNEL: "host driver", Role.USER: "VFIO", Role.NONE: "neutral"}[role]
 
 
@@ -79,7 +79,7 @@ def rules_words(model: Model) -> str:
 
 
 def describe_group(group: Group, verdict: Verdict) -> Iterator[tuple[str, str]]:
-    """Name and value of what is known of the group beside its devices."""
+    """Names and values of the known facts of the group, its devices aside."""
     yield "DMA", state_words(verdict.state)
     if group.claim is not None:
         yield "Owner", group.owner or "another process"
@@ -105,7 +105,7 @@ def device_name(device: Device) -> str:
 
 
 def driver_words(host: Host, device: Device) -> str:
-    """What stands where a driver does: its name, ``being unbound``, ``unknown`` or ``free``."""
+    """The text of a driver column: a name, ``being unbound``, ``unknown`` or ``free``."""
     if device.driver is not None:
         return device.driver
     if unbind_pending(host.group_of(device.address), device):
@@ -135,7 +135,7 @@ _KIND_WORDS = {
 
 
 def kind_word(device: Device) -> str:
-    """One word for what the device is."""
+    """One word for the kind of device."""
     if device.bus != "pci":
         return device.bus
     code = device.class_code or ""
@@ -143,13 +143,13 @@ def kind_word(device: Device) -> str:
 
 
 def also_takes(devices: Sequence[Device]) -> str:
-    """``also takes 00:14.3 Network``: what a plan moves beyond the selection; empty where there is nothing."""
+    """``also takes 00:14.3 Network``: what a plan moves beyond the selection; empty if there is nothing."""
     named = [f"{d.address.removeprefix('0000:')} {kind_word(d)}" for d in devices]
     return f"also takes {', '.join(named)}" if named else ""
 
 
 def rank(device: Device) -> int:
-    """Displays first, then what else is handed over often; what only holds the machine together last."""
+    """Displays first, then other devices that are often handed over; bridges and chipset functions last."""
     code = device.class_code or ""
     if device.is_bridge or code.startswith("0600"):
         return 8
@@ -157,7 +157,7 @@ def rank(device: Device) -> int:
 
 
 def describe_device(host: Host, device: Device) -> Iterator[tuple[str, str]]:
-    """Name and value of everything that is known of the device."""
+    """Names and values of everything known about the device."""
     if device.bus == "pci":
         further = (("subsystem", device.board), ("revision", device.revision))
         yield "Ids", ", ".join([device.ids or "????:????", *(f"{what} {value}" for what, value in further if value)])

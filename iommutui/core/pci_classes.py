@@ -1,4 +1,4 @@
-"""Names of PCI classes, for where no database of names is installed, and for listings that print no codes.
+"""Names of PCI classes, if no database of names is installed, and for listings that print no codes.
 
 From the PCI Code and ID Assignment Specification, revision 1.15, in the words of ``pci.ids``.
 """

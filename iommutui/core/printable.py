@@ -1,4 +1,4 @@
-"""Names come from hardware, files and pastes: what a terminal would act on is made visible instead."""
+"""Names come from hardware, files and pastes: characters that a terminal would act on are made visible."""
 
 import re
 

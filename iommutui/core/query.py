@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from iommutui.core.address import Address, parse_pci
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, use_labels, verdict_word
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{4}|[A-Za-z][\w.@-]*")
 def find_device(host: Host, text: str) -> Device:
     """The device that ``text`` names: an address in any spelling, ``vendor:device``, or a network interface.
 
-    UsageError where it cannot be a device's name, RefusedError where two devices fit, IommutuiError where none does.
+    Raises UsageError if it cannot be a device's name, RefusedError if two devices fit, IommutuiError if none does.
     """
     address = parse_pci(text)
     name = address or Address(text)
@@ -59,14 +59,14 @@ KINDS = {"gpu": "03", "display": "03", "nic": "02", "network": "02", "storage": 
 
 
 class Alternative(NamedTuple):
-    """``driver:nvidia``; the key is empty for a plain word, which is looked for in `searched_texts`."""
+    """``driver:nvidia``; the key is empty for a plain word, which is searched for in `searched_texts`."""
 
     key: str
     value: str
 
 
 class Term(NamedTuple):
-    """One word of a filter: it matches where one of its alternatives does, or where none does if it is negated."""
+    """One term of a filter: it matches if one of its alternatives does or, negated, if none does."""
 
     word: str
     alternatives: tuple[Alternative, ...]
@@ -91,7 +91,7 @@ def parse_query(text: str) -> Query:
     """The filter in ``text``: ``nvidia``, ``driver:nvidia``, ``group:14``, ``viable:no``, ``class:gpu``, ``!word``.
 
     Every word has to match; within a word ``|`` and ``,`` separate alternatives, as in ``driver:nvidia,amdgpu`` and
-    ``class:gpu|class:audio``. An alternative without a key has that of the one before.
+    ``class:gpu|class:audio``. An alternative without a key takes the key of the one before it.
     """
     terms = []
     for word in text.split():
@@ -109,7 +109,7 @@ def parse_query(text: str) -> Query:
 
 
 def searched_texts(host: Host) -> dict[Address, str]:
-    """What plain words are looked for in, in lower case: what the row of a device shows, its ids, and its uses."""
+    """The texts that plain words are searched for in, in lower case: the row of a device, its ids and its uses."""
     uses = use_labels(host)
     texts = {}
     for device in host.devices.values():
@@ -124,7 +124,7 @@ VerdictOf = Callable[[Group], Verdict | None]
 def matching(
     host: Host, query: Query, verdict_of: VerdictOf, texts: Mapping[Address, str] | None = None
 ) -> list[Device]:
-    """The devices that the filter lets through; ``texts``: what `searched_texts` says, where it is known already."""
+    """The devices that match the filter; ``texts`` are those of `searched_texts`, if already computed."""
     if texts is None:
         plain = any(not each.key for term in query.terms for each in term.alternatives)
         texts = searched_texts(host) if plain else {}
@@ -163,7 +163,7 @@ def _matches(
 
 
 def _verdict_words(host: Host, device: Device, verdict_of: VerdictOf) -> tuple[str, ...]:
-    """What a person may call the verdict on the device's group; nothing where there is nothing to pass in it."""
+    """Words for the verdict on the device's group; none if the group has nothing to pass through."""
     group = host.group_of(device.address)
     verdict = verdict_of(group) if group is not None else None
     if group is None or verdict is None:
@@ -177,7 +177,7 @@ def _verdict_words(host: Host, device: Device, verdict_of: VerdictOf) -> tuple[s
 def mistakes(query_text: str) -> list[str]:
     """A sentence for each loose separator, unknown key and impossible value, and for terms that exclude each other."""
     terms = parse_query(query_text).terms
-    loose = [f"{t.word}: | and , stand between two words, without blanks, as in usb,audio."
+    loose = [f"{t.word}: put | and , between two words, without blanks, as in usb,audio."
              for t in terms if "" in _ALTERNATIVES.split(t.word.removeprefix("!"))]  # fmt: skip
     wrong = [said for term in terms for each in term.alternatives if (said := _mistake(each))]
     return loose + wrong or _contradictions(terms)
@@ -200,7 +200,7 @@ _VALUES = {
     "group": (r"[0-9]+|none", "a number or none"),
     "id": (r"[0-9a-f]{1,4}|[0-9a-f]{4}:[0-9a-f]{0,4}", "hex, as 10de or 10de:2204"),
 }
-"""What a key's value has to look like, and that in words."""
+"""The pattern of a key's values, and its description."""
 
 
 def _mistake(term: Alternative) -> str:
@@ -215,7 +215,7 @@ def _mistake(term: Alternative) -> str:
 
 
 def completion(host: Host, text: str) -> str | None:
-    """``dr`` becomes ``driver:``, ``viable:n`` becomes ``viable:no``; None where nothing is to be added."""
+    """``dr`` becomes ``driver:``, ``viable:n`` becomes ``viable:no``; None if nothing is to be added."""
     cut = max(text.rfind(sign) for sign in " ,|!") + 1
     head, word = text[:cut], text[cut:]
     if not word or word.endswith(":"):

@@ -1,4 +1,4 @@
-"""What the engine answers, and why, as data: reasons, verdicts, outcomes. `wording` makes the sentences."""
+"""The engine's answers as data: reasons, verdicts, outcomes. `wording` makes the sentences."""
 
 from enum import StrEnum
 from typing import NamedTuple, Self
@@ -8,10 +8,10 @@ from iommutui.core.host import Device, Group, Host
 
 
 class Code(StrEnum):
-    """Why something is as it is: the name that stands in JSON, and the sentence for people.
+    """A kind of reason: its name in JSON, and its sentence.
 
-    A sentence is a template with the facts of the reason; `wording.sentence` fills it. What is in brackets is left out
-    where a fact in it is empty.
+    A sentence is a template with the facts of the reason; `wording.sentence` fills it. A part in brackets is left out
+    if one of its facts is empty.
     """
 
     says: str
@@ -30,7 +30,7 @@ class Code(StrEnum):
     ASSUMED_ROLE = ("assumed-role", "{driver} on {device} is assumed to be a VFIO driver because of its name; only a "
         "vfio-dev directory would confirm it.")
     OWNED = ("owned", "Group {group} is in use by {holder}.")
-    FOREIGN_DOMAIN = ("foreign-domain", "A kernel driver has attached an IOMMU domain of its own to group {group} (as "
+    FOREIGN_DOMAIN = ("foreign-domain", "A kernel driver has attached its own IOMMU domain to group {group} (as "
         "vhost-vdpa does).")
     DIRECT_REGION = ("direct-region", "Firmware requires a direct mapping of {region} for group {group}; the kernel "
         "refuses to hand over such a group, whatever its devices are bound to.")
@@ -41,13 +41,13 @@ class Code(StrEnum):
     UNKNOWN_GROUP = ("unknown-group", "It is not known which IOMMU group {subject} is in, if any ({why}).")
     UNKNOWN_MEMBERS = ("unknown-members", "It is not known what else is in group {group} ({why}), so its verdict is "
         "uncertain.")
-    NO_NODE = ("no-vfio-node", "/dev/vfio/{group} does not exist: it is there only while a device of the group is on a "
+    NO_NODE = ("no-vfio-node", "/dev/vfio/{group} does not exist: it exists only while a device of the group is on a "
         "VFIO driver.")
     NOT_VFIO = ("not-on-vfio", "{device} is {place}, not on a VFIO driver: there is nothing to open.")
     NOT_OWNER = ("not-owner", "{asked} does not own {subject}[; {owner} does].")
-    NO_INTERFACE = ("no-interface", "This kernel does not offer that way of claiming a device yet.")
-    GROUP_FILE_OPEN = ("group-file-open", "The file of group {group} is open in {holder}; meanwhile no device of the "
-        "group can be claimed through its own file.")
+    NO_INTERFACE = ("no-interface", "This kernel does not yet support that way of claiming a device.")
+    GROUP_FILE_OPEN = ("group-file-open", "The file of group {group} is open in {holder}; until it is closed, no "
+    "device of the group can be claimed through its own file.")
     NO_DEVICE = ("no-device", "There is no device {device}.")
     NO_DRIVER = ("no-driver", "No driver[ named {driver}] that matches {device} is registered, so it stays as it is.")
     NOT_BOUND = ("not-bound", "{device} has no driver to unbind.")
@@ -63,8 +63,8 @@ class Code(StrEnum):
     NOT_A_PORT = ("not-a-port", "{device} is not a PCI Express port, so {driver} does not bind to it.")
     REFUSED_BEFORE = ("refused-before", "{driver} supports {device} and is loaded, but did not bind to it; its probe "
         "probably refused the device.")
-    NO_HOTPLUG_CONTROLLER = ("no-hotplug-controller", "{driver} binds to {device} only if it has a hot-plug controller "
-        "of its own, which few bridges have.")
+    NO_HOTPLUG_CONTROLLER = ("no-hotplug-controller", "{driver} binds to {device} only if it has its own hot-plug "
+    "controller, which few bridges have.")
     DENYLISTED = ("denylisted", "{driver} refuses {device}: {ids} is on its list of devices that user space could "
         "misuse. The module parameter disable_denylist turns the list off.")
     VFS_ENABLED = ("vfs-enabled", "{device} has virtual functions enabled, and {driver} refuses it while they exist.")
@@ -90,14 +90,14 @@ class Code(StrEnum):
         "draft does not mark, so it counts as doing DMA for the kernel. No kernel that was released has this rule.")
     DRAFT_SLIP_S08 = ("draft-slip-s08", "Mistake in the draft: taken literally, its check returns the opposite and "
         "would allow this in group {group}; the result shown is the intended one.")
-    LEFT_ELSEWHERE = ("other-driver", "{device} would end {place}[ instead of {wanted}].")
+    LEFT_ELSEWHERE = ("other-driver", "{device} would end up {place}[ instead of {wanted}].")
     HOST_NEEDS = ("host-needs-it", "The running system needs {subject}.")
     OF_THE_BOARD = ("of-the-board", "{device} is {what} of this machine, and no virtual machine can use it. If its "
         "driver has to be unbound, name it yourself: {device}=none.")
     BEHIND_VMD = ("behind-vmd", "{device} is behind a VMD controller ({controller}) and cannot be handed over without "
         "it: hand over the controller with everything behind it, or turn VMD off in the firmware setup.")
     NO_MODULE = ("no-module", "This kernel has no {driver} for {device}: it is neither built in nor among the kernel's "
-        "modules. Install the package of the kernel's extra modules, or a kernel that is built with it.")
+        "modules. Install the kernel's extra-modules package, or a kernel that has the driver.")
     # fmt: on
 
 
@@ -116,7 +116,7 @@ class Reason(NamedTuple):
 
 
 def groupless(device: Device) -> Reason:
-    """Why a device that has no group here has none: it has none, or that is not known."""
+    """Why a device has no group here: it has none, or that is unknown."""
     gap = device.gap("iommu_group")
     if gap is None:
         return Reason(Code.NO_GROUP, device=device.address)
@@ -124,7 +124,7 @@ def groupless(device: Device) -> Reason:
 
 
 def unknown_driver(device: Device) -> Reason | None:
-    """Why it is not known whether a device has a driver; None where it is known."""
+    """Why it is not known whether a device has a driver; None if it is known."""
     gap = device.gap("driver") if device.driver is None else None
     if gap is None:
         return None
@@ -136,7 +136,7 @@ OK = "ok"
 
 
 class State(StrEnum):
-    """Who has the DMA of a group."""
+    """Who owns the DMA of a group."""
 
     IDLE = "idle"
     KERNEL = "kernel"
@@ -148,7 +148,7 @@ class State(StrEnum):
 class Verdict(NamedTuple):
     """Whether a group can be handed to a virtual machine.
 
-    ``viable`` is None where the Host does not hold what the answer depends on. ``claim`` is what claiming the group
+    ``viable`` is None if the Host does not hold what the answer depends on. ``claim`` is what claiming the group
     would return: a viable group can still refuse it.
     """
 
@@ -159,7 +159,7 @@ class Verdict(NamedTuple):
 
     @property
     def refused(self) -> bool:
-        """A claim fails although no driver is in the way and nobody has the group."""
+        """A claim fails although no driver blocks the group and nobody has claimed it."""
         return self.viable is True and self.state is not State.USER and self.claim != OK
 
 
@@ -187,12 +187,12 @@ def refused(host: Host, errno: str, *reasons: Reason) -> Outcome:
 
 
 def missing(host: Host, address: Address, errno: str = "ENODEV") -> Outcome:
-    """ENODEV of a driver's or the bus's file that is given the name; ENOENT where the device's own file is opened."""
+    """ENODEV from a driver's or the bus's file that takes the name; ENOENT from opening the device's own file."""
     return refused(host, errno, Reason(Code.NO_DEVICE, device=address))
 
 
 def in_use(group: Group | None, device: Device) -> tuple[Reason, ...]:
-    """Why a call waits: for the owner of the group, or for an unbind of which nothing else is known."""
+    """Why a call waits: for the owner of the group, or for an unbind whose holder is unknown."""
     claim = group.claim if group is not None else None
     if claim is None:
         return (Reason(Code.BEING_UNBOUND, device.group, device.address),)

@@ -1,8 +1,8 @@
-"""A Host without what identifies its owner, for a snapshot that is shown to others. Idempotent.
+"""A Host without anything that identifies its owner, to share with others. Idempotent.
 
-Serial numbers, addresses of networks, host and user names are never in a Host. What is left: values on the kernel's
+A Host never holds serial numbers, network addresses, host names or user names. What is left: values on the kernel's
 command line (the UUID of a file system, addresses of a network boot), interfaces that are named after their MAC or by
-people, ids of processes, and names that people gave to what they mount, plug in and run.
+people, ids of processes, and names that people gave to what they mount, plug in or run.
 """
 
 import re
@@ -83,7 +83,7 @@ def _placeholders(host: Host) -> dict[str, str]:
 
 
 def _unused(prefix: str, taken: set[str]) -> str:
-    """The prefix with the first number that is not taken, and is from now on."""
+    """The prefix with the first free number, which is then taken."""
     name = next(name for number in count() if (name := f"{prefix}{number}") not in taken)
     taken.add(name)
     return name
@@ -94,7 +94,7 @@ def _device(device: Device, names: dict[str, str]) -> Device:
 
 
 def _owners(host: Host) -> dict[str, str]:
-    """What stands for each owner of a group: its program where that is no secret, else a number."""
+    """A placeholder for each owner of a group: its program if that is no secret, else a number."""
     every = dict.fromkeys(group.claim.owner for group in host.groups.values() if group.claim is not None)
     taken = set(every)
     found: dict[str, str] = {}

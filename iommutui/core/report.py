@@ -1,4 +1,4 @@
-"""A machine as text that people paste where they ask for help, and that ``--from`` opens again. Redacted, always."""
+"""A machine as text to paste when asking for help; ``--from`` opens it again. Redacted, always."""
 
 from collections.abc import Iterable, Iterator
 

@@ -37,5 +37,5 @@ def is_vfio(host: Host, device: Device, driver: str | None) -> bool:
 
 
 def serves_host(host: Host, device: Device, driver: str | None) -> bool:
-    """Whether a driver puts the device to work for the host: any but those of VFIO, and the one that does nothing."""
+    """Whether a driver uses the device for the host: any except those of VFIO and ``pci-stub``."""
     return driver is not None and driver != STUB and not is_vfio(host, device, driver)

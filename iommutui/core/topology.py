@@ -1,8 +1,8 @@
-"""What stands behind what: bridges above a device, why devices share a group, and what a rebind can touch.
+"""The PCI tree: bridges above a device, why devices share a group, and how far a rebind reaches.
 
-Intel VMD is a controller that has a PCI domain of its own below it, for disks. ``vmd_remove()``
-(drivers/pci/controller/vmd.c) stops and removes the whole root bus of the domain, so that the controller goes with
-everything behind it or not at all; what is behind it does its DMA as the controller, and shares its group.
+Intel VMD is a controller with its own PCI domain below it, for disks. ``vmd_remove()``
+(drivers/pci/controller/vmd.c) stops and removes the whole root bus of the domain, so the controller goes with
+everything behind it or not at all; devices behind it do DMA as the controller, and share its group.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ VMD = "vmd"
 
 
 def above(host: Host, device: Device) -> Iterator[Device]:
-    """The functions above the device, the nearest first, also those that ``remove`` took away; a ring ends it."""
+    """The functions above the device, nearest first, including those that ``remove`` took away; a cycle ends it."""
     seen: set[Address] = set()
     while device.parent is not None and device.parent not in seen:
         seen.add(device.parent)
@@ -32,7 +32,7 @@ def controller_of(host: Host, device: Device) -> Device | None:
 
 
 def behind(host: Host, controller: Device) -> list[Address]:
-    """What goes away when the driver leaves the controller."""
+    """The devices that vanish when the driver leaves the controller."""
     if controller.driver != VMD:
         return []
     return [d.address for d in host.devices.values() if d.parent is not None and controller_of(host, d) == controller]
@@ -51,8 +51,8 @@ def without(host: Host, gone: Collection[Address]) -> Host:
 def narrow(host: Host, addresses: Iterable[Address]) -> Host:
     """The Host with only these devices, their groups' members, the other functions of their cards, and what is above.
 
-    So a preview of a big machine costs no more. It knows what the machine does with all of its devices, since what is
-    lost depends on what remains.
+    So a preview costs no more on a big machine. The uses of all devices are kept, because the impact depends on what
+    remains.
     """
     kept = _with_groups(host, {address for address in addresses if address in host.devices})
     kept = _with_groups(host, {*kept, *(other.address for address in kept for other in host.same_slot(address))})
@@ -71,8 +71,8 @@ def _with_groups(host: Host, addresses: set[Address]) -> set[Address]:
 def why_shared(host: Host, group: Group) -> list[str]:
     """Why devices share a group, as far as the tree shows it: sentences; empty for a group of one.
 
-    The kernel (``pci_device_group()``) puts into one group what could reach each other without passing the IOMMU:
-    devices below a port that does not keep them apart (no ACS), and the functions of a card without ACS of its own.
+    The kernel (``pci_device_group()``) groups devices that could reach each other without passing the IOMMU: those
+    below a port that does not isolate them (no ACS), and the functions of a card without its own ACS.
     """
     members = [device for device in host.members(group) if device.bus == "pci"]
     if len(members) < 2:

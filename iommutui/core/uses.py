@@ -2,7 +2,7 @@
 
 A source finds it by walking from each disk, interface, display or input device up to the PCI functions above it. Every
 record names such a function. A function may have several records, and a file system on several disks has one for each.
-What could not be found out is in ``gaps``; without a gap, no record means that there is no such use.
+Unknown fields are in ``gaps``; without a gap, no record means no such use.
 """
 
 from collections.abc import Callable
@@ -67,12 +67,12 @@ class Storage(NamedTuple):
 
     @property
     def path(self) -> str:
-        """``/ ← dm-0 (vg-root) ← nvme0n1p3``: from what is used down to the device's own."""
+        """``/ ← dm-0 (vg-root) ← nvme0n1p3``: from the use down to the device's own disk."""
         return " ← ".join((*self.what[:1], *self.chain))
 
 
 class Network(NamedTuple):
-    """One way from a name that the machine talks through down to an interface of the device."""
+    """One path from a network name of the machine down to an interface of the device."""
 
     device: Address
     chain: tuple[str, ...]
@@ -87,7 +87,7 @@ class Network(NamedTuple):
 
     @property
     def top(self) -> str:
-        """What the network traffic of the machine goes through."""
+        """The devices that carry the machine's network traffic."""
         return self.chain[0] if self.chain else ""
 
     @property
@@ -156,7 +156,7 @@ _OF_DEVICES = tuple(name for name in _Fields._fields if name not in ("by_id", "g
 
 
 class Uses(_Fields):
-    """Everything that is known of what the devices do. A class of its own, because a named tuple can keep no index."""
+    """Everything known about the uses of the devices. Not a named tuple, which cannot keep an index."""
 
     def gap(self, field: str) -> str:
         """Why a field may be incomplete; an empty string where it is not."""
@@ -166,10 +166,10 @@ class Uses(_Fields):
         """The uses of one device, with the gaps of all."""
         own = self._by_device.get(device, [])
         fields = (tuple(each for field, each in own if field == name) for name in _OF_DEVICES)
-        return Uses._make([*fields, (), self.gaps])  # what gives by ids is of no device
+        return Uses._make([*fields, (), self.gaps])  # a setting by ids belongs to no device
 
     def on(self, keep: Callable[[Address], bool]) -> "Uses":
-        """The uses of these devices, and those that are of none."""
+        """The uses of these devices, and those of no device."""
         kept = {n: tuple(e for e in getattr(self, n) if e.device is None or keep(e.device)) for n in _OF_DEVICES}
         return self._replace(**kept)
 
@@ -184,4 +184,4 @@ class Uses(_Fields):
 
 
 NOT_RECORDED = Uses(gaps=tuple(Gap(field, "not-recorded") for field in (*_OF_DEVICES, "fstab", "firmware", "by_id")))
-"""What is known where nothing was collected."""
+"""The uses if nothing was collected."""

@@ -25,7 +25,7 @@ def sentence(reason: Reason) -> str:
 
 
 def _why(reason: Reason) -> str:
-    """Why something is not known, and for a listing the command that shows it."""
+    """Why something is unknown, and for a listing the command that shows it."""
     why = reason.fact("why")
     if why != NOT_LISTED:
         return gap_words(why)
@@ -39,7 +39,7 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
     if word == NO_ISOLATION:
         return f"Group {group.id} is not isolated."
     if word == NOTHING_TO_PASS:
-        return f"Group {group.id} holds nothing to pass through: what is in it serves this machine itself."
+        return f"Group {group.id} holds nothing to pass through: its devices serve this machine itself."
     silent = [d.address for d in host.members(group) if d.silent]
     if word == "viable" and silent:
         what = "they sleep (D3cold) or have" if len(silent) > 1 else "it sleeps (D3cold) or has"

@@ -1,7 +1,7 @@
-"""What every export is made from and looks like: a subject, and text below a header of comments. Pure.
+"""The common parts of every export: a subject, and text below a header of comments. Pure.
 
-Names come from hardware and files. Comments get them as ASCII on one line, and nothing but addresses, ids and names of
-drivers that have the expected form gets into the body.
+Names come from hardware and files. In comments they are ASCII on one line; the body holds only addresses, ids and
+names of drivers that have the expected form.
 """
 
 import re
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is exported: a plan that the rules permit, on the machine that it is for."""
+    """The subject of an export: a plan that the rules permit, and its machine."""
 
     host: Host
     model: Model
@@ -49,10 +49,10 @@ class Subject:
 
     @property
     def slots(self) -> list[list[Device]]:
-        """The same, card by card: what stands in one list keeps together on one slot of the guest."""
+        """The same, card by card: the functions of one list share one slot of the guest."""
         cards: dict[str, list[Device]] = {}
         for device in self.guests:
-            # A virtual function shares the slot number of others and is a card by itself.
+            # A virtual function shares the slot number of others and is its own card.
             cards.setdefault(card_of(device.address) if device.physfn is None else device.address, []).append(device)
         return list(cards.values())
 
@@ -73,7 +73,7 @@ class Format:
     vm: bool = True
     """It configures a virtual machine, so it needs a device that goes to one."""
     by_ids: bool = False
-    """It cannot name one device, only every device of some ids."""
+    """It cannot name one device, only every device with certain ids."""
     first: str = ""
     """A line that has to be the first one."""
     comment: Callable[[str], str] = "# {}".format
@@ -89,9 +89,9 @@ class Export:
 
 
 def subject_of(host: Host, intents: Sequence[Intent], model: Model) -> Subject:
-    """The subject of these intents; RefusedError where the plan is not permitted.
+    """The subject of these intents. Raises RefusedError if the plan is not permitted.
 
-    Who has a device open now is told as a danger: it may have let go when the text is used.
+    A process that has a device open now is only a danger: it may have closed it when the text is used.
     """
     plan = plan_intents(host, intents, model)
     refuse(
@@ -105,18 +105,18 @@ def subject_of(host: Host, intents: Sequence[Intent], model: Model) -> Subject:
 
 
 def refuse(reasons: Iterable[Reason]) -> None:
-    """RefusedError where there are any."""
+    """Raises RefusedError if there are any."""
     why = " ".join(sentence(reason) for reason in reasons)
     if why:
         raise RefusedError(f"The plan is not permitted: {why}", "'iommutui preview' shows which writes are refused.")
 
 
 def render(form: Format, subject: Subject) -> Export:
-    """The text in this format. RefusedError where the format has no word for any device of the subject."""
+    """The text in this format. Raises RefusedError if the format cannot express any device of the subject."""
     if form.vm and not subject.guests:
         raise RefusedError(
             f"No device of this plan goes to a virtual machine, so there is nothing to export for {form.name}.",
-            "Stage vfio-pci for the device that the virtual machine is to have.",
+            "Stage vfio-pci for the device that the virtual machine should get.",
         )
     warnings = list(_hazards(subject))
     if form.by_ids:
@@ -137,12 +137,12 @@ def render(form: Format, subject: Subject) -> Export:
 
 
 def data(name: str) -> str:
-    """The text of a file that a format is made from."""
+    """The text of a template file."""
     return (files("iommutui.export") / "data" / name).read_text(encoding="utf-8")
 
 
 def _ascii(text: str) -> str:
-    """A name as any program may read it in a comment."""
+    """A name that is safe in a comment for any program."""
     return printable(text).encode("ascii", "backslashreplace").decode("ascii")
 
 
@@ -173,7 +173,7 @@ class ById(NamedTuple):
 
 
 def by_ids(subject: Subject) -> list[ById]:
-    """Every device that goes to vfio-pci or pci-stub; RefusedError where the ids of one are not known."""
+    """Every device that goes to vfio-pci or pci-stub. Raises RefusedError if the ids of one are not known."""
     goals = {goal.device for goal in subject.plan.goals}
     found = []
     for device, goal in subject.moved:
@@ -187,9 +187,9 @@ def by_ids(subject: Subject) -> list[ById]:
 
 
 def known_ids(device: Device) -> str:
-    """``10de:2204``; RefusedError where they are not known."""
+    """``10de:2204``. Raises RefusedError if they are not known."""
     if device.ids is None:
-        raise RefusedError(f"The ids of {device.address} are not known.", "Choose a format that goes by address alone.")
+        raise RefusedError(f"The ids of {device.address} are not known.", "Choose a format that uses addresses only.")
     return device.ids
 
 
@@ -199,5 +199,5 @@ def attributes(device: Device) -> str:
 
 
 def is_name(text: str | None) -> bool:
-    """Whether it can be the name of a driver or module in a file of settings."""
+    """Whether it is a valid name of a driver or module in a settings file."""
     return text is not None and _NAME.fullmatch(text) is not None

@@ -22,7 +22,7 @@ def _driverctl(subject: Subject) -> list[str]:
 
 
 def _id_parameters(subject: Subject) -> dict[str, str]:
-    """``{"vfio-pci": "10de:2204,10de:1aef"}``; RefusedError where no target of the plan takes ids."""
+    """``{"vfio-pci": "10de:2204,10de:1aef"}``. Raises RefusedError if no target of the plan takes ids."""
     found: dict[str, list[str]] = {}
     for each in by_ids(subject):
         found.setdefault(each.driver, []).append(each.ids)
@@ -35,7 +35,7 @@ def _id_parameters(subject: Subject) -> dict[str, str]:
 
 
 def _left_out(subject: Subject) -> list[str]:
-    """A note for the devices that settings by ids cannot be made for."""
+    """A note on the devices that cannot be set by ids."""
     known = [each.device for each in by_ids(subject)]
     rest = [device.address for device, _ in subject.moved if device not in known]
     return [f"Left out, because their targets cannot be set by ids: {', '.join(rest)}."] if rest else []
@@ -68,14 +68,14 @@ def _built_in(subject: Subject) -> list[str]:
 
 
 _EARLY = (
-    "The driver has to come before the host's. dracut does that with rd.driver.pre; for mkinitcpio put vfio_pci first "
-    "into MODULES of /etc/mkinitcpio.conf, for initramfs-tools into /etc/initramfs-tools/modules, and rebuild the "
-    "initramfs. A driver that is built in comes first by itself."
+    "The driver has to load before the host driver. dracut does that with rd.driver.pre; for mkinitcpio put vfio_pci "
+    "first into MODULES of /etc/mkinitcpio.conf, for initramfs-tools into /etc/initramfs-tools/modules, and rebuild "
+    "the initramfs. A built-in driver comes first anyway."
 )
 
 
 def _kernel(name: str, where: str, undo: str, form: Callable[[list[str]], str], loader: str, first: str = "") -> Format:
-    """``vfio-pci.ids=10de:2204,10de:1aef``, and what makes an initramfs of dracut load that driver first."""
+    """``vfio-pci.ids=10de:2204,10de:1aef``, and the parameter that makes dracut load that driver first."""
 
     def body(subject: Subject) -> list[str]:
         found = _id_parameters(subject)
@@ -126,8 +126,8 @@ FORMATS = (
     _kernel(
         "grub",
         "at the end of /etc/default/grub. Then run 'update-grub' (Debian, Ubuntu), or "
-        "'grub2-mkconfig -o /boot/grub2/grub.cfg' or 'grub-mkconfig -o /boot/grub/grub.cfg'. On Fedora, whose entries "
-        "are of their own: grubby --update-kernel=ALL --args='...'.",
+        "'grub2-mkconfig -o /boot/grub2/grub.cfg' or 'grub-mkconfig -o /boot/grub/grub.cfg'. On Fedora, which keeps "
+        "its own entries: grubby --update-kernel=ALL --args='...'.",
         "remove the line and run the same command again. For one boot: press e in the menu, delete the words, Ctrl+X.",
         lambda words: f'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {" ".join(words)}"',
         "GRUB",
@@ -152,7 +152,7 @@ FORMATS = (
     _kernel(
         "rpm-ostree",
         "a root shell.",
-        "rpm-ostree kargs --delete-if-present=WORD, for each of the words; or boot the deployment before.",
+        "rpm-ostree kargs --delete-if-present=WORD, for each of the words; or boot the previous deployment.",
         lambda words: f"rpm-ostree kargs {' '.join(f'--append-if-missing={word}' for word in words)}",
         "rpm-ostree (Silverblue, Bazzite)",
         "#!/bin/sh",

@@ -25,7 +25,7 @@ def _body(subject: Subject) -> list[str]:
         '[ "$(id -u)" = 0 ] || stop "only root can write to $pci"',
         "case ${1-apply} in",
         "apply | revert) ${1-apply} ;;",
-        '*) stop "the only words are apply and revert" ;;',
+        '*) stop "use apply or revert" ;;',
         "esac",
     ]
 

@@ -1,4 +1,4 @@
-"""What tells a virtual machine: libvirt, QEMU, Cloud Hypervisor, and the commands of Proxmox VE and Incus."""
+"""Formats that configure a virtual machine: libvirt, QEMU, Cloud Hypervisor, Proxmox VE and Incus."""
 
 from iommutui.core.address import card_of
 from iommutui.core.errors import RefusedError
@@ -19,7 +19,7 @@ def _guest_functions(slot: list[Device]) -> list[tuple[Device, int]]:
 
 
 def _domain(device: Device) -> str:
-    """``0000``; ``10000`` for what is behind Intel's VMD."""
+    """``0000``; ``10000`` behind Intel's VMD."""
     return device.address.partition(":")[0]
 
 
@@ -60,7 +60,7 @@ def _libvirt_notes(subject: Subject) -> list[str]:
     notes = [
         "managed='yes': libvirt takes the device from its driver when the domain starts and gives it back afterwards. "
         "managed='no': it is on a VFIO driver already, and stays there.",
-        "A newer libvirt also takes <driver iommufd='yes'/> in a <hostdev>; see formatdomain of your version.",
+        "Newer versions of libvirt also take <driver iommufd='yes'/> in a <hostdev>; see formatdomain of your version.",
     ]
     if any(len(slot) > 1 for slot in subject.slots):
         notes.append(
@@ -69,8 +69,8 @@ def _libvirt_notes(subject: Subject) -> list[str]:
         )
     if any(device.boot_vga for device in subject.guests):
         notes.append(
-            "This machine booted on a card of these. If its picture stays black in the guest, the firmware has changed "
-            "its ROM: add <rom file='/path/of/a/copy.rom'/> below </source>."
+            "This machine booted on one of these cards. If its picture stays black in the guest, the firmware has "
+            "changed its ROM: add <rom file='/path/of/a/copy.rom'/> below </source>."
         )
     return notes
 
@@ -102,7 +102,7 @@ def _cloud_hypervisor(subject: Subject) -> list[str]:
 def _proxmox(subject: Subject) -> list[str]:
     far = [device.address for device in subject.guests if len(_domain(device)) > 4]
     if far:
-        raise RefusedError(f"Proxmox VE takes domains of four digits only, not {', '.join(far)}.")
+        raise RefusedError(f"Proxmox VE accepts only domains of four digits, not {', '.join(far)}.")
     slots = list(enumerate(subject.slots))
     return [
         "vmid=100 # the number of your virtual machine",
@@ -167,7 +167,7 @@ FORMATS = (
         "<hostdev> elements for a libvirt domain",
         "between <devices> and </devices> of 'virsh edit DOMAIN'; or each element in a file of its own, "
         "for 'virsh attach-device DOMAIN FILE' with its option config.",
-        "when the domain is started next.",
+        "the next time the domain starts.",
         "take the elements out again with 'virsh edit DOMAIN'.",
         _libvirt,
         # Two hyphens would end the comment, and a backslash means nothing in XML.
@@ -178,8 +178,8 @@ FORMATS = (
         "qemu",
         "QEMU arguments for PCI devices",
         "on the command line of qemu-system-x86_64, with '-machine q35'. The devices have to be on a VFIO driver "
-        "before, and you need access to /dev/vfio/GROUP and the right to lock the guest's memory (ulimit -l).",
-        "when QEMU is started.",
+        "first, and you need access to /dev/vfio/GROUP and the right to lock the guest's memory (ulimit -l).",
+        "when QEMU starts.",
         "take the arguments out again.",
         _qemu,
         notes=lambda subject: [
@@ -190,13 +190,13 @@ FORMATS = (
     Format(
         "cloud-hypervisor",
         "Cloud Hypervisor arguments for PCI devices",
-        "on the command line of cloud-hypervisor. The devices have to be on a VFIO driver before, and you need access "
+        "on the command line of cloud-hypervisor. The devices have to be on a VFIO driver first, and you need access "
         "to /dev/vfio/GROUP.",
-        "when cloud-hypervisor is started.",
+        "when cloud-hypervisor starts.",
         "take the arguments out again.",
         _cloud_hypervisor,
         notes=lambda subject: (
-            ["Every function stands in a slot of its own in the guest."] if max(map(len, subject.slots)) > 1 else []
+            ["Each function gets its own slot in the guest."] if max(map(len, subject.slots)) > 1 else []
         ),
     ),
     Format(
@@ -204,7 +204,7 @@ FORMATS = (
         "Proxmox VE commands for PCI devices",
         "a root shell on the node. The machine type has to be q35 (qm set VMID -machine q35); without it, leave "
         "',pcie=1' out.",
-        "when the virtual machine is started next; Proxmox binds the devices to vfio-pci by itself then.",
+        "the next time the virtual machine starts; Proxmox then binds the devices to vfio-pci by itself.",
         "qm set VMID -delete hostpci0 (and so on), and pvesh delete /cluster/mapping/pci/NAME.",
         _proxmox,
         notes=lambda subject: (
@@ -217,7 +217,7 @@ FORMATS = (
         "incus",
         "Incus commands for PCI devices",
         "a shell of a user who may use Incus. The instance has to be a virtual machine (--vm), and stopped.",
-        "when the instance is started next; Incus binds the devices to vfio-pci by itself then.",
+        "the next time the instance starts; Incus then binds the devices to vfio-pci by itself.",
         "incus config device remove INSTANCE NAME, for every name below.",
         _incus,
     ),

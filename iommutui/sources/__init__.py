@@ -19,7 +19,7 @@ HERE = "/"
 
 
 class Opened(NamedTuple):
-    """A machine, and what somebody has to know of how it was read."""
+    """A machine, and notes on how it was read."""
 
     host: Host
     notes: tuple[str, ...] = ()
@@ -36,15 +36,14 @@ def load(
     session: str | None = None,
     driver_table: DriverTable = KNOWN,
 ) -> Host:
-    """The machine at ``path``; SourceError says what is wrong with it and what to do.
+    """The machine at ``path``. Raises SourceError with the fault and its remedy.
 
     None is this machine, ``-`` standard input, a directory a recorded tree: one with ``sys`` and beside it ``proc``,
     ``lib/modules``..., or a bare sysfs; else a folder of listings of one machine. A file is a snapshot, such a tree in
-    a tar archive, or listings as they are pasted; ``FILE#2`` is the second state that a listing tells of. Several paths
-    are listings of one machine.
-    ``kernel`` replaces the release that the source shows, and with it the rules that apply; the drivers that fit a
-    device stay as recorded. ``session`` is the address of this machine that the caller's SSH session came to
-    (`iommutui.sources.processes`). ``driver_table`` is what is known of drivers.
+    a tar archive, or listings as they are pasted; ``FILE#2`` is the second state in a listing. Several paths are
+    listings of one machine. ``kernel`` replaces the release that the source shows, and with it the rules that apply;
+    the drivers that fit a device stay as recorded. ``session`` is the address of this machine that the caller's SSH
+    session came to (`iommutui.sources.processes`). ``driver_table`` holds the known drivers.
     """
     return open_source(path, kernel=kernel, depth=depth, session=session, driver_table=driver_table).host
 
@@ -70,7 +69,7 @@ def open_source(
 
 
 def open_text(text: str, name: str = "the paste", driver_table: DriverTable = KNOWN) -> Opened:
-    """The machine in a text that was pasted: a snapshot or listings. SourceError as of `load`."""
+    """The machine in a text that was pasted: a snapshot or listings. Raises SourceError as of `load`."""
     opened = _content([(name, text.encode("utf-8", "replace"), None)], Depth.FULL, driver_table)
     return opened._replace(host=opened.host._replace(driver_table=driver_table))
 
@@ -80,10 +79,10 @@ _Read = tuple[str, bytes, int | None]
 
 
 def _listings_in(folder: str) -> list[_Read]:
-    """The files of a folder that is no recorded tree; of several one that is a whole machine, where there is one."""
+    """The files of a folder that is no recorded tree; only the whole machine, if one of them is."""
     if any(os.path.isdir(os.path.join(folder, name)) for name in ("sys", "bus/pci", "proc")):
         return []
-    from iommutui.sources.listings.archive import is_tar  # a scan does without what validates snapshots
+    from iommutui.sources.listings.archive import is_tar  # a scan does not need the validation of snapshots
     from iommutui.sources.snapshot import is_snapshot, read_bytes
 
     try:
@@ -104,7 +103,7 @@ def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTabl
 
     tree = Tree(root)
     debug.log("scan: %s, %s", root, depth)
-    # Thousands of values that all stay: looking for garbage among them again and again is a third of the time.
+    # Thousands of values that all stay: repeated garbage collection would take a third of the time.
     gc.disable()
     try:
         with closing(names_for(tree)) as names:

@@ -1,7 +1,7 @@
-"""The child of `iommutui.sources.deadline_reader`: reads files and says what each holds, as soon as it is known.
+"""The child of `iommutui.sources.deadline_reader`: reads files and reports the content of each as soon as it is read.
 
 Paths come on standard input, each ended by NUL. Standard output gets an empty record as soon as the child runs, and
-one record a path in any order: its number from 0 and a blank, then ``=CONTENT``, ``-`` (absent) or ``!ERRNO``, each
+one record per path in any order: its number from 0 and a blank, then ``=CONTENT``, ``-`` (absent) or ``!ERRNO``, each
 ended by NUL. Run as a file, without the package, so that it starts as quickly as it can.
 """
 
@@ -17,7 +17,7 @@ _writing = threading.Lock()
 
 
 def answer(path: bytes) -> bytes:
-    """What the file holds; never more than a page, and never a NUL."""
+    """The file's content: at most a page, and without NUL."""
     try:
         file = os.open(path, os.O_RDONLY)
         try:
@@ -31,7 +31,7 @@ def answer(path: bytes) -> bytes:
 
 
 def work(directories: Iterator[dict[int, bytes]]) -> None:
-    """Reads one directory after the other; it ends with an error where nobody listens any more."""
+    """Reads one directory after another; it ends with an error if the reader is gone."""
     for files in directories:
         for number, path in files.items():
             record = b"%d %s\0" % (number, answer(path))
@@ -40,7 +40,7 @@ def work(directories: Iterator[dict[int, bytes]]) -> None:
 
 
 def main() -> None:
-    """What waits for a device waits for all of its files, so that one worker takes them all."""
+    """A worker takes all files of a device, because waiting for one means waiting for all."""
     paths = b""
     while part := os.read(0, 1 << 20):
         paths += part

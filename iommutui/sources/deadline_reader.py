@@ -1,8 +1,8 @@
 """Reads of attributes that may never return, by a child process.
 
 While an unbind of a device waits for its user, reading the device's ``driver_override`` waits with it inside the
-kernel, where no signal reaches (seen on 5.10 and 6.1). A thread that is stuck like that would keep this process from
-ever exiting; a child can be left behind.
+kernel, where no signal reaches (seen on 5.10 and 6.1). A thread stuck like that would keep this process from ever
+exiting; a child can be left behind.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ STARTING = 10.0
 TIMEOUT = Unreadable("timeout")
 
 Answer = str | Unreadable | None
-"""A file's text, why it is not known, or None where there is none."""
+"""A file's text, why it is not known, or None if there is none."""
 
 _CHILD = os.path.join(os.path.dirname(__file__), "deadline_child.py")
 
@@ -64,7 +64,7 @@ class DeadlineReader:
             self._receive(self._pid)
 
     def _receive(self, pid: int) -> None:
-        """Takes the answers that have come. Where none comes in time, or none is left, the child is ended."""
+        """Takes the answers that have come. If none comes in time, or none is left, the child is ended."""
         poll = select.poll()
         poll.register(self._pipe, select.POLLIN)
         in_time = poll.poll((self._deadline if self._started else STARTING) * 1000)
@@ -79,7 +79,7 @@ class DeadlineReader:
         return None
 
     def _end(self, pid: int) -> None:
-        """A child that is stuck in the kernel dies when it gets out; until then its directories are left alone."""
+        """A child stuck in the kernel dies when it returns; until then its directories are not read."""
         os.close(self._pipe)
         self._pid = None
         missing = [path for path in self._asked if path not in self._answers]
@@ -95,10 +95,10 @@ class DeadlineReader:
 
 
 def _spawn(paths: Iterable[str]) -> tuple[int, int]:
-    """Starts a child for these files: its process id, and the pipe that its answers come through. Raises OSError."""
+    """Starts a child for these files; returns its process id and the pipe for its answers. Raises OSError."""
     if not sys.executable:
         raise FileNotFoundError(errno.ENOENT, "the interpreter is not known")
-    # A file in memory rather than a pipe, which would hold this process up until the child reads.
+    # A file in memory, because a pipe would block this process until the child reads.
     requests = os.memfd_create("iommutui-paths")
     receiving, sending = os.pipe()
     try:
@@ -113,7 +113,7 @@ def _spawn(paths: Iterable[str]) -> tuple[int, int]:
                 (os.POSIX_SPAWN_DUP2, sending, 1),
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
             ],
-            setpgroup=0,  # a Ctrl-C is for the program that the user sees
+            setpgroup=0,  # Ctrl-C is meant for the program that the user sees
         )
     except OSError:
         os.close(receiving)
@@ -143,7 +143,7 @@ def _gone(pid: int, options: int) -> bool:
 
 
 def _reap() -> None:
-    """Forgets the children that have got out of the kernel meanwhile."""
+    """Forgets the children that have returned from the kernel meanwhile."""
     gone = {pid for pid in {*_left_behind.values()} if _gone(pid, os.WNOHANG)}
     for path in [path for path, pid in _left_behind.items() if pid in gone]:
         del _left_behind[path]

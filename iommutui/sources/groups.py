@@ -1,10 +1,10 @@
-"""IOMMU groups, and their members on other buses than PCI."""
+"""IOMMU groups, and their members on buses other than PCI."""
 
 import re
 
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Device, Gap, Group, Region
-from iommutui.sources.pci import Reading, read_function, read_override
+from iommutui.sources.pci import ReadContext, read_function, read_override
 from iommutui.sources.tree import (
     MALFORMED,
     Node,
@@ -21,7 +21,7 @@ from iommutui.sources.tree import (
 
 GROUPS = "kernel/iommu_groups"
 
-_BUS_IN_PATH = r"(?:^|/)devices/([a-z][\w-]*)/"  # most machines have PCI devices only, and compile it never
+_BUS_IN_PATH = r"(?:^|/)devices/([a-z][\w-]*)/"  # most machines have PCI devices only, and never compile it
 
 
 Listed = dict[int, list[str] | Unreadable | None]
@@ -29,7 +29,7 @@ Listed = dict[int, list[str] | Unreadable | None]
 
 
 def list_groups(tree: Tree) -> Listed | Unreadable | None:
-    """Every group; None where the kernel has no such directory."""
+    """Every group; None if the kernel has no such directory."""
     names = names_in(f"{tree.sys}/{GROUPS}")
     if not isinstance(names, list):
         return names
@@ -43,11 +43,11 @@ def other_members(tree: Tree, listed: Listed) -> list[str]:
     return [f"{tree.sys}/{GROUPS}/{number}/devices/{name}" for number, name in pairs if not is_pci(name)]
 
 
-def read_groups(reading: Reading, devices: dict[Address, Device], listed: Listed) -> dict[int, Group]:
+def read_groups(reading: ReadContext, devices: dict[Address, Device], listed: Listed) -> dict[int, Group]:
     """Every group by number, with its members in order.
 
-    A function's own ``iommu_group`` link decides where it is, so that a group and its members never disagree.
-    ``devices`` gains the members that are on other buses, and functions that came after the bus was listed.
+    A function's own ``iommu_group`` link decides, so a group and its members never disagree.
+    ``devices`` gains members on other buses, and functions that appeared after the bus was listed.
     """
     members: dict[int, list[Address]] = {number: [] for number in listed}
     for device in devices.values():
@@ -57,7 +57,7 @@ def read_groups(reading: Reading, devices: dict[Address, Device], listed: Listed
 
 
 def _group(
-    reading: Reading,
+    reading: ReadContext,
     devices: dict[Address, Device],
     number: int,
     members: list[Address],
@@ -84,19 +84,19 @@ def _group(
     )
 
 
-def _member(reading: Reading, devices: dict[Address, Device], number: int, place: str, name: str) -> Device | None:
-    """The device behind a name in a group's directory, or None where it has gone."""
+def _member(reading: ReadContext, devices: dict[Address, Device], number: int, place: str, name: str) -> Device | None:
+    """The device behind a name in a group's directory, or None if it has gone."""
     target = read_link(f"{place}/{name}") or name
     own_name = base_name(target)
     if is_pci(own_name):
         device = devices.get(Address(own_name)) or read_function(reading, own_name)
-        # A function without a link is one whose link was not recorded; one with another link has moved meanwhile.
+        # Without a link, the link was not recorded; with another link, the function has moved meanwhile.
         return device._replace(group=number) if device is not None and device.group in (None, number) else None
     return _read_other(reading, devices, number, f"{place}/{name}", target)
 
 
-def _read_other(reading: Reading, devices: dict[Address, Device], number: int, path: str, target: str) -> Device:
-    """A member on another bus. Its name is unique on its bus only, so another of the same name gets a suffix."""
+def _read_other(reading: ReadContext, devices: dict[Address, Device], number: int, path: str, target: str) -> Device:
+    """A member on another bus. Its name is unique only on its bus, so a second one of that name gets a suffix."""
     address = _unused(base_name(target), devices)
     in_path = re.search(_BUS_IN_PATH, target)
     bus = in_path[1] if in_path else "unknown"

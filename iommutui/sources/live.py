@@ -1,4 +1,4 @@
-"""What changes on this machine, as it happens: the kernel's uevents through pyudev, or a look every few seconds."""
+"""Changes of this machine as they happen: the kernel's uevents through pyudev, or polling every few seconds."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ class Unavailable(NamedTuple):
 
 
 class Watcher:
-    """Calls back from a thread of its own until it is stopped."""
+    """Calls back from its own thread until it is stopped."""
 
     def __init__(self, monitor: Any, changed: Callable[[], None]) -> None:
         from pyudev import MonitorObserver
@@ -27,7 +27,7 @@ class Watcher:
         self._observer.start()
 
     def receive(self, device: Any) -> None:
-        """Passes on what concerns the groups. The event brings its own properties: nothing is read from sysfs here."""
+        """Passes on events that concern the groups, by their own properties: sysfs is not read here."""
         changed = self._changed
         if changed is None or device.action not in ACTIONS:
             return
@@ -45,15 +45,14 @@ class Watcher:
 def watch(changed: Callable[[], None]) -> Watcher | Unavailable:
     """Starts watching. ``changed`` is called in the watching thread.
 
-    The events are the kernel's own and not those that udev sends on: they come at once and in order, and also where no
-    udev daemon runs.
+    The events are the kernel's own, not those that udev relays: they come at once, in order, and without a udev daemon.
     """
     try:
         import pyudev
     except ImportError:
         return Unavailable(
             "pyudev is not installed.",
-            "Install it beside iommutui: pip install pyudev, or your distribution's python3-pyudev.",
+            "Install it where iommutui is: pip install pyudev, or your distribution's python3-pyudev.",
         )
     try:
         context = pyudev.Context()
@@ -65,16 +64,16 @@ def watch(changed: Callable[[], None]) -> Watcher | Unavailable:
             monitor.filter_by(subsystem)
         monitor.start()
     except OSError as error:
-        return Unavailable(f"The kernel's events cannot be received: {error}.", "Refresh by hand instead.")
+        return Unavailable(f"The kernel's events cannot be received: {error}.", "Rescan by hand instead.")
     return Watcher(monitor, changed)
 
 
 POLL_SECONDS = 5.0
-"""How often the links of drivers are compared. One look costs a directory listing per driver."""
+"""How often the links of drivers are compared. One check costs a directory listing per driver."""
 
 
 def poll(changed: Callable[[], None]) -> Callable[[], None]:
-    """Calls ``changed`` when the signature of the PCI bus differs; returns what stops it."""
+    """Calls ``changed`` when the signature of the PCI bus differs; returns the watch, to stop it."""
     stop = threading.Event()
 
     def run() -> None:

@@ -1,8 +1,8 @@
-"""What fits each device: aliases of modules, built-in drivers, and the driver that it is bound to.
+"""The drivers that fit each device: aliases of modules, built-in drivers, and its bound driver.
 
 A modalias is ``pci:v000010DEd00002204sv...sd...bc03sc00i00``; a pattern of ``modules.alias`` is a shell glob over it.
-An alias that begins with ``vfio_pci:`` (``scripts/mod/file2alias.c``) is of an ``override_only`` id: it matches through
-``driver_override``.
+An alias that begins with ``vfio_pci:`` (``scripts/mod/file2alias.c``) belongs to an ``override_only`` id: it matches
+through ``driver_override``.
 """
 
 import re
@@ -48,7 +48,7 @@ def specificity(pattern: str) -> int:
 
 
 class Index:
-    """Aliases by the ids that they begin with, so that of tens of thousands a device is compared with a few."""
+    """Aliases by their leading ids, so a device is compared with a few of tens of thousands."""
 
     def __init__(self, aliases: Iterable[Alias]) -> None:
         self._by_start: dict[str, list[Alias]] = {}
@@ -83,7 +83,7 @@ class Registered(NamedTuple):
 
 
 def with_fits(tree: Tree, host: Host) -> Host:
-    """The Host with `Device.fits`; a gap ``modules.alias`` says where only a part of them could be found."""
+    """The Host with `Device.fits`; a gap ``modules.alias`` means that only some of them could be found."""
     index, gap = _index(tree, host.kernel)
     registered = _registered(tree, host.drivers)
     modules = {driver.name: driver.module for driver in host.drivers or ()}
@@ -123,7 +123,7 @@ def _index(tree: Tree, kernel: str | None) -> tuple[Index, Gap | None]:
 
 
 def _module_file(tree: Tree, kernel: str | None, name: str) -> bytes | Unreadable | None:
-    """A file beside the modules of a release, which is another's to choose and must not lead elsewhere."""
+    """A file beside the modules of a release, whose name is untrusted and must not lead elsewhere."""
     if kernel is None or "/" in kernel or kernel.startswith("."):
         return None
     found = (tree.bytes(f"{place}/{kernel}/{name}") for place in PLACES)
@@ -132,7 +132,7 @@ def _module_file(tree: Tree, kernel: str | None, name: str) -> bytes | Unreadabl
 
 @lru_cache(maxsize=1)
 def _indexed(loadable: bytes, built_in: bytes) -> Index:
-    """Kept: a machine that is looked at again has the same megabyte of aliases, and parsing is most of the look."""
+    """Cached: a rescan has the same megabyte of aliases, and parsing them is most of its time."""
     found = [
         parse_alias(_text(pattern), _text(module), built_in=True) for module, pattern in _BUILT_IN.findall(built_in)
     ]
@@ -177,7 +177,7 @@ def _fits(aliases: list[Alias], registered: Registered) -> Iterator[Fit]:
 
 
 def _fits_of(alias: Alias, registered: Registered) -> list[Fit]:
-    """The drivers of the module. One that is there without a PCI driver has the alias for something else."""
+    """The drivers of the module. A registered module without a PCI driver has the alias for something else."""
     module = underscored(alias.module)
     names = registered.by_module.get(module, ())
     if names:
@@ -192,7 +192,7 @@ def _fits_of(alias: Alias, registered: Registered) -> list[Fit]:
 
 
 def _spelled(module: str, names: Iterable[str]) -> str:
-    """The driver among these that is called like the module, but for hyphens; else the module's own name."""
+    """The driver named like the module, hyphens aside; else the module's own name."""
     return next((name for name in sorted(names) if underscored(name) == module), module)
 
 

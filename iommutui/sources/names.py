@@ -16,7 +16,7 @@ _NEXT_HEADING = re.compile(rb"\n[^\t#\n]")
 
 
 class Known(NamedTuple):
-    """Names, each None where no database has it."""
+    """Names, each None if no database has it."""
 
     vendor: str | None = None
     device: str | None = None
@@ -31,11 +31,11 @@ class Names:
         return Known()
 
     def close(self) -> None:
-        """Gives back what the source holds."""
+        """Releases the resources of the source."""
 
 
 class PciIds(Names):
-    """The content of a ``pci.ids``, in whatever encoding, of which only the sections that are asked for are looked at.
+    """The content of a ``pci.ids``, in any encoding; only requested sections are parsed.
 
     The format: ``8086  Intel Corporation``, below it ``<tab>1533  I210 Gigabit Network Connection``, below that
     subsystems with two tabs; ``C 03  Display controller`` with its sub-classes likewise. Comments start with ``#``.
@@ -79,7 +79,7 @@ class PciIds(Names):
         return _first_line(rest) if found else None
 
     def _section(self, key: bytes) -> bytes:
-        """A heading with everything below it; empty where there is no such heading."""
+        """A heading with everything below it; empty if there is no such heading."""
         if key not in self._sections:
             start = self._data.rfind(b"\n" + key + b"  ") + 1  # from the end, where the classes are
             following = _NEXT_HEADING.search(self._data, start)
@@ -95,8 +95,8 @@ def _first_line(data: bytes) -> str:
 class UdevNames(Names):
     """udev's hardware database, asked by modalias through pyudev and libudev.
 
-    A udev device would have these properties too, but to get them libudev reads the device's ``uevent``, and that
-    blocks while an unbind of the device waits.
+    A udev device would have these properties too, but for them libudev reads the device's ``uevent``, which blocks
+    while an unbind of the device waits.
     """
 
     def __init__(self, lib: Any, database: Any) -> None:
@@ -112,7 +112,7 @@ class UdevNames(Names):
             context = Context()
         except ImportError:
             return None
-        lib = context._libudev  # the database has no other door in pyudev
+        lib = context._libudev  # pyudev has no other access to the database
         try:
             database = lib.udev_hwdb_new(context)
         except (AttributeError, OSError):

@@ -26,8 +26,8 @@ _UEVENT = re.compile(
 )
 
 
-class Reading(NamedTuple):
-    """What the reading of every function shares."""
+class ReadContext(NamedTuple):
+    """The shared context for reading functions."""
 
     tree: Tree
     names: Names
@@ -47,8 +47,8 @@ class Ids(NamedTuple):
     modalias: str | None
 
 
-def read_function(reading: Reading, name: str) -> Device | None:
-    """The function of this address; None where it is gone, or goes while it is read."""
+def read_function(reading: ReadContext, name: str) -> Device | None:
+    """The function of this address; None if it is gone, or goes while it is read."""
     path = f"{reading.tree.sys}/bus/pci/devices/{name}"
     try:
         with Node(path) as node:
@@ -63,7 +63,7 @@ def read_function(reading: Reading, name: str) -> Device | None:
     return None if half_read and not os.path.exists(path) else device
 
 
-def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
+def _read(reading: ReadContext, address: Address, path: str, node: Node) -> Device:
     ids = _ids(node, reading.tree.live)
     is_vf = "physfn" in node.present
     header = _header(node, reading.tree.live)
@@ -94,7 +94,7 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
         physfn=node.function("physfn") if is_vf else None,
         virtfns=virtfns,
         vfio_dev=node.names("vfio-dev"),
-        iommu=node.link("iommu", or_directory=True),  # a directory, where the function is an IOMMU itself
+        iommu=node.link("iommu", or_directory=True),  # a directory, if the function is an IOMMU itself
         interfaces=_interfaces(node, driver),
         vendor_name=vendor_name,
         device_name=device_name,
@@ -104,10 +104,10 @@ def _read(reading: Reading, address: Address, path: str, node: Node) -> Device:
     )
 
 
-def _is_leaving(reading: Reading, path: str) -> bool:
-    """Whether a function without a ``driver`` link has a driver all the same, because its unbind waits.
+def _is_leaving(reading: ReadContext, path: str) -> bool:
+    """Whether a function without a ``driver`` link still has a driver, because its unbind waits.
 
-    ``uevent`` still names it, or reading that waits as well (up to 6.11, ``uevent_show`` takes the device's lock).
+    ``uevent`` still names it, or a read of it waits too (up to 6.11, ``uevent_show`` takes the device's lock).
     """
     answer = reading.read(f"{path}/uevent") if reading.tree.live else None
     if isinstance(answer, Unreadable):
@@ -116,7 +116,7 @@ def _is_leaving(reading: Reading, path: str) -> bool:
 
 
 def _ids(node: Node, live: bool) -> Ids:
-    """The ids from ``uevent``, which has them all in one read, or from the files of their own.
+    """The ids from ``uevent``, which has them all in one read, or from their own files.
 
     On a running kernel ``uevent`` is left alone: reading it blocks while an unbind of the device waits, and reading the
     files never does.
@@ -139,8 +139,8 @@ def _ids(node: Node, live: bool) -> Ids:
 def _header(node: Node, live: bool) -> bytes:
     """The header of configuration space, or nothing.
 
-    Reading it would wake a running machine's device from D3cold, which takes a laptop's second GPU a second or two, and
-    would keep it awake under a program that refreshes; such a device is left asleep.
+    Reading it would wake a running machine's device from D3cold, which takes a laptop's second GPU a second or two,
+    and a program that refreshes would keep it awake; such a device is left asleep.
     """
     if live and node.text("power_state") == "D3cold":
         for name in _WAKING:
@@ -149,11 +149,11 @@ def _header(node: Node, live: bool) -> bytes:
 
 
 def _capability(node: Node, offset: int) -> bytes:
-    """The first four bytes of a capability; empty where they cannot be read."""
+    """The first four bytes of a capability; empty if they cannot be read."""
     return node.bytes("config", 4, offset) or b""
 
 
-def read_override(reading: Reading, path: str, node: Node) -> str | None:
+def read_override(reading: ReadContext, path: str, node: Node) -> str | None:
     """The override of the device at ``path``: an unset one reads ``(null)``, and an empty line names no driver."""
     if "driver_override" not in node.present:
         return None
@@ -186,9 +186,9 @@ def _interfaces(node: Node, driver: str | None) -> tuple[str, ...]:
 
 
 def _details(node: Node, answers: bool | None, virtfns: tuple[Address, ...]) -> Details:
-    """What is read of a function where a person asks for it.
+    """The details of a function, read only on request.
 
-    ``sriov_numvfs`` is counted by its links: its reader takes the device's lock, and so may wait for an unbind.
+    ``sriov_numvfs`` is counted by its links: reading it takes the device's lock, and so may wait for an unbind.
     """
     resets = node.text("reset_method")
     return Details(
@@ -226,9 +226,9 @@ def _bars(node: Node) -> tuple[Bar, ...] | None:
 
 
 def with_resets(devices: dict[Address, Device], kernel: Version | None) -> dict[Address, Device]:
-    """The devices, of which those that have no file of reset methods have none from 5.15; before, nothing shows it.
+    """The devices; from 5.15, one without a file of reset methods has none; before, nothing shows it.
 
-    Where no device at all has any, the files were not recorded.
+    If no device at all has one, the files were not recorded.
     """
     recorded = any(device.details is not None and device.details.reset_methods for device in devices.values())
     if not recorded or kernel is None or kernel < Version(5, 15):

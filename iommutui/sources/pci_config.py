@@ -1,7 +1,7 @@
-"""What a function's configuration space shows. Pure: bytes in, values out.
+"""Facts from a function's configuration space. Pure: bytes in, values out.
 
-Only the header and the capability that is looked for are read: some chips lock up when bytes that they do not define
-are read, which is why the kernel shows no more than the first 64 bytes to users without privileges.
+Only the header and the wanted capability are read: some chips lock up when undefined bytes are read, which is why the
+kernel shows unprivileged users only the first 64 bytes.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _PCI_EXPRESS = 0x10
 
 
 def answers(header: bytes, is_vf: bool) -> bool:
-    """False where a device reads as all ones; a virtual function has no ids of its own there, even while it works."""
+    """False if a device reads as all ones; a virtual function has no ids of its own there, even while it works."""
     return header[:16].strip(b"\xff") != b"" if is_vf else header[:4] != b"\xff\xff\xff\xff"
 
 
@@ -34,7 +34,7 @@ def multifunction(header: bytes) -> bool:
 
 
 def pcie_type(header: bytes, read: Callable[[int], bytes]) -> int | None:
-    """Device/port type of the PCI Express capability; ``read(offset)`` gives 4 bytes, or fewer where none are shown."""
+    """Device/port type of the PCI Express capability; ``read(offset)`` gives 4 bytes, or fewer if none are shown."""
     if len(header) < HEADER or not header[_STATUS] & _HAS_CAPABILITIES:
         return None
     pointer = header[_FIRST_CAPABILITY.get(header_type(header), 0x34)] & 0xFC

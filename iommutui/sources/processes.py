@@ -1,7 +1,7 @@
-"""What processes show: who has what open, who owns the DMA of a group by that, and the SSH session of this one.
+"""Facts from processes: open devices, hence owners of groups, and the SSH session of this process.
 
-One walk through ``/proc`` serves owners of groups, users of devices, and what an unbind waits for. Other users'
-processes show to root only, and a recording rarely has any.
+One walk through ``/proc`` finds owners of groups, users of devices, and processes that an unbind waits for. Only root
+sees other users' processes, and a recording rarely has any.
 """
 
 import os
@@ -26,7 +26,7 @@ _MOST_NAMED = 8
 
 
 class Process(NamedTuple):
-    """A process that has devices open; names and files are another program's to choose, and so hostile."""
+    """A process that has devices open; other programs choose their names and files, so both are hostile."""
 
     pid: int
     files: tuple[str, ...]
@@ -34,7 +34,7 @@ class Process(NamedTuple):
 
 
 class OpenFiles(NamedTuple):
-    """What is seen, and an errno or ``not-recorded`` where there may be more."""
+    """The visible holders, and an errno or ``not-recorded`` if there may be more."""
 
     processes: tuple[Process, ...]
     """By process id."""
@@ -48,7 +48,7 @@ def read_open_files(tree: Tree) -> OpenFiles:
         return OpenFiles((), names.why)
     pids = sorted(int(name) for name in names or () if name.isdecimal())
     hidden = None if pids else "not-recorded"
-    # Mounted with hidepid, /proc leaves out other users' processes, and the first of all with them.
+    # Mounted with hidepid, /proc leaves out other users' processes, and process 1 with them.
     if tree.live and pids[:1] != [1]:
         hidden = "EPERM"
     found = []
@@ -62,10 +62,10 @@ def read_open_files(tree: Tree) -> OpenFiles:
 
 
 def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
-    """Which processes may be why an unbind of the device does not return: ``VM win11 (pid 1234): /dev/vfio/14``.
+    """The processes that may keep an unbind of the device from returning: ``VM win11 (pid 1234): /dev/vfio/14``.
 
-    Those with a file of VFIO, or one of the device's kind; where the device's group is known, other groups' files do
-    not count. A best effort: other drivers wait for their device alone (nvme, for a controller that does not answer).
+    Those with a file of VFIO, or one of the device's kind; if the device's group is known, other groups' files do not
+    count. A best effort: other drivers wait for their device alone (nvme, for a controller that does not answer).
     """
     place = f"sys/bus/pci/devices/{address}"
     kind = tree.text(f"{place}/class")
@@ -86,7 +86,7 @@ def possible_holders(tree: Tree, address: str) -> tuple[str, ...]:
 
 
 def process_name(tree: Tree, pid: int) -> str:
-    """``VM win11 (pid 226)``, or the program's ``qemu-system-x86 (pid 226)``; ``pid 226`` where neither shows."""
+    """``VM win11 (pid 226)``, or the program's ``qemu-system-x86 (pid 226)``; ``pid 226`` if neither is visible."""
     machine = virtual_machine(tree, pid)
     name = f"VM {machine}" if machine is not None else program(tree, pid)
     return f"{name} (pid {pid})" if name is not None else f"pid {pid}"
@@ -98,7 +98,7 @@ def program(tree: Tree, pid: int) -> str | None:
 
 
 def virtual_machine(tree: Tree, pid: int) -> str | None:
-    """The name of the virtual machine that a process runs, where its command line tells it.
+    """The name of the virtual machine that a process runs, if its command line shows it.
 
     QEMU's ``-name guest=win11,debug-threads=on``, as libvirt gives it, or ``-name win11``; Proxmox VE puts ``-id 100``
     before that.
@@ -121,7 +121,7 @@ def _files(place: str) -> tuple[str, ...] | Unreadable:
         try:
             target = os.readlink(f"{place}/{name}")
         except PermissionError:
-            return Unreadable("EACCES")  # the names of descriptors may show without what they are
+            return Unreadable("EACCES")  # descriptors may be listed although their targets cannot be read
         except OSError:
             continue
         if target.startswith("/dev/") or target == VFIO_DEVICE:
@@ -130,14 +130,14 @@ def _files(place: str) -> tuple[str, ...] | Unreadable:
 
 
 _MOST_ABOVE = 16
-"""Processes above this one that are looked at."""
+"""The most parent processes that are read."""
 
 
 def session_address(environment: Mapping[str, str] | None = None, root: str = "", pid: int | None = None) -> str | None:
-    """The address of this machine that the SSH session came to; None where there is none, or where it does not show.
+    """The address of this machine that the SSH session came to; None if there is none, or it does not show.
 
-    ``SSH_CONNECTION`` is ``CLIENT PORT SERVER PORT``. sudo, pkexec and run0 drop it, so the processes above are asked
-    as well, as far as they may be read.
+    ``SSH_CONNECTION`` is ``CLIENT PORT SERVER PORT``. sudo, pkexec and run0 drop it, so parent processes are read too,
+    if permitted.
     """
     here = os.environ if environment is None else environment
     address = _server(here.get("SSH_CONNECTION", ""))
@@ -172,9 +172,9 @@ _NODE = re.compile(
 
 
 def claims_now(host: Host, root: str = "/") -> Host:
-    """The Host with the claims of this moment; nothing but ``/proc`` and ``/dev/vfio`` is looked at.
+    """The Host with its present claims; only ``/proc`` and ``/dev/vfio`` are read.
 
-    A claim makes no event, so that it has to be asked for again and again. The same Host where nothing has changed.
+    A claim causes no event, so it has to be polled. The same Host if nothing has changed.
     """
     bare = {number: group._replace(claim=None) for number, group in host.groups.items()}
     without = tuple(gap for gap in host.gaps if gap.attribute != "claims")
@@ -186,8 +186,8 @@ def with_claims(tree: Tree, host: Host) -> Host:
     """The Host with a claim for every group that a process has open.
 
     A group that is open without a container, or a device's node that is open but not bound to an iommufd, is not
-    claimed; neither can be seen from outside, and both are taken for claims. Other users' processes are visible to root
-    only, and a recording rarely has any: a gap ``claims`` says so, where there is something to claim.
+    claimed; neither can be seen from outside, and both count as claims. Other users' processes are visible to root
+    only, and a recording rarely has any: a gap ``claims`` says so, if there is something to claim.
     """
     nodes = names_in(f"{tree.root}/dev/vfio")
     if nodes is None and tree.root and any(is_vfio(host, d, d.driver) for d in host.devices.values()):
@@ -219,10 +219,10 @@ def with_claims(tree: Tree, host: Host) -> Host:
 
 
 def _leaving(host: Host, gone: list[tuple[str, str]], by_cdev: dict[str, Device]) -> list[tuple[Device, str]]:
-    """Devices whose own node is gone because their unbind waits for its holder; each with who that may be.
+    """Devices whose own node is gone because their unbind waits for its holder, each with the possible holders.
 
-    Nothing in sysfs says which node was whose, and by now another device may have its name, so that every device that
-    is being unbound may be what any of these holders has. A Host that was read before the unbind began has the names.
+    Sysfs does not show whose node it was, and another device may have its name by now, so any of these holders may
+    have any device that is being unbound. A Host read before the unbind began has the names.
     """
     owners = " or ".join(dict.fromkeys(owner for _, owner in gone))
     leaving = [(device, owners) for device in host.devices.values() if device.being_unbound] if gone else []
@@ -235,7 +235,7 @@ def _held(host: Host, group: Group) -> tuple[Address, ...]:
 
 
 def _with_cdev(claim: Claim, device: Device) -> Claim:
-    """One device more that is open by a node of its own; a claim by the group has it already."""
+    """Adds a device that is open by its own node; a claim by the group includes it already."""
     if claim.via != "cdev" or device.address in claim.opened:
         return claim
     return claim._replace(uses=claim.uses + 1, opened=(*claim.opened, device.address))

@@ -1,8 +1,8 @@
 """Snapshots: a `Host` as JSON that people can read and compare, and back.
 
 ``{"schema": 1, "tool": "iommutui 0.1.0", "host": {...}}``; the fields are those of `iommutui.core.host`, devices and
-groups are sorted lists, and absent values are left out. Nothing is trusted when it is read: pydantic checks the types,
-and this module the rest.
+groups are sorted lists, and absent values are left out. Nothing read is trusted: pydantic checks the types, and this
+module the rest.
 """
 
 import json
@@ -73,7 +73,7 @@ def write(host: Host, path: str) -> None:
 
 
 def save(text: str, path: str) -> None:
-    """Writes a file, whole or not at all; where that fails the file is as it was.
+    """Writes a file, whole or not at all; if that fails, the file is unchanged.
 
     NotPermittedError without the right to write there, SourceError for any other reason.
     """
@@ -133,7 +133,7 @@ def _render(value: Plain, indent: str) -> str:
 
 
 def _line(value: Plain) -> str:
-    """JSON on one line; in ASCII where a terminal or a reader would see something else than is there."""
+    """JSON on one line; in ASCII if a terminal or a reader would see something other than the text."""
     line = json.dumps(value, ensure_ascii=False)
     return line if line.isprintable() else json.dumps(value).replace("\x7f", "\\u007f")
 
@@ -155,7 +155,7 @@ def read_bytes(path: str) -> bytes:
             f"{name} does not exist.", "Give a snapshot, a listing, or the directory of a recorded tree."
         ) from None
     except OSError as error:
-        raise SourceError(f"{name} cannot be read: {error.strerror}.", "Give a file that you may read.") from None
+        raise SourceError(f"{name} cannot be read: {error.strerror}.", "Give a readable file.") from None
     if len(data) > LIMIT:
         raise SourceError(
             f"{name} is larger than {LIMIT >> 20} MiB, which is too large for a snapshot or listing.", _MAKE
@@ -164,7 +164,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def is_snapshot(data: bytes) -> bool:
-    """Whether it is meant to be a snapshot, however damaged."""
+    """Whether it seems to be a snapshot, however damaged."""
     text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
     return text.startswith(b"{") and b'"schema"' in text[:4096] and b'"host"' in text[:4096]
 
@@ -179,7 +179,7 @@ def to_text(data: bytes, name: str) -> str:
 
 
 def parse(text: str, name: str) -> Host:
-    """The host of a snapshot; ``name`` is what errors call it. Raises SourceError."""
+    """The host of a snapshot; ``name`` is its name in errors. Raises SourceError."""
     _check_kind(text, name)
     try:
         snapshot = _ADAPTER.validate_json(text, strict=True)
@@ -200,7 +200,7 @@ _ADAPTER: TypeAdapter[Snapshot] = TypeAdapter(Snapshot, config=ConfigDict(extra=
 
 
 def _check_kind(text: str, name: str) -> None:
-    """Whether it is a snapshot at all, and of a schema that is known."""
+    """Checks that it is a snapshot, and of a known schema."""
     if not text.strip():
         raise SourceError(f"{name} is empty.", _MAKE)
     try:
@@ -230,7 +230,7 @@ def _location(parts: tuple[int | str, ...]) -> str:
 
 
 def _inconsistencies(machine: Machine) -> Iterator[tuple[str, str]]:
-    """Places and faults that types do not show."""
+    """Faults that types do not catch, and where they are."""
     seen: set[str] = set()
     for field, devices in (("devices", machine.devices), ("removed", machine.removed)):
         for number, device in enumerate(devices):
@@ -238,15 +238,15 @@ def _inconsistencies(machine: Machine) -> Iterator[tuple[str, str]]:
             if device.bus == "pci" and not is_pci(device.address):
                 yield where, f"{device.address!r} is not the address of a PCI device"
             if device.address in seen:
-                yield where, f"{device.address} is there twice"
+                yield where, f"{device.address} appears twice"
             seen.add(device.address)
     members: dict[int, set[str]] = {}
     for number, group in enumerate(machine.groups):
         if group.id in members:
-            yield f"host.groups[{number}].id", f"group {group.id} is there twice"
+            yield f"host.groups[{number}].id", f"group {group.id} appears twice"
         members[group.id] = set(group.members)
         if len(members[group.id]) < len(group.members):
-            yield f"host.groups[{number}].members", "a member is there twice"
+            yield f"host.groups[{number}].members", "a member appears twice"
     groups_of: dict[str, int | None] = {device.address: device.group for device in machine.devices}
     for number, device in enumerate(machine.devices):
         if device.group is not None and device.address not in members.get(device.group, ()):
@@ -255,4 +255,4 @@ def _inconsistencies(machine: Machine) -> Iterator[tuple[str, str]]:
     for number, group in enumerate(machine.groups):
         for member in group.members:
             if groups_of.get(member, group.id) != group.id:
-                yield f"host.groups[{number}].members", f"{member} says that it is in group {groups_of.get(member)}"
+                yield f"host.groups[{number}].members", f"{member} claims to be in group {groups_of.get(member)}"

@@ -11,7 +11,7 @@ from iommutui.core.kernel import parse_release
 from iommutui.core.roles import is_vfio
 from iommutui.sources.groups import list_groups, other_members, read_groups
 from iommutui.sources.names import Names
-from iommutui.sources.pci import Reading, read_function, with_resets
+from iommutui.sources.pci import ReadContext, read_function, with_resets
 from iommutui.sources.tree import (
     Depth,
     Tree,
@@ -33,9 +33,9 @@ _IOMMU_KINDS = ("intel-iommu", "amd-iommu")
 def scan(
     tree: Tree, depth: Depth, names: Names, *, session: str | None = None, driver_table: DriverTable = KNOWN
 ) -> Host:
-    """Everything that the tree shows, or SourceError where it is no sysfs with PCI devices.
+    """Everything that the tree shows. Raises SourceError if it is no sysfs with PCI devices.
 
-    On the sysfs of the running kernel, attributes whose reading may block are read by a child process. ``session`` is
+    On the sysfs of the running kernel, a child process reads the attributes that may block. ``session`` is
     the address that an SSH session of the caller came to.
     """
     functions = _functions(tree)
@@ -49,7 +49,7 @@ def scan(
         paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, listed)
         deadline = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
     read = read_text if deadline is None else deadline.get
-    reading = Reading(tree, names, read, details=depth is Depth.FULL)
+    reading = ReadContext(tree, names, read, details=depth is Depth.FULL)
     try:
         found = (read_function(reading, name) for name in functions)
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
@@ -76,21 +76,21 @@ def scan(
     if depth is Depth.FULL or all(device.group is None for device in devices.values()):
         host = host._replace(hypervisor=hypervisor_of(tree, devices))
     if depth is Depth.FULL:
-        from iommutui.sources.modules import with_fits  # the plain listing does without
+        from iommutui.sources.modules import with_fits  # the plain listing does not need them
 
         host = with_fits(tree, host)
     host = with_vfio_parameters(tree, host)
-    # A device whose unbind waits for its user has no driver any more, but its group's node is still there.
+    # A device whose unbind waits for its user has lost its driver, but its group's node still exists.
     on_vfio = any(is_vfio(host, device, device.driver) for device in devices.values())
     if groups and (on_vfio or os.path.exists(f"{tree.root}/dev/vfio")):
-        from iommutui.sources.processes import with_claims  # most listings do without
+        from iommutui.sources.processes import with_claims  # most listings do not need them
 
         host = with_claims(tree, host)
     return with_uses(tree, host, depth, session, console)
 
 
 def _blocking(path: str) -> list[str]:
-    """The attributes of a device that are left to the child; its ``uevent`` only where it names a driver."""
+    """The attributes of a device that the child reads; its ``uevent`` only if it names a driver."""
     override, uevent = f"{path}/driver_override", f"{path}/uevent"
     return [override] if os.path.lexists(f"{path}/driver") else [override, uevent]
 
@@ -103,7 +103,7 @@ def _console_switches(tree: Tree) -> list[str]:
 
 
 def _is_bound(answer: str | Unreadable | None) -> bool:
-    """One that does not answer is being changed, so the console is there."""
+    """One that does not answer is being changed, so the console exists."""
     return answer == "1" or isinstance(answer, Unreadable)
 
 
@@ -112,14 +112,14 @@ def _functions(tree: Tree) -> list[str]:
     names = names_in(f"{tree.sys}/bus/pci/devices")
     if isinstance(names, list):
         functions = sorted(name for name in names if is_pci(name))
-        functions.sort(key=len)  # a longer domain is a higher one
+        functions.sort(key=len)  # a longer domain is a higher number
         return functions
     where = f"{tree.sys}/bus/pci/devices"
     if isinstance(names, Unreadable):
         raise SourceError(f"{where} cannot be read: {names.why}.", "Run this as a user who may read it.")
     if os.path.isdir(f"{tree.sys}/bus"):
         raise SourceError(
-            f"There is no {where}: this kernel has no PCI.",
+            f"{where} does not exist: this kernel has no PCI.",
             "Containers often hide PCI devices: run this on the host, or read a snapshot of one with --from.",
         )
     if tree.root == "":
@@ -194,7 +194,7 @@ def _says_so(tree: Tree) -> bool:
 
 
 def read_lockdown(root: str) -> str | None:
-    """``none``, ``integrity`` or ``confidentiality``; None where securityfs does not show it.
+    """``none``, ``integrity`` or ``confidentiality``; None if securityfs does not show it.
 
     The file holds ``none [integrity] confidentiality``, with brackets around the mode (security/lockdown/lockdown.c,
     from 5.4).

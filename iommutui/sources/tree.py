@@ -1,6 +1,6 @@
-"""A directory that stands for the file system of a machine: ``/``, or a recorded copy of parts of one.
+"""The root directory of a machine: ``/``, or a recorded copy of parts of it.
 
-Every read gives a value and never raises ``OSError``: the content, None where there is no such file, or an
+Every read gives a value and never raises ``OSError``: the content, None if there is no such file, or an
 `Unreadable` with the name of the errno. Names and texts are made printable: bytes that are not UTF-8 become ``\\xNN``.
 """
 
@@ -34,13 +34,13 @@ class Depth(Enum):
 
 
 class Unreadable(NamedTuple):
-    """Something is there, but could not be read; ``why`` is the errno's name."""
+    """A file exists, but could not be read; ``why`` is the errno's name."""
 
     why: str
 
 
 def failure(error: OSError) -> Unreadable | None:
-    """The value of a failed read: None for what does not exist."""
+    """The value of a failed read: None if the file does not exist."""
     if error.errno in ABSENT:
         return None
     return Unreadable(errno.errorcode.get(error.errno or 0, "EIO"))
@@ -74,7 +74,7 @@ Value = TypeVar("Value")
 
 
 def known(value: Value | Unreadable | None, attribute: str, gaps: list[Gap]) -> Value | None:
-    """The value, or None where there is none; one that could not be read becomes a gap."""
+    """The value, or None if there is none; one that could not be read becomes a gap."""
     if isinstance(value, Unreadable):
         gaps.append(Gap(attribute, value.why))
         return None
@@ -102,12 +102,12 @@ class Tree:
         return read_file(f"{self.root}/{path}", limit)
 
     def attribute(self, path: str) -> str:
-        """The text of an attribute below sysfs; empty where there is none or it cannot be read."""
+        """The text of an attribute below sysfs; empty if there is none or it cannot be read."""
         text = read_text(f"{self.sys}/{path}")
         return text.strip() if isinstance(text, str) else ""
 
     def listed(self, path: str, prefix: str = "") -> list[str]:
-        """The sorted names in a directory below sysfs that begin with the prefix; none where it cannot be listed."""
+        """The sorted names in a directory below sysfs that begin with the prefix; none if it cannot be listed."""
         names = names_in(f"{self.sys}/{path}")
         return sorted(name for name in names if name.startswith(prefix)) if isinstance(names, list) else []
 
@@ -135,7 +135,7 @@ def read_file(path: str, limit: int = 1 << 26, flags: int = _FILE) -> bytes | Un
 
 
 def read_link(path: str) -> str:
-    """A link's target; empty where there is no link, or it cannot be read."""
+    """A link's target; empty if there is no link, or it cannot be read."""
     try:
         return printable(os.readlink(path))
     except (OSError, ValueError):
@@ -166,16 +166,16 @@ _HEX = "0123456789abcdef"
 
 
 class Node:
-    """An open device directory of sysfs: listed once, so that nothing is looked for that is not there.
+    """An open device directory of sysfs: listed once, so no missing attribute is ever opened.
 
-    Its attributes are read as values relative to its descriptor. None stands for an absent one, and what cannot be read
+    Its attributes are read as values relative to its descriptor. None stands for an absent one, and an unreadable one
     becomes a `Gap`.
     """
 
     __slots__ = ("at", "gaps", "present")
 
     def __init__(self, path: str) -> None:
-        """Raises OSError where the directory cannot be listed."""
+        """Raises OSError if the directory cannot be listed."""
         self.at = os.open(path, _DIRECTORY)
         try:
             self.present = set(os.listdir(self.at))
@@ -195,19 +195,19 @@ class Node:
         self.gaps.append(Gap(name, why))
 
     def leave(self, name: str, why: str) -> None:
-        """Gives an attribute up without reading it."""
+        """Records that an attribute is left unread."""
         if name in self.present:
             self.present.discard(name)
             self.miss(name, why)
 
     def _failed(self, name: str, error: OSError) -> None:
-        """An attribute that was listed and is gone by now is absent; with any other error it is not known."""
+        """An attribute that was listed and is gone by now is absent; any other error makes it unknown."""
         value = failure(error)
         if value is not None:
             self.miss(name, value.why)
 
     def bytes(self, name: str, size: int = PAGE, offset: int = 0) -> bytes | None:
-        """Some bytes of an attribute, all of most."""
+        """The first bytes of an attribute, usually all of it."""
         if name not in self.present:
             return None
         try:
@@ -226,7 +226,7 @@ class Node:
         return None if data is None else to_text(data)
 
     def link(self, name: str, *, or_directory: bool = False) -> str | None:
-        """The base name of a link's target; None for a directory, where there may be one in its place."""
+        """The base name of a link's target; None for a directory that may stand in its place."""
         if name not in self.present:
             return None
         try:

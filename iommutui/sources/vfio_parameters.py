@@ -1,4 +1,4 @@
-"""What else decides whether VFIO hands out a device: interrupt remapping, and parameters of its modules."""
+"""Other facts that decide whether VFIO hands out a device: interrupt remapping, and parameters of its modules."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _ON, _OFF = ("1", "y", "Y", "on"), ("0", "n", "N", "off")
 
 
 def with_vfio_parameters(tree: Tree, host: Host) -> Host:
-    """The Host with what the kernel asks when a group is claimed."""
+    """The Host with the facts that the kernel checks when a group is claimed."""
     parameters = VfioParameters(
         _flag(tree, host, "vfio_iommu_type1", "allow_unsafe_interrupts"),
         _flag(tree, host, "iommufd", "allow_unsafe_interrupts"),
@@ -31,8 +31,8 @@ def with_vfio_parameters(tree: Tree, host: Host) -> Host:
 def _remapping(tree: Tree, host: Host) -> bool | None:
     """``/proc/interrupts`` names the chips: ``IR-IO-APIC`` and ``IR-PCI-MSI`` where interrupts are remapped (x86).
 
-    Without it, the command line says whether it is turned off (``setup_intremap``), and bit 3 of Intel's ``ecap``
-    whether there is any; whether it is on cannot be seen then.
+    Without it, the command line shows whether it is turned off (``setup_intremap``), and bit 3 of Intel's ``ecap``
+    whether it exists; whether it is on cannot be seen.
     """
     data = tree.bytes("proc/interrupts", SHORT)
     text = data.decode("ascii", "replace") if isinstance(data, bytes) else ""
@@ -49,7 +49,7 @@ def _remapping(tree: Tree, host: Host) -> bool | None:
 
 
 def _flag(tree: Tree, host: Host, module: str, name: str) -> bool | None:
-    """A parameter: of the module while it is loaded, otherwise as it would be given to it."""
+    """A module's parameter: its present value if the module is loaded, otherwise the one that it would get."""
     text: str | None = tree.attribute(f"module/{module}/parameters/{name}")
     if not text:
         text = parameter(host.cmdline, f"{module}.{name}")

@@ -1,4 +1,4 @@
-"""The screen. Textual is imported when it is run, and not before."""
+"""The screen. Textual is imported only when the screen runs."""
 
 import threading
 from concurrent.futures import Future
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def run(source: list[str] | None, *, demo: bool = False, kernel: str | None = None, model: str | None = None) -> int:
-    """Shows the machine of ``source`` (None: this one) until the person leaves; returns the exit code."""
+    """Shows the machine of ``source`` (None: this one) until the user leaves; returns the exit code."""
     from iommutui.settings import driver_table, read_settings
     from iommutui.tui.machines import machine_of
 
@@ -28,13 +28,13 @@ def run(source: list[str] | None, *, demo: bool = False, kernel: str | None = No
 
 
 def first_look(machine: "Machine") -> "Future[Host]":
-    """A scan in a thread that nothing waits for at the end of the program."""
+    """A scan in a daemon thread, which does not delay the end of the program."""
     found: Future[Host] = Future()
 
     def scan() -> None:
         try:
             found.set_result(machine.scan())
-        except BaseException as error:  # raised again for whoever asks for the result
+        except BaseException as error:  # raised again when the result is read
             found.set_exception(error)
 
     threading.Thread(target=scan, name="iommutui-scan", daemon=True).start()

@@ -1,4 +1,4 @@
-"""The application: settings, theme, and what is the same on every screen."""
+"""The application: settings, theme, and everything common to all screens."""
 
 import os
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from iommutui.tui.text import clip, visible
 from iommutui.tui.theme import CONSOLE, IOMMUTUI, ConsoleDriver, legible
 from iommutui.tui.widgets.dialogs import ConfirmScreen, Dialog, Opened
 
-SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
+SEVERITY_SIGNS = {"information": "", "warning": "! ", "error": "✖ "}
 """What a message begins with, so that its severity is not shown by colour alone."""
 
 
@@ -40,11 +40,11 @@ def has_shell() -> bool:
 
 
 class IommutuiApp(App[None]):
-    """Shows one machine."""
+    """The Textual application for one machine."""
 
     TITLE = "iommutui"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False  # the desk opens it, and nothing opens it over a review
+    ENABLE_COMMAND_PALETTE = False  # the desk opens it, so it never opens over a review
     NOTIFICATION_TIMEOUT = 6
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]
 
@@ -58,9 +58,9 @@ class IommutuiApp(App[None]):
         config: Settings | None = None,
         console: bool | None = None,
     ) -> None:
-        """``first``: a look at the machine that has begun already.
+        """``first``: a scan of the machine that has begun already.
 
-        ``console``: the terminal is the bare console of the machine; None: see ``TERM``.
+        ``console``: the terminal is the bare Linux console; None: decided by ``TERM``.
         """
         console = os.environ.get("TERM") == "linux" if console is None else console
         super().__init__(driver_class=ConsoleDriver if console else None)
@@ -74,7 +74,7 @@ class IommutuiApp(App[None]):
         usual = CONSOLE if console else IOMMUTUI
         self.register_theme(IOMMUTUI)
         self.register_theme(usual)
-        self.set_reactive(App.theme, usual.name)  # a theme that is set otherwise has the style sheet parsed twice
+        self.set_reactive(App.theme, usual.name)  # set any other way, the theme has the style sheet parsed twice
         self.stylesheet.set_variables(self.get_css_variables())
         self.theme = self._theme_to_use(config, usual)
         self._wrong += use_keys(config)
@@ -82,7 +82,7 @@ class IommutuiApp(App[None]):
         self.desk = self._first_desk = DeskScreen(machine, state, first, store)
 
     def _theme_to_use(self, config: Settings, usual: Theme) -> str:
-        """The theme of the settings, or what was chosen on the screen, or the usual one."""
+        """The theme of the settings, else the one chosen on the screen, else the default."""
         wanted = config.theme
         if wanted not in (IOMMUTUI.name, *self.available_themes):
             names = ", ".join(sorted(self.available_themes))
@@ -97,27 +97,27 @@ class IommutuiApp(App[None]):
         return self.desk
 
     def get_css_variables(self) -> dict[str, str]:
-        """The theme's colours, so that they can be read."""
+        """The theme's colours, made readable."""
         return legible(super().get_css_variables(), dark=self.current_theme.dark)
 
     def on_ready(self) -> None:
-        """Tells what is wrong with the settings, and remembers a theme that is chosen from now on."""
+        """Reports mistakes in the settings, and remembers a theme chosen from now on."""
         for error in self._wrong:
             self.desk.log_line(f"{error.what} {error.remedy}", "warn")
         if self._wrong:
             more = f", and has {len(self._wrong) - 1} more" if len(self._wrong) > 1 else ""
             self.notify(f"{self._wrong[0].what} The log (L) says how to fix it{more}.", severity="warning")
         self.theme_changed_signal.subscribe(self, self._keep_theme)
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the shell has written over it
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # the shell wrote over it
 
     def _keep_theme(self, theme: Theme) -> None:
         if self._store is not None:
             self._store.write(self._store.read()._replace(theme=theme.name))
 
     def notify(self, message: str, *, severity: SeverityLevel = "information", **rest: Any) -> None:
-        """Says something in the place of what was said before; it is shown as it is, whatever ``markup`` is."""
+        """Shows a message in place of the one before; as it is, whatever ``markup`` is."""
         self.clear_notifications()
-        super().notify(SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
+        super().notify(SEVERITY_SIGNS[severity] + visible(message), severity=severity, **{**rest, "markup": False})
 
     def clear_notifications(self) -> None:
         """What has been said and has not been shown yet as well."""
@@ -143,12 +143,12 @@ class IommutuiApp(App[None]):
                 return
             if isinstance(screen, DeliberateDialog) and not screen.takes(event):
                 if event.time > screen.shown_at:
-                    self.notify("That key came too soon to count: read this first.", severity="warning")
+                    self.notify("That key came too soon: read this first.", severity="warning")
                 return
         await super().on_event(event)
 
     def action_suspend(self) -> None:
-        """Gives the terminal back to the shell, where it has one; what is typed meanwhile is for the shell."""
+        """Gives the terminal back to the shell, if there is one; keys typed meanwhile are for the shell."""
         before = Message().time
         if has_shell():
             self.action_suspend_process()
@@ -156,14 +156,14 @@ class IommutuiApp(App[None]):
         stopped = now - before > 0.2
         self.keys_from = now if stopped else now + 2
         if not stopped:
-            self.notify("No shell is here to take the terminal, so nothing is suspended. q quits.", severity="warning")
+            self.notify("There is no shell to return to, so nothing is suspended. q quits.", severity="warning")
 
     def action_help_quit(self) -> None:
-        """``ctrl+c``, by which many programs are ended."""
+        """``ctrl+c``, which ends many programs."""
         self.notify("q quits iommutui; Ctrl-Q closes a dialog first.")
 
     def on_paste(self, event: Paste) -> None:
-        """A listing that no field has taken."""
+        """Opens a pasted listing that no field has taken."""
         if self.screen is self.desk and is_listing(event.text):
             self.post_message(OpenMachine(event.text))
 
@@ -181,11 +181,11 @@ class IommutuiApp(App[None]):
         return self._ask("Open another machine?", question, "Open", partial(self._open, machine, host))
 
     def _ask(self, title: str, question: str, yes: str, then: Callable[[], None]) -> Opened:
-        lost = " What is staged here is lost." if self.desk.state.intents and self.desk is not self._first_desk else ""
+        lost = " The staged changes are lost." if self.desk.state.intents and self.desk is not self._first_desk else ""
         return self.desk.ask(ConfirmScreen(title, question + lost, yes, "Stay"), lambda _: then())
 
     def _open(self, machine: Machine, host: Host) -> None:
-        """Shows another machine on a desk of its own."""
+        """Shows another machine on its own desk."""
         first: Future[Host] = Future()
         first.set_result(host)
         self.desk.scanner.stop()
@@ -193,7 +193,7 @@ class IommutuiApp(App[None]):
         self.call_later(self._show_desk)  # once the question is off the screen
 
     async def _show_desk(self) -> None:
-        """In place of the desk before it; but the first one stays below, as it was left."""
+        """Replaces the desk before it; the first one stays below, as it was left."""
         await (self.push_screen if len(self.screen_stack) == 1 else self.switch_screen)(self.desk)
 
     def _return(self) -> None:

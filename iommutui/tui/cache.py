@@ -1,4 +1,4 @@
-"""Remembering the last answers of pure functions of values that are too big to compare."""
+"""A cache for pure functions of values that are too big to compare."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -8,10 +8,10 @@ R = TypeVar("R")
 
 
 def last_call(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, which answers at once while its arguments are those of one of its last two calls.
+    """Caches the results of the last two calls of a function.
 
     Values are immutable, so an argument that is the same object is the same value; small values such as a filter's text
-    are compared. Two are kept because a step compares what is on the screen with what comes next.
+    are compared. Two, because a step compares the state on the screen with the next one.
     """
     known: list[tuple[tuple[object, ...], R]] = []
 

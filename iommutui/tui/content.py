@@ -1,6 +1,6 @@
-"""The one way of text into Textual: never as a string, because a string is parsed as markup.
+"""The only way for text into Textual: never as a string, because a string is parsed as markup.
 
-A name such as ``[LSI]`` would vanish, ``[/]`` ends the program, and ``[@click=...]`` is a live link.
+A name such as ``[LSI]`` would vanish, ``[/]`` would end the program, and ``[@click=...]`` would be a live link.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ COLOURS = {
     "planned": "italic $text-secondary",
     "key": "bold $text-accent",
 }
-"""What the meanings of spans look like."""
+"""The colours of the meanings of spans."""
 
 
 def plain(text: str) -> Content:
@@ -48,9 +48,9 @@ BASE = ""
 
 
 def styles_of(widget: Widget, component: str = "") -> dict[str, Style]:
-    """What every meaning looks like now on a line of this component class; it takes long enough to be kept.
+    """The style of every meaning on a line of this component class; cached, because it takes long.
 
-    Component classes would say it too, but Textual works out each of them for each widget whenever it looks at styles.
+    Component classes could hold it too, but Textual computes each of them for each widget at every restyle.
     """
     _, background = widget.background_colors
     base = widget.rich_style
@@ -63,7 +63,7 @@ def styles_of(widget: Widget, component: str = "") -> dict[str, Style]:
 
 
 def _style(style: visual.Style, background: Color) -> Style:
-    """Without a background of its own, because a cursor may be behind it."""
+    """Without its own background, because the cursor may be behind it."""
     colour = None if style.foreground is None else (background + style.foreground).rich_color
     return Style(color=colour, bold=style.bold, italic=style.italic)
 

@@ -1,11 +1,11 @@
-"""What follows from a state: verdicts, the selection, what the plan changes, the smallest fix, what frees a card."""
+"""Values derived from a state: verdicts, the selection, the plan's effect, the smallest fix, presets."""
 
 from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of
-from iommutui.core.board import of_the_board
+from iommutui.core.chipset import chipset_part
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
@@ -32,7 +32,7 @@ from iommutui.tui.state import AppState, Key
 class Verdicts:
     """The verdicts of a machine's groups under one model.
 
-    What is kept of every group is the verdict's word; a whole verdict is kept where somebody has looked at it.
+    The verdict's word is cached for every group, a whole verdict only for groups that have been viewed.
     """
 
     def __init__(self, host: Host, model: Model) -> None:
@@ -59,11 +59,11 @@ class Verdicts:
 
     @property
     def passable(self) -> int:
-        """How many groups hold anything to pass through."""
+        """How many groups have something to pass through."""
         return len(self.words) - list(self.words.values()).count(NOTHING_TO_PASS)
 
     def blockers(self, group: int) -> set[Address]:
-        """The devices whose driver stands in the way."""
+        """The devices whose drivers block the group."""
         return {r.device for r in self.of(group).reasons if r.code is Code.KERNEL_DRIVER and r.device is not None}
 
 
@@ -80,18 +80,18 @@ def verdicts(host: Host, model: Model) -> Verdicts:
 @last_call
 def _preview(host: Host, model: Model, intents: tuple[Intent, ...]) -> Plan:
     plan = plan_intents(narrow(host, (i.device for i in intents)), intents, model)
-    # What the machine loses depends on what remains to it, so that is asked of the whole.
+    # The impact depends on what remains, so it is computed for the whole machine.
     goals = [goal for goal in plan.goals if goal.device in host.devices]
     return judged(plan, hazards_of(host, goals))
 
 
 def preview(state: AppState) -> Plan | None:
-    """What the staged intents would do; None where there are none."""
+    """The plan of the staged intents; None if there are none."""
     return _preview(state.host, state.model, state.intents) if state.intents else None
 
 
 def change_of(state: AppState, group: int | None) -> GroupChange | None:
-    """What the staged intents do to a group: nothing where the plan is refused."""
+    """The change that the staged intents make to a group; none if the plan is refused."""
     plan = preview(state)
     if plan is None or not plan.permitted:
         return None
@@ -104,7 +104,7 @@ def target_of(state: AppState, device: Address) -> str | None:
 
 
 def arrow(device: Device, target: str) -> str:
-    """`` → vfio-pci``; where it is on that already, what is left to do."""
+    """`` → vfio-pci``; if it is on that driver already, the rest to do."""
     return " → sets override" if target == (device.driver or NONE) != device.driver_override else f" → {target}"
 
 
@@ -132,14 +132,14 @@ def selected_group(state: AppState) -> Group | None:
 
 
 def selected_rows(state: AppState) -> tuple[Key, ...]:
-    """The rows that verbs act on: those that are selected together, or else the one under the cursor."""
+    """The rows that commands act on: those selected together, or else the one under the cursor."""
     if state.selected:
         return tuple(sorted(state.selected, key=lambda key: (key.group is None, key.group or 0, key.device or "")))
     return (state.selection,) if state.selection is not None else ()
 
 
 def selected_devices(state: AppState) -> list[Device]:
-    """What a verb acts on: devices, and of a group's row every device of it that is not a bridge."""
+    """The devices that a command acts on; for a group's row, every device of it that is not a bridge."""
     host = state.host
     found: dict[Address, Device] = {}
     for key in selected_rows(state):
@@ -165,7 +165,7 @@ def selection_words(state: AppState) -> str:
     return f"group {key.group}"
 
 
-# -- what would fix, free or give back
+# -- presets: fix, free, give back
 
 
 class Fix(NamedTuple):
@@ -196,12 +196,12 @@ def _fix(host: Host, model: Model, intents: tuple[Intent, ...], key: Key) -> Fix
 
 
 def fix_of(state: AppState) -> Fix | None:
-    """The smallest fix for the group of the selection; None where the selection has no group."""
+    """The smallest fix for the group of the selection; None if the selection has no group."""
     return _fix(state.host, state.model, state.intents, state.selection) if state.selection is not None else None
 
 
-class Wish(NamedTuple):
-    """What is wished of a row."""
+class PresetScope(NamedTuple):
+    """The devices that a preset for a row can move, and those that it is for."""
 
     part: Host
     """What of the machine it can touch: the row's group, its card, and the groups of the card's functions."""
@@ -211,37 +211,37 @@ class Wish(NamedTuple):
     """The group of a group's row."""
 
 
-def wish_for(host: Host, key: Key) -> Wish:
-    """What a wish for this row is about."""
+def scope_of(host: Host, key: Key) -> PresetScope:
+    """The devices that a preset for this row is about."""
     device, group = device_at(host, key), group_at(host, key)
     members = host.members(group) if group is not None else []
     if key.device is None:
-        return Wish(narrow(host, (d.address for d in members)), members, group)
+        return PresetScope(narrow(host, (d.address for d in members)), members, group)
     devices = host.card(device.address) if device is not None else []
-    return Wish(narrow(host, (d.address for d in (*devices, *members))), devices, None)
+    return PresetScope(narrow(host, (d.address for d in (*devices, *members))), devices, None)
 
 
 @last_call
 def _free(host: Host, model: Model, key: Key, said: tuple[Intent, ...]) -> tuple[Intent, ...] | None:
-    part, devices, group = wish_for(host, key)
+    part, devices, group = scope_of(host, key)
     asked = [device.address for device in devices if group is None or device.driver is not None]
     return free_devices(part, asked, model, said=said)
 
 
 def _said(state: AppState) -> tuple[Intent, ...]:
-    """What is staged of the board's devices, each by itself: no preset takes one that was not named."""
+    """Staged intents for chipset functions: no preset moves one that was not named."""
     devices = state.host.devices
-    return tuple(i for i in state.intents if i.device in devices and of_the_board(devices[i.device]))
+    return tuple(i for i in state.intents if i.device in devices and chipset_part(devices[i.device]))
 
 
 def freeing(state: AppState) -> tuple[Intent, ...] | None:
-    """What frees the selected cards and groups; empty if they are free already, None if nothing frees one of them."""
+    """The intents that free the selected cards and groups; empty if they are free, None if one cannot be."""
     found = [_free(state.host, state.model, key, _said(state)) for key in selected_rows(state)]
     return None if not found or None in found else _united(found)
 
 
 def taken_beyond(state: AppState, intents: Iterable[Intent]) -> list[Device]:
-    """What a preset moves besides the cards and groups that are selected."""
+    """The devices that a preset moves besides the selected cards and groups."""
     asked = [device.address for device in selected_devices(state)]
     cards = (other.address for each in asked for other in state.host.card(each))
     return beyond(state.host, cards, intents)
@@ -252,15 +252,15 @@ def _united(parts: Iterable[tuple[Intent, ...] | None]) -> tuple[Intent, ...]:
 
 
 def giving_back(state: AppState) -> tuple[Intent, ...]:
-    """What gives the selected cards and groups back to the kernel; empty where nothing of them was set aside."""
-    wishes = (wish_for(state.host, key) for key in selected_rows(state))
-    return _united(give_back(wish.part, [device.address for device in wish.devices]) for wish in wishes)
+    """The intents that give the selected cards and groups back to the kernel; empty if the host has them all."""
+    scopes = (scope_of(state.host, key) for key in selected_rows(state))
+    return _united(give_back(scope.part, [device.address for device in scope.devices]) for scope in scopes)
 
 
 def why_not_freed(state: AppState) -> str | None:
-    """Why nothing frees what is selected, as a sentence; None where something does."""
+    """Why the selection cannot be freed, as a sentence; None if it can."""
     for key in selected_rows(state):
-        part, devices, group = wish_for(state.host, key)
+        part, devices, group = scope_of(state.host, key)
         asked = asked_of(part, group) if group is not None else [device.address for device in devices]
         why = why_not_free(part, asked, state.model, _said(state))
         if why is not None:

@@ -1,4 +1,4 @@
-"""Keys: how they are written, which there are, and which command has which. Pure."""
+"""Keys: their spelling, and the keys of each command. Pure."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ def key_name(key: str) -> str:
 
 
 def spelt(word: str) -> str | None:
-    """Textual's name of a key: ``slash`` for ``/``, ``ctrl+x`` for ``^x``; None where there is no such key."""
+    """Textual's name of a key: ``slash`` for ``/``, ``ctrl+x`` for ``^x``; None if there is no such key."""
     if word in _WRITTEN:
         return _WRITTEN[word]
     if word[0] == "^" and len(word) > 1:
@@ -56,21 +56,21 @@ RESERVED = ("escape", "tab", "shift+tab", "enter", "ctrl+c", "ctrl+q")
 
 _DEFAULTS: dict[str, tuple[str, ...]] = {}
 _CHOSEN: dict[str, tuple[str, ...]] = {}
-"""The person's own keys, by command."""
+"""The user's own keys, by command."""
 
 
 def define(command_id: str, keys: tuple[str, ...]) -> None:
-    """The keys that a command comes with; called by the registry for each."""
+    """Registers the default keys of a command."""
     _DEFAULTS[command_id] = keys
 
 
 def keys_of(command_id: str) -> tuple[str, ...]:
-    """The keys of a command: the person's own, or those that it comes with."""
+    """The keys of a command: the user's own, or its defaults."""
     return _CHOSEN.get(command_id, _DEFAULTS.get(command_id, ()))
 
 
 def key_of(command_id: str) -> str:
-    """The first key of a command, as it is written; empty where it has none."""
+    """The first key of a command, as it is written; empty if it has none."""
     return next(map(key_name, keys_of(command_id)), "")
 
 
@@ -80,14 +80,14 @@ def key_names(command_id: str) -> str:
 
 
 def keymap() -> dict[str, str]:
-    """The person's own keys as Textual takes them."""
+    """The user's own keys in Textual's form."""
     return {command_id: ",".join(keys) for command_id, keys in _CHOSEN.items()}
 
 
 def use_keys(settings: Settings) -> list[IommutuiError]:
-    """Takes over the person's own keys, once, before there is a screen, and returns what is wrong with the others.
+    """Takes over the user's own keys, once, before there is a screen, and returns the mistakes in the others.
 
-    A command with an unknown, a reserved or another command's key keeps the keys that it comes with.
+    A command with an unknown, a reserved or another command's key keeps its default keys.
     """
     wrong: list[IommutuiError] = []
     keys: dict[str, tuple[str, ...]] = {}
@@ -108,8 +108,8 @@ def use_keys(settings: Settings) -> list[IommutuiError]:
             keys[name] = tuple(key for key in words.values() if key is not None)
     while clash := _clash(keys):
         key, *both = clash
-        name = next(name for name in reversed(keys) if name in both)  # keys that commands come with never clash
-        mistake(name, f"{key_name(key)} would be the key of both {both[0]} and {both[1]}")
+        name = next(name for name in reversed(keys) if name in both)  # default keys never clash
+        mistake(name, f"{key_name(key)} is the key of both {both[0]} and {both[1]}")
         del keys[name]
     _CHOSEN.update(keys)
     return wrong

@@ -1,4 +1,4 @@
-"""The desk's commands in Textual's palette, found by name and by other words; what cannot be done says why."""
+"""The desk's commands in Textual's palette, found by name and other words; an unavailable command says why."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ def help_of(command: Command, state: AppState) -> str:
 
 
 def score(command: Command, typed: str) -> float:
-    """How well a command fits: by its name at best, else by the beginnings of other words; 0 where it does not."""
+    """The score of a command: best by its name, else by the beginnings of other words; 0 if it does not match."""
     name, others = name_of(command).lower(), f"{command.id} {command.also} {command.help}".lower()
     total = 0.0
     for word in typed.lower().replace(":", " ").split():
@@ -44,7 +44,7 @@ class Palette(CommandPalette):
     """Textual's palette with the commands of the desk."""
 
     def __init__(self) -> None:
-        super().__init__([CommandsProvider], placeholder="Type some of a command's name")
+        super().__init__([CommandsProvider], placeholder="Type part of a command's name")
 
     def dismiss(self, result: None = None) -> AwaitComplete:
         """Only once: a second Enter of the same burst would close what is below."""

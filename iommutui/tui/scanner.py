@@ -17,7 +17,7 @@ from iommutui.core.roles import is_vfio
 from iommutui.tui.machines.base import CutOff, Machine, Watch
 
 SETTLE_SECONDS = 0.2
-"""A rebind makes a burst of events; one look after it is enough."""
+"""A rebind causes a burst of events; one scan after it is enough."""
 LOOK_BACK_SECONDS = 2.0
 """When the machine is compared with that of the last boot: the first frame does not wait for it."""
 CLAIM_SECONDS = 5.0
@@ -25,11 +25,11 @@ CLAIM_SECONDS = 5.0
 NOTICE_SECONDS = 0.5
 """A longer wait is announced."""
 LOOK_PATIENCE = 20.0
-"""Seconds after which what is known of a machine that never comes to rest is shown."""
+"""Seconds after which a machine that never settles is shown anyway."""
 
 
 class Scanner:
-    """Looks at one machine for one widget, which it posts its messages to, and whose workers it runs."""
+    """Scans one machine for one widget: it posts messages to the widget and runs as its workers."""
 
     @dataclass
     class Scanned(Message):
@@ -44,34 +44,34 @@ class Scanner:
         problem: IommutuiError
 
     class Changed(Message):
-        """Something has happened to a device. A flood of these is handled as one."""
+        """Something happened to a device. A flood of these counts as one."""
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, Scanner.Changed)
 
     @dataclass
     class Claimed(Message):
-        """Somebody has taken or released groups since ``before`` was looked at."""
+        """Groups have been claimed or released since ``before`` was scanned."""
 
         before: Host
         now: Host
 
     @dataclass
     class Watching(Message):
-        """Changes are being reported; ``lacks`` says why they are not, or only slowly."""
+        """Changes are being watched; ``lacks`` says why not, or why only slowly."""
 
         lacks: str
         left: CutOff | None
-        """An apply of an earlier time, where one was cut off."""
+        """An earlier apply that was interrupted."""
 
     @dataclass
     class BeforeBoot(Message):
-        """The machine as it was in the boot before this one."""
+        """The machine as it was in the previous boot."""
 
         host: Host
 
     def __init__(self, machine: Machine, node: DOMNode, first: "Future[Host] | None" = None) -> None:
-        """``first``: a look that began earlier, and stands for the first one."""
+        """``first``: a scan that began earlier, used as the first one."""
         self._machine = machine
         self._node = node
         self._first = first
@@ -81,32 +81,32 @@ class Scanner:
         self._at_rest.set()
 
     def first_look(self) -> Host | None:
-        """The look that began earlier, where it has ended well by now; the next one is a fresh one."""
+        """The scan that began earlier, if it has succeeded by now; the next one is fresh."""
         if self._first is None or not self._first.done() or self._first.exception() is not None:
             return None
         first, self._first = self._first, None
         return first.result()
 
     def start(self, host: Host | None) -> None:
-        """Begins to watch the machine, and to look at it where the first look is not known yet."""
+        """Starts watching the machine, and scans it if the first scan has not ended."""
         if host is None:
             self.rescan()
         self._node.run_worker(self._start_watching, thread=True, group="watch", exit_on_error=False)
 
     def stop(self) -> None:
-        """Nobody is listening any more."""
+        """Stops: nobody is listening any more."""
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
 
-    # -- looks, one at a time
+    # -- scans, one at a time
 
     @property
     def looking(self) -> bool:
-        """Whether the machine is being scanned, or is about to be: what is shown may be older than what is so."""
+        """Whether the machine is being scanned, or is about to be: the screen may be out of date."""
         return not self._at_rest.is_set()
 
-    async def looked(self, notice: Callable[[], None]) -> None:
+    async def up_to_date(self, notice: Callable[[], None]) -> None:
         """Waits until what is shown is up to date; calls ``notice`` if that takes a while."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._at_rest.wait(), NOTICE_SECONDS)
@@ -116,7 +116,7 @@ class Scanner:
             await asyncio.wait_for(self._at_rest.wait(), LOOK_PATIENCE)
 
     def rescan(self) -> None:
-        """Looks at the machine in a thread; a look that is asked for meanwhile follows it."""
+        """Scans the machine in a thread; a scan requested meanwhile follows it."""
         if self._scanning:
             self._again = True
             return
@@ -130,7 +130,7 @@ class Scanner:
             host = first.result() if first is not None else self._machine.scan()
         except IommutuiError as error:
             self._node.post_message(self.Failed(error))
-        except Exception as error:  # whatever it is, it is shown; a thread that dies silently would not be
+        except Exception as error:  # any error is shown; a thread that dies silently would hide it
             what = f"The scan failed: {type(error).__name__}: {error}"
             remedy = "This is a bug in iommutui; 'iommutui list' may say more."
             self._node.post_message(self.Failed(IommutuiError(what, remedy)))
@@ -138,7 +138,7 @@ class Scanner:
             self._node.post_message(self.Scanned(host))
 
     def done(self) -> None:
-        """A look has been taken over by the widget; one that was asked for meanwhile begins."""
+        """The widget has taken over a scan; one requested meanwhile starts."""
         self._scanning = False
         if self._again:
             self._again = False
@@ -147,7 +147,7 @@ class Scanner:
             self._at_rest.set()
 
     def look_soon(self) -> None:
-        """Something has happened to a device: looks once what is going on has settled."""
+        """Something happened to a device: scans once events have settled."""
         if not self._pending:
             self._pending = True
             self._at_rest.clear()
@@ -157,7 +157,7 @@ class Scanner:
         self._pending = False
         self.rescan()
 
-    # -- what happens to the machine
+    # -- events of the machine
 
     def _start_watching(self) -> None:
         def changed() -> None:
@@ -169,23 +169,23 @@ class Scanner:
             return
         self._watch = watch
         left = None
-        with suppress(IommutuiError, OSError):  # a journal that cannot be read is told of where one wants to apply
+        with suppress(IommutuiError, OSError):  # an unreadable journal is reported when the user applies
             left = self._machine.cut_off()
         self._node.post_message(self.Watching(watch.lacks, left))
 
     def look_back(self, host: Host) -> None:
-        """Remembers the machine for the next boot, and asks in a thread what it was in the one before."""
+        """Saves the machine for the next boot, and loads that of the previous one in a thread."""
 
-        def look() -> None:
+        def load() -> None:
             before = self._machine.before_boot(host)
             if before is not None:
                 self._node.post_message(self.BeforeBoot(before))
 
-        run = partial(self._node.run_worker, look, thread=True, group="boots", exit_on_error=False)
+        run = partial(self._node.run_worker, load, thread=True, group="boots", exit_on_error=False)
         self._node.set_timer(LOOK_BACK_SECONDS, run)
 
-    def look_for_claims(self, host: Host) -> None:
-        """Asks in a thread who holds groups, unless nobody listens, a scan will tell, or nothing could be held."""
+    def poll_claims(self, host: Host) -> None:
+        """Finds in a thread who holds groups, unless nobody listens, a scan is running, or nothing could be held."""
         busy = self._watch is None or self._scanning or self._asking
         if busy or not any(is_vfio(host, d, d.driver) for d in host.devices.values()):
             return

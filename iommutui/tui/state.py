@@ -1,4 +1,4 @@
-"""What the program knows at one moment, and the pure steps from one moment to the next."""
+"""The state of the screen, and the pure steps from one state to the next."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -17,7 +17,7 @@ from iommutui.core.wording import sentence
 
 
 class SourceKind(StrEnum):
-    """Where the machine on the screen comes from."""
+    """The source of the machine on the screen."""
 
     LIVE = "live"
     SNAPSHOT = "snapshot"
@@ -40,7 +40,7 @@ class Source(NamedTuple):
 
 
 class Phase(StrEnum):
-    """What the program is doing."""
+    """The program's current activity."""
 
     SCANNING = "scanning"
     READY = "ready"
@@ -49,7 +49,7 @@ class Phase(StrEnum):
 
 
 class View(StrEnum):
-    """What the main pane shows."""
+    """The view in the main pane."""
 
     GROUPS = "groups"
     TOPOLOGY = "topology"
@@ -57,7 +57,7 @@ class View(StrEnum):
 
 
 class Pane(StrEnum):
-    """The parts of the screen that can have the focus."""
+    """The panes that can have the focus."""
 
     LIST = "list"
     DETAILS = "details"
@@ -66,7 +66,7 @@ class Pane(StrEnum):
 
 
 class Tab(StrEnum):
-    """What the details pane says of the selection."""
+    """The page of the details pane for the selection."""
 
     WHY = "why"
     DEVICE = "device"
@@ -75,7 +75,7 @@ class Tab(StrEnum):
 
 
 class Sort(StrEnum):
-    """The order of groups on the list."""
+    """The order of groups in the list."""
 
     NUMBER = "number"
     KIND = "kind"
@@ -83,7 +83,7 @@ class Sort(StrEnum):
 
 
 class Key(NamedTuple):
-    """A row: of a group (``device`` is None) or of a device. Devices without a group stand under ``group`` None."""
+    """A row of a group (``device`` is None) or of a device. Devices without a group have ``group`` None."""
 
     group: int | None
     device: Address | None = None
@@ -98,17 +98,17 @@ class LogLine(NamedTuple):
 
 
 LIST_SHARE = 62
-"""How the room beside the list is divided until the person divides it."""
+"""The default share of the list."""
 SHARES = range(20, 85)
-"""Percent of the room that the list can have."""
+"""The shares that the list can have, in percent."""
 UNDO_LIMIT = 200
-"""Steps of staging that can be taken back."""
+"""Steps of staging that can be undone."""
 NOTHING = Host({}, {})
-"""What is known of a machine that has not been looked at yet."""
+"""The machine before its first scan."""
 
 
 class AppState(NamedTuple):
-    """Everything that decides what is on the screen."""
+    """The whole state of the screen."""
 
     source: Source
     model: Model
@@ -118,11 +118,11 @@ class AppState(NamedTuple):
     """Why there is no machine to show, and what to do next."""
     chosen_model: bool = False
     intents: tuple[Intent, ...] = ()
-    """What is staged, in the order of addresses."""
+    """The staged intents, in the order of addresses."""
     undo: tuple[tuple[Intent, ...], ...] = ()
     redo: tuple[tuple[Intent, ...], ...] = ()
     filter: str = ""
-    """What the list is narrowed to. The topology hides nothing, for a device's neighbours are why it is where it is."""
+    """The filter of the list. The topology hides nothing, because a device's neighbours explain its place."""
     view: View = View.GROUPS
     tab: Tab = Tab.WHY
     pane: Pane = Pane.LIST
@@ -130,44 +130,44 @@ class AppState(NamedTuple):
     zoomed: bool = False
     """The pane with the focus has the whole screen."""
     share: int = LIST_SHARE
-    """Percent of the room that the list has; the rest has the details."""
+    """Percent of the width or height for the list; the details get the rest."""
     bridges: bool = True
     """Groups that hold nothing but bridges are on the list."""
     sort: Sort = Sort.NUMBER
     marks: frozenset[Address] = frozenset()
-    """The person's own devices."""
+    """The user's own devices."""
     hints: bool = False
-    """The orientation for somebody who is here for the first time."""
+    """Whether the orientation of a first start is shown."""
     collapsed: frozenset[int | None] = frozenset()
     cursor: Key = Key(None)
     selected: frozenset[Key] = frozenset()
-    """Rows that verbs act on together, in the place of the one under the cursor."""
+    """Rows that commands act on together, in place of the one under the cursor."""
     planned: Address | None = None
     """The intent under the plan's own cursor."""
     empty: bool = False
     """No row passes the filter: nothing is selected, and the cursor waits where it was."""
     applies: int = 0
-    """Applies of this program that can be taken back; a live system has its journal besides."""
+    """Applies of this program that can be reverted; a live system also has its journal."""
     applied: bool = False
     """Something has been applied, whether it is still in effect or not."""
     beyond: tuple[Address, ...] = ()
-    """What a preset staged besides what it was asked for; on top of the plan."""
+    """Devices that a preset staged beyond the selection; shown on top of the plan."""
     freed: tuple[Address, ...] = ()
-    """What the last apply has put on a VFIO driver, until something else is staged."""
+    """Devices that the last apply put on a VFIO driver, until something else is staged."""
     before_boot: Host | None = None
-    """The machine as it was in the boot before this one, where that is known."""
+    """The machine as it was in the previous boot, if known."""
     live_lacks: str = ""
-    """Why changes of the machine are not seen as they happen; empty where they are."""
+    """Why changes of the machine are not seen as they happen; empty if they are."""
     log: tuple[LogLine, ...] = ()
 
     @property
     def seen(self) -> bool:
-        """Whether the machine has been looked at."""
+        """Whether the machine has been scanned."""
         return self.host is not NOTHING
 
     @property
     def selection(self) -> Key | None:
-        """What verbs act on: never something that is not on the list, nor a row behind the log."""
+        """The row that commands act on: never one that is not in the list, nor one behind the log."""
         return None if self.empty or self.view is View.LOG else self.cursor
 
 
@@ -198,7 +198,7 @@ def planned_intent(state: AppState) -> Intent | None:
 
 
 def planned_moved(state: AppState, lines: int) -> AppState:
-    """The state with the plan's cursor so many intents further."""
+    """The state with the plan's cursor moved by this many intents."""
     here = planned_intent(state)
     if here is None:
         return state
@@ -207,7 +207,7 @@ def planned_moved(state: AppState, lines: int) -> AppState:
 
 
 def unplanned(state: AppState, intent: Intent) -> AppState:
-    """The state without this intent; the plan's cursor is on the one that takes its place."""
+    """The state without this intent; the plan's cursor is on the one in its place."""
     place = state.intents.index(intent)
     state = staged(state, {intent.device: None})
     left = state.intents[min(place, len(state.intents) - 1)].device if state.intents else None
@@ -215,7 +215,7 @@ def unplanned(state: AppState, intent: Intent) -> AppState:
 
 
 def undone(state: AppState) -> AppState:
-    """One step of staging taken back."""
+    """Undoes one step of staging."""
     if not state.undo:
         return state
     return state._replace(intents=state.undo[-1], undo=state.undo[:-1], redo=(*state.redo, state.intents))
@@ -234,7 +234,7 @@ def own_model(state: AppState) -> bool:
 
 
 def folded(state: AppState, group: int | None, shut: bool) -> AppState:
-    """The group shut or open; its cursor moves to the group's row when it shuts."""
+    """Folds or opens the group; when it folds, the cursor moves to the group's row."""
     collapsed = state.collapsed | {group} if shut else state.collapsed - {group}
     cursor = Key(group) if shut and state.cursor.group == group else state.cursor
     return state._replace(collapsed=frozenset(collapsed), cursor=cursor)
@@ -246,10 +246,10 @@ def divided(state: AppState, share: int) -> AppState:
 
 
 def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
-    """The state with a fresh look at the machine, and what has to be said of the intents.
+    """The state after a scan, and messages about the intents.
 
-    Cursor, filter, folds and intents stay. An intent that is fulfilled by now is done with, one that has become
-    impossible stays where the person put it, and the plan says why.
+    Cursor, filter, folds and intents stay. An intent fulfilled by now is dropped; one that has become impossible
+    stays, and the plan says why.
     """
     notes: list[str] = []
     kept: list[Intent] = []
@@ -259,9 +259,9 @@ def with_host(state: AppState, host: Host) -> tuple[AppState, tuple[str, ...]]:
         if refusal is not None:
             kept.append(intent)
             if refusal_of(before, intent) is None:
-                notes.append(f"{intent} cannot be done any more. {sentence(refusal)}")
+                notes.append(f"{intent} is no longer possible. {sentence(refusal)}")
         elif _changed(before, host.devices[intent.device]) and fulfilled(host, intent, state.model):
-            notes.append(f"{intent} is the case already; it is taken off the plan.")
+            notes.append(f"{intent} is done already; it is removed from the plan.")
         else:
             kept.append(intent)
     model = state.model if state.chosen_model else model_for(host.kernel)
@@ -279,10 +279,10 @@ _MANAGEMENT = ("1a03", "102b")
 
 
 def first_row(host: Host) -> Key:
-    """Where the cursor is at first: on the card that most people hand over.
+    """The first row of the cursor: the card that most people hand over.
 
-    That is a display that the machine is known not to have booted on, a card of its own and none of the processor or
-    of a management controller. Without one on any display, else on the first group.
+    That is a display that the machine is known not to have booted on, on its own card, not in the processor or a
+    management controller. Otherwise any display, else the first group.
     """
 
     def unlikely(device: Device) -> tuple[bool, ...]:
@@ -308,12 +308,12 @@ def fulfilled(host: Host, intent: Intent, model: Model) -> bool:
 
 
 def failed(state: AppState, problem: IommutuiError) -> AppState:
-    """The state after a scan that failed: what was seen before stays on the screen."""
+    """The state after a failed scan: the machine seen before stays on the screen."""
     return state._replace(phase=Phase.READY if state.seen else Phase.FAILED, problem=problem)
 
 
 def ended(state: AppState, plan: Plan, *, revert: bool) -> AppState:
-    """The state behind an apply that went well: nothing is staged, and the cursor is on something that was moved."""
+    """The state after a successful apply: nothing is staged, and the cursor is on a device that was moved."""
     state = state._replace(phase=Phase.READY, applied=True, cursor=_changed_row(state, plan))
     if revert:
         return state._replace(applies=max(0, state.applies - 1), freed=())

@@ -1,7 +1,7 @@
-"""What the screen remembers between starts: marks, order, sizes, theme, and whether the orientation has been seen.
+"""The screen's saved state: marks, order, sizes, theme, and whether the orientation has been seen.
 
-``$XDG_STATE_HOME/iommutui/screen.json``. Nothing depends on it: a file that cannot be read is ignored, and if it cannot
-be written, only what it would hold is lost.
+``$XDG_STATE_HOME/iommutui/screen.json``. Nothing depends on it: a file that cannot be read is ignored, and one that
+cannot be written loses only this state.
 """
 
 import json
@@ -17,7 +17,7 @@ SIZE_LIMIT = 1 << 20
 
 
 class Memory(NamedTuple):
-    """What is in the file: for each machine its marks as ``address vendor:device``."""
+    """The content of the file, with the marks of each machine as ``address vendor:device``."""
 
     oriented: bool = False
     marks: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - never changed in place
@@ -30,7 +30,7 @@ class Memory(NamedTuple):
 
 
 def state_path() -> Path:
-    """Where the file is, whether it exists or not."""
+    """The path of the file, whether it exists or not."""
     base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return Path(base, "iommutui", "screen.json")
 
@@ -42,7 +42,7 @@ class Store:
         self.path = path
 
     def read(self) -> Memory:
-        """What is remembered; nothing where the file is missing, or holds something else."""
+        """Reads the saved state; empty if the file is missing or holds something else."""
         try:
             with self.path.open("rb") as file:
                 value = json.loads(file.read(SIZE_LIMIT))
@@ -51,7 +51,7 @@ class Store:
         return _memory(value) if isinstance(value, dict) else Memory()
 
     def write(self, memory: Memory) -> str | None:
-        """Replaces the file as a whole; why that cannot be, or None."""
+        """Replaces the file as a whole; returns why that failed, or None."""
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ class Store:
 
 
 def _memory(value: dict[str, Any]) -> Memory:
-    """What can be used of the file; anything else in it is ignored."""
+    """The usable part of the file; the rest is ignored."""
     plain = Memory()
     marks = value.get("marks")
     sort, share, theme = value.get("sort"), value.get("share"), value.get("theme")
@@ -83,7 +83,7 @@ def _memory(value: dict[str, Any]) -> Memory:
 
 
 def recalled(state: AppState, memory: Memory) -> AppState:
-    """The state of the first look with what is remembered."""
+    """The state of the first scan with the saved state added."""
     kept = memory.marks.get(_machine(state), ())
     every = set(_marks_to_keep(state.host, frozenset(state.host.devices)))
     marks = frozenset(Address(mark.split(" ")[0]) for mark in kept if mark in every)  # and still the same device
@@ -94,7 +94,7 @@ def recalled(state: AppState, memory: Memory) -> AppState:
 
 
 def to_remember(state: AppState, memory: Memory) -> Memory:
-    """The memory with what the state adds to it."""
+    """The saved state updated from the state of the screen."""
     marks = memory.marks
     if state.seen:
         marks = {**marks, _machine(state): _marks_to_keep(state.host, state.marks)}
@@ -109,5 +109,5 @@ def _machine(state: AppState) -> str:
 
 
 def _marks_to_keep(host: Host, marks: frozenset[Address]) -> tuple[str, ...]:
-    """Marks with the ids of what is there, so that another device at the same address is not taken for it."""
+    """Marks with ids, so that another device at the same address does not inherit them."""
     return tuple(f"{d.address} {d.vendor_id}:{d.device_id}" for d in host.devices.values() if d.address in marks)

@@ -1,7 +1,7 @@
-"""Text as every view makes it. Knows no Textual.
+"""The text of every view. Independent of Textual.
 
 Spans have a meaning instead of a colour, and are wrapped and fitted by cells; pages are made of headings, sentences
-with a sign, facts and hazards. Names come from hardware, files and errors, so whatever is not printable is replaced
+with a sign, facts and hazards. Names come from hardware, files and errors, so unprintable characters are replaced
 here, on the way to any widget.
 """
 
@@ -21,7 +21,7 @@ from iommutui.core.wording import sentence
 
 
 class Span(NamedTuple):
-    """A piece of text and what it means, in a word of ``content.COLOURS``."""
+    """A piece of text and its meaning, a key of ``content.COLOURS``."""
 
     text: str
     style: str = "plain"
@@ -30,7 +30,7 @@ class Span(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line before it is wrapped; what is carried over is indented by ``hang`` cells. With ``cut`` nothing is."""
+    """A line before wrapping; continuation rows are indented by ``hang`` cells. With ``cut`` it is cut instead."""
 
     spans: tuple[Span, ...]
     hang: int = 0
@@ -59,7 +59,7 @@ def line(*parts: str | Span, hang: int = 0, cut: bool = False) -> Line:
 
 
 def clip(text: str, width: int) -> str:
-    """The text in at most ``width`` cells, with an ellipsis where some of it is left out."""
+    """The text in at most ``width`` cells, with an ellipsis if it is cut."""
     text = visible(text)
     if cell_len(text) <= width:
         return text
@@ -128,7 +128,7 @@ def _words(text: str) -> Iterable[str]:
 
 
 def _cut(word: str, room: int) -> tuple[str, str]:
-    """A word that is too long for a row: a path behind one of its slashes, where that fills half the row."""
+    """Splits a word that is too long for a row: a path after one of its slashes, if that fills half the row."""
     taken = 0
     for index, char in enumerate(word):
         taken += cell_len(char)
@@ -144,7 +144,7 @@ def wrap_all(lines: Iterable[Line], width: int) -> list[tuple[Span, ...]]:
     return [row for source in lines for row in wrap(source, width)]
 
 
-# -- the pieces that pages are made of
+# -- parts of pages
 
 VERDICT_STYLES = {"viable": "ok", "blocked": "bad", "in use": "info", "refused": "warn", "unknown": "warn",
                   NOTHING_TO_PASS: "muted", NO_ISOLATION: "warn"}  # fmt: skip
@@ -161,7 +161,7 @@ ROLE_STYLES = {"host": "warn", "vfio": "ok"}
 
 
 def word_span(word: str, width: int = 0) -> Span:
-    """Glyph and word of a verdict; of a group with nothing to pass the glyph alone."""
+    """Glyph and word of a verdict; for a group with nothing to pass through, the glyph alone."""
     shown = "" if word == NOTHING_TO_PASS else word
     return Span(f"{GLYPHS[word]} {shown}".ljust(width), VERDICT_STYLES[word])
 
@@ -177,7 +177,7 @@ def heading(text: str) -> Line:
 
 
 def bullet(text: str, style: str = "muted", sign: str = "•") -> Line:
-    """A sentence with a sign before it."""
+    """A sentence after a sign."""
     return line(Span(f"{sign} ", style), text, hang=2)
 
 
@@ -187,14 +187,14 @@ def fact(name: str, value: str, style: str = "plain") -> Line:
 
 
 def reason_line(reason: Reason) -> Line:
-    """A reason as a sentence; its sign distinguishes what blocks from what is only for information."""
+    """A reason as a sentence; its sign tells blockers from mere information."""
     if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION):
         return bullet(sentence(reason), "bad", "✖")
     return bullet(sentence(reason), *(("info", "●") if reason.code is Code.OWNED else ("warn", "?")))
 
 
 def key_hint(key: str, words: str) -> tuple[Span, Span]:
-    """A key, and what it does."""
+    """A key and its effect."""
     return Span(key, "key"), Span(f" {words}", "muted")
 
 
@@ -210,7 +210,7 @@ def hazard_line(hazard: Hazard) -> Line:
 
 
 def hazard_lines(hazards: Iterable[Hazard]) -> list[Line]:
-    """Every hazard; the same advice stands once below all that it is for."""
+    """Every hazard; shared advice is shown once below its hazards."""
     lines: list[Line] = []
     for advice, found in groupby(hazards, hazard_advice):
         lines += [hazard_line(hazard) for hazard in found]

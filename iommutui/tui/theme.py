@@ -1,6 +1,6 @@
-"""How the screen looks: the program's own theme, colours that can be read, and the bare console of a machine.
+"""The looks of the screen: the program's own theme, readable colours, and the bare Linux console.
 
-The console (``TERM=linux``) has sixteen colours, and a font of few signs.
+The console (``TERM=linux``) has sixteen colours, and few glyphs in its font.
 """
 
 from functools import lru_cache
@@ -40,7 +40,7 @@ IOMMUTUI = Theme(
 )
 
 
-SIGNS = str.maketrans({
+CONSOLE_SIGNS = str.maketrans({
     "✔": "+", "✖": "x", "●": "o", "▸": ">", "▾": "v", "‼": "!", "…": "~", "»": ">", "—": "-", "·": "-", "•": "-",
     "🔎": "> ", "╸": "─",
     "↳": "└", "╶": "─", "╺": "─", "╴": "─", "┏": "┌", "┓": "┐", "┗": "└", "┛": "┘", "━": "─", "┃": "│", "╭": "┌",
@@ -84,11 +84,11 @@ CONSOLE = Theme(
 
 
 class ConsoleDriver(LinuxDriver):
-    """Writes no sign that the console's font lacks."""
+    """A console driver that writes no glyph that the console's font lacks."""
 
     def write(self, data: str) -> None:
-        """What goes to the terminal."""
-        super().write(data.translate(SIGNS))
+        """Writes to the terminal."""
+        super().write(data.translate(CONSOLE_SIGNS))
 
 
 LEAST = 4.5
@@ -105,10 +105,10 @@ WORDS = (
 
 
 def legible(variables: dict[str, str], *, dark: bool) -> dict[str, str]:
-    """A theme's variables with colours of words that can be read on everything behind them, and one for the cursor.
+    """A theme's variables with text colours that can be read on every background, and one for the cursor.
 
-    The contrast is WCAG's 4.5. Muted text is ``auto`` in most themes, which is no colour that rows could be drawn in.
-    Themes of the terminal's own colours stay as they are.
+    The contrast is WCAG's 4.5. Muted text is ``auto`` in most themes, which rows cannot be drawn in.
+    Themes that use the terminal's own colours stay as they are.
     """
     found = dict(variables)
     if found["text-muted"].startswith("auto"):
@@ -131,7 +131,7 @@ def _light(colour: Color) -> float:
 
 @lru_cache(256)
 def _readable(colour: str, behind: tuple[str, ...]) -> str:
-    """The colour, as much nearer to white or black as it takes to be read on all of these."""
+    """The colour, moved towards white or black until it can be read on all of these."""
     grounds = [_light(Color.parse(each)) for each in behind]
     dark = sum(grounds) / len(grounds) < 0.18
     end = Color.parse("white" if dark else "black")

@@ -1,4 +1,4 @@
-"""What somebody else does to the machine of these tests."""
+"""Changes that something else makes to the machine of these tests."""
 
 from collections.abc import Callable
 

@@ -131,7 +131,7 @@ class Case(NamedTuple):
 
 
 def case(name: str, host: Host, *intents: tuple[Address, str], model: str | None = None) -> Case:
-    """A case under the model of the machine's kernel, or under another."""
+    """A case under the model of the machine's kernel, or another."""
     chosen = MODELS[model] if model is not None else model_for(host.kernel)
     return Case(name, host, chosen, tuple(Intent(*intent) for intent in intents))
 
@@ -182,7 +182,7 @@ Facts = dict[Address, tuple[str | None, str | None, int | None]]
 
 
 def facts(host: Host) -> Facts:
-    """What has to be the same again after a way back."""
+    """The state that a rollback must restore."""
     return {a: (d.driver, d.driver_override, d.group) for a, d in host.devices.items()}
 
 

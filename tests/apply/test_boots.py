@@ -1,4 +1,4 @@
-"""Journals across boots, other tools and each other: what is still so is reverted, and nothing else is touched."""
+"""Journals across boots, other tools and each other: a revert touches only what is still in effect."""
 
 import os
 from dataclasses import replace
@@ -100,7 +100,7 @@ def test_a_journal_says_its_boot_and_what_it_left(machine: Machine) -> None:
     assert machine.state(journal.id) is JournalState.IN_EFFECT
 
 
-def test_a_reboot_undoes_it_and_a_revert_pulls_nothing_away(machine: Machine) -> None:
+def test_after_a_reboot_a_revert_changes_nothing(machine: Machine) -> None:
     journal = machine.apply((GPU, "vfio-pci"))
     machine.reboot(changed(GPU, driver="vfio-pci", driver_override="vfio-pci")(desktop()))
     assert machine.state(journal) is JournalState.REBOOTED
@@ -121,7 +121,7 @@ def test_a_boot_that_is_not_known_counts_as_this_one(machine: Machine) -> None:
     assert facts(machine.host) == facts(desktop())
 
 
-def test_an_apply_that_a_reboot_cut_off_blocks_nothing_and_is_told_once(machine: Machine) -> None:
+def test_an_apply_interrupted_by_a_reboot_blocks_nothing_and_is_reported_once(machine: Machine) -> None:
     journal = machine.die((GPU, "vfio-pci"), (SOUND, "vfio-pci"))
     assert machine.state(journal) is JournalState.CUT_OFF
     machine.reboot()
@@ -145,7 +145,7 @@ def test_a_damaged_one_of_an_earlier_boot_is_closed_as_well(machine: Machine) ->
 # -- other tools
 
 
-def test_what_something_else_moved_is_named_and_not_touched(machine: Machine) -> None:
+def test_devices_moved_by_something_else_are_named_and_not_touched(machine: Machine) -> None:
     journal = machine.apply((GPU, "vfio-pci"))
     machine.foreign(GPU, "nouveau", "nouveau")
     assert machine.state(journal) is JournalState.CHANGED
@@ -166,7 +166,7 @@ def test_the_rest_is_reverted(machine: Machine) -> None:
     assert machine.state(journal) is JournalState.REVERTED
 
 
-def test_a_card_that_is_gone_or_another_keeps_nothing_else_from_being_reverted(machine: Machine) -> None:
+def test_a_missing_or_replaced_card_does_not_keep_the_rest_from_being_reverted(machine: Machine) -> None:
     machine.apply((GPU, "vfio-pci"), (SOUND, "vfio-pci"), (NIC, "vfio-pci"))
     machine.kernel.inner.host = gone(SOUND)(changed(GPU, device_id="9999")(machine.host))
     found = machine.find()
@@ -176,14 +176,14 @@ def test_a_card_that_is_gone_or_another_keeps_nothing_else_from_being_reverted(m
     assert machine.host.devices[GPU].driver == "vfio-pci"
 
 
-def test_the_newest_that_is_still_so_is_chosen(machine: Machine) -> None:
+def test_the_newest_still_in_effect_is_chosen(machine: Machine) -> None:
     first = machine.apply((GPU, "vfio-pci"))
     machine.apply((NIC, "vfio-pci"))
     machine.foreign(NIC, "e1000e")
     assert machine.find().journal.id == first
 
 
-def test_what_a_cut_off_apply_left_half_way_is_its_own_and_what_others_did_is_not(machine: Machine) -> None:
+def test_an_interrupted_apply_owns_its_unfinished_changes_and_no_others(machine: Machine) -> None:
     journal = machine.die((GPU, "vfio-pci"), (SOUND, "vfio-pci"))
     assert standing(load(machine.directory, journal), machine.host).changed == ()
     machine.foreign(SOUND, "pci-stub", "pci-stub")
@@ -215,7 +215,7 @@ def test_out_of_order_nothing_is_applied_again(machine: Machine) -> None:
     assert facts(machine.host) == facts(desktop())
 
 
-def test_what_another_tool_did_is_gone_back_to_though_an_apply_of_the_same_was_reverted(machine: Machine) -> None:
+def test_a_revert_restores_what_another_tool_did_even_if_an_equal_apply_was_reverted(machine: Machine) -> None:
     machine.revert(machine.apply((GPU, "vfio-pci")))
     machine.foreign(GPU, "vfio-pci", "vfio-pci")
     before = facts(machine.host)
@@ -246,7 +246,7 @@ def test_reverting_everything_in_any_order(
     foreign: Address | None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Ends where this boot began, but for what somebody else has moved, and that is not touched."""
+    """Ends where this boot began, except for devices that something else moved, which are not touched."""
     machine = Machine(tmp_path_factory.mktemp("boots") / "state/journal")
     for wanted in applies:
         intents = [Intent(*intent) for intent in wanted.items()]
@@ -338,7 +338,7 @@ def test_journals_of_earlier_boots_are_kept_to_a_number_and_an_age(machine: Mach
     assert kept[:-2] == sorted([ours, *old[-2:]])
 
 
-def test_a_live_look_opens_only_those_of_this_boot(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_scan_opens_only_journals_of_this_boot(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     for day in range(1, 10):
         _of(machine.directory, day, OTHER_BOOT)
     ours = _of(machine.directory, 11, BOOT)

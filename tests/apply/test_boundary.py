@@ -1,4 +1,4 @@
-"""What crosses between processes: requests to the privileged one, and its events back."""
+"""Data between processes: requests to the privileged one, and its events back."""
 
 import json
 from typing import Any
@@ -46,7 +46,7 @@ EVENTS: tuple[Event, ...] = (
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_events_there_and_back(event: Event) -> None:
+def test_events_round_trip(event: Event) -> None:
     value = to_json(event)
     assert from_line(json.dumps(value)) == event
 
@@ -83,7 +83,7 @@ def test_steps_with_reasons() -> None:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_what_is_no_event(value: object) -> None:
+def test_invalid_events(value: object) -> None:
     with pytest.raises(IommutuiError):
         from_line(json.dumps(value))
 
@@ -155,7 +155,7 @@ def test_a_request() -> None:
     ],
     ids=lambda change: repr(change)[:50],
 )
-def test_what_is_no_request(change: dict[str, object]) -> None:
+def test_invalid_requests(change: dict[str, object]) -> None:
     with pytest.raises(IommutuiError) as caught:
         parse_request(json.dumps(DOCUMENT | change))
     assert caught.value.exit_code is Exit.ERROR
@@ -187,24 +187,24 @@ def test_hostile_text(text: str) -> None:
     assert len(caught.value.what) < 250
 
 
-def test_the_plan_is_computed_here() -> None:
+def test_the_plan_is_computed_by_the_applying_process() -> None:
     assert plan_request(REQUEST, desktop()) == PLAN
 
 
-def test_the_facts_that_were_seen_are_compared() -> None:
+def test_the_facts_of_the_request_are_compared() -> None:
     host = desktop()
     host = host.with_device(host.devices[GPU]._replace(driver="nouveau"))
     with pytest.raises(RefusedError, match=f"{GPU}: driver was nvidia and is nouveau"):
         plan_request(REQUEST, host)
 
 
-def test_facts_that_are_left_out_are_drift() -> None:
+def test_missing_facts_are_drift() -> None:
     bare = REQUEST._replace(basis=PLAN.basis._replace(devices=PLAN.basis.devices[:1]))
     with pytest.raises(RefusedError, match="device was absent and is present"):
         plan_request(bare, desktop())
 
 
-def test_another_model_does_not_get_round_the_kernels_own() -> None:
+def test_another_model_does_not_bypass_the_kernels_own() -> None:
     """Up to 5.18 a kernel driver in a group in use is a BUG_ON, whatever model is asked for."""
     host = desktop("5.10.0")
     host = host.with_device(host.devices[TWIN_A]._replace(driver=None))

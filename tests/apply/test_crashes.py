@@ -1,4 +1,4 @@
-"""The process dies at every point: what is on disk is enough to take everything back."""
+"""The process dies at every point: the journal on disk is enough to revert everything."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def _moved(case: Case, host: Host) -> Facts:
 
 
 def _take_back(case: Case, host: Host, directory: Path) -> Host:
-    """What a person does after a crash."""
+    """The user's steps after a crash."""
     entry = load(directory)
     assert entry.exit is not Exit.ROLLED_BACK
     kernel = FakeKernel(host, case.model)
@@ -79,7 +79,7 @@ def _points_forward(case: Case, directory: Path) -> int:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_death_at_every_point_of_the_way_back(case: Case, tmp_path: Path) -> None:
+def test_death_at_every_point_of_a_rollback(case: Case, tmp_path: Path) -> None:
     failing = len(case.plan.steps)
     first = _points_forward(case, tmp_path / "forward/journal")
     for point in range(first, first + 300):
@@ -103,7 +103,7 @@ def test_death_at_every_point_of_a_revert(case: Case, tmp_path: Path) -> None:
     assert point > 3
 
 
-def test_a_reader_that_goes_away_takes_everything_back(tmp_path: Path) -> None:
+def test_a_reader_that_exits_reverts_everything(tmp_path: Path) -> None:
     for case in CASES:
         for seen in range(1, 2 * len(case.plan.steps) + 1):
             kernel = FakeKernel(case.host, case.model)

@@ -1,4 +1,4 @@
-"""Dangers are accepted one by one, and looked for again on the way."""
+"""Dangers are accepted one by one, and checked again during the apply."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def test_a_danger_is_refused_with_its_evidence_and_the_words_that_accept_it(tmp_
 @pytest.mark.parametrize(
     "accepted", [Acceptance("boot-display", NIC), Acceptance("other", GPU), Acceptance("boot-display", SOUND)]
 )
-def test_another_danger_that_is_accepted_does_not_help(accepted: Acceptance, tmp_path: Path) -> None:
+def test_accepting_another_danger_does_not_help(accepted: Acceptance, tmp_path: Path) -> None:
     _refused(_lit(desktop(), GPU), (accepted,), tmp_path)
 
 
@@ -59,12 +59,12 @@ def test_each_one_has_to_be_accepted(tmp_path: Path) -> None:
     assert error.what.startswith("2 dangers have not been accepted.")
 
 
-def test_a_danger_that_came_since_is_refused(tmp_path: Path) -> None:
+def test_a_new_danger_is_refused(tmp_path: Path) -> None:
     error = _refused(desktop(), (), tmp_path, now=_lit(desktop(), GPU))
     assert f"--accept boot-display:{GPU}" in error.remedy
 
 
-def test_what_is_accepted_is_carried_out(tmp_path: Path) -> None:
+def test_an_accepted_danger_is_applied(tmp_path: Path) -> None:
     host = _lit(desktop(), GPU)
     plan = plan_intents(host, [Intent(GPU, "vfio-pci")], MODEL)
     kernel = FakeKernel(host, MODEL)
@@ -73,8 +73,8 @@ def test_what_is_accepted_is_carried_out(tmp_path: Path) -> None:
     assert list_journals(tmp_path / "s/journal")[-1].header.accepted == (ACCEPTED,)
 
 
-def test_a_danger_that_comes_between_two_phases_takes_everything_back(tmp_path: Path) -> None:
-    """The second look at the machine comes after the overrides and before the first device leaves its driver."""
+def test_a_danger_that_appears_between_two_phases_reverts_everything(tmp_path: Path) -> None:
+    """The second scan comes after the overrides and before the first device leaves its driver."""
     host = desktop()
     plan = plan_intents(host, [Intent(GPU, "vfio-pci")], MODEL)
     kernel = FakeKernel(host, MODEL, Faults(outside={2: lambda now: _lit(now, GPU)}))
@@ -94,7 +94,7 @@ def test_a_danger_of_a_device_that_has_left_its_driver_already_is_none(tmp_path:
     assert finished(events).exit is Exit.DONE
 
 
-def test_what_is_refused_comes_with_no_words_that_would_accept_it() -> None:
+def test_a_refusal_has_no_words_to_accept_it() -> None:
     gpu, nic = (desktop().devices[address] for address in (GPU, NIC))
     refused, danger = storage.MOUNTED.of(gpu, what="/"), seat.BOOT.of(nic)
     assert dangers_words([danger, refused]).startswith(f"Refused, whatever is accepted: {GPU} holds file systems")

@@ -1,4 +1,4 @@
-"""Becoming root: which program is asked, what is started, and what comes of its silence."""
+"""Becoming root: the chosen program, the command that it starts, and its silence."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def test_root_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert as_root(["apply", "--stdin"], ["p"], "") == ["p", "apply", "--stdin"]
 
 
-def test_nothing_that_makes_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_program_to_become_root(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotPermittedError, match="none of sudo, pkexec and run0"):
         as_root(["x"], ["p"], None)
 
@@ -79,7 +79,7 @@ def test_the_request_goes_over_standard_input_and_nothing_else(tmp_path: Path) -
     assert (tmp_path / "words").read_text() == ""
 
 
-def test_words_reach_it_while_it_counts_down(tmp_path: Path) -> None:
+def test_answers_reach_it_during_the_countdown(tmp_path: Path) -> None:
     counting = '{"event":"counting","seconds":5.0,"within":5.0}\n'
     applying = Applying(REQUEST._replace(keep_within=5.0), _player(tmp_path, counting + DONE), "")
     events = applying.events()
@@ -99,7 +99,7 @@ def test_silence_is_no_root(tmp_path: Path) -> None:
     assert caught.value.exit_code is Exit.PERMISSION
 
 
-def test_an_end_without_an_end_is_told(tmp_path: Path) -> None:
+def test_an_exit_without_a_last_event_is_reported(tmp_path: Path) -> None:
     applying = Applying(REQUEST, _player(tmp_path, '{"event":"started","journal_id":"j","steps":1}\n'), "")
     with pytest.raises(IommutuiError, match="before it had finished"):
         list(applying.events())
@@ -114,6 +114,6 @@ def test_hostile_events(tmp_path: Path, text: str) -> None:
     applying._process.wait()
 
 
-def test_a_program_that_is_not_there() -> None:
+def test_a_missing_program() -> None:
     with pytest.raises(IommutuiError, match="does not start"):
         Applying(REQUEST, ["/no/such/program"], "")

@@ -41,7 +41,7 @@ def test_a_countdown_is_dropped_and_never_waited_for(pipe: tuple[int, int]) -> N
     os.close(pipe[0])
 
 
-def test_after_one_that_waited_in_vain_no_other_waits(pipe: tuple[int, int]) -> None:
+def test_after_one_timeout_no_other_event_waits(pipe: tuple[int, int]) -> None:
     stream = EventStream(pipe[1], patience=0.01)
     stream.send(WAITING)
     stream._patience = 1e6  # who waited now would do so forever
@@ -84,14 +84,14 @@ def test_a_slow_reader_gets_whole_lines(pipe: tuple[int, int]) -> None:
     os.dup2(pipe[0], pipe[1])  # for the fixture
 
 
-def test_nobody_can_read_any_more(pipe: tuple[int, int]) -> None:
+def test_a_closed_pipe(pipe: tuple[int, int]) -> None:
     stream = EventStream(pipe[1])
     os.close(pipe[0])
     with pytest.raises(BrokenPipeError):
         stream.send(Kept("somebody"))
 
 
-def test_the_pipe_stays_as_it_is_for_everybody_else(pipe: tuple[int, int]) -> None:
+def test_the_pipe_is_unchanged_for_other_processes(pipe: tuple[int, int]) -> None:
     EventStream(pipe[1])
     assert os.get_blocking(pipe[1])
     os.close(pipe[0])

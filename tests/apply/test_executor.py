@@ -1,4 +1,4 @@
-"""What an apply refuses, checks and tells, in which order, and what stops it."""
+"""Refusals, checks and events of an apply, their order, and its interruptions."""
 
 import os
 import signal
@@ -62,7 +62,7 @@ class TestRefusals:
         assert kernel.steps == []
         assert list_journals(tmp_path / "s/journal") == []
 
-    def test_a_claim_that_came_is_drift(self, tmp_path: Path) -> None:
+    def test_a_new_claim_is_drift(self, tmp_path: Path) -> None:
         now = desktop()
         now = now.with_group(now.groups[14]._replace(claim=Claim("vm1")))
         with pytest.raises(RefusedError, match="group 14: owner was none and is vm1"):
@@ -96,7 +96,7 @@ class TestRefusals:
         assert entry.exit is Exit.PERMISSION
         assert not entry.changed_something
 
-    def test_a_later_write_that_is_denied_is_taken_back(self, tmp_path: Path) -> None:
+    def test_a_later_denied_write_is_rolled_back(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(fail={2: "EPERM"}))
         events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert finished(events).exit is Exit.ROLLED_BACK
@@ -199,14 +199,14 @@ class TestStopping:
         assert [e.step.op for e in told if isinstance(e, StepDone)] == ["override", "override", "unbind"]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-    def test_a_signal_that_is_ignored_stays_so(self, number: signal.Signals, tmp_path: Path) -> None:
+    def test_an_ignored_signal_stays_ignored(self, number: signal.Signals, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
         kernel.before_write = lambda: os.kill(os.getpid(), number)
         with disposition(number, signal.SIG_IGN):
             events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert finished(events).exit is Exit.DONE
 
-    def test_an_interrupt_that_is_thrown_in(self, tmp_path: Path) -> None:
+    def test_an_interrupt_thrown_into_the_iterator(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
         events = execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK)
         seen = [next(events), next(events), events.throw(KeyboardInterrupt())]
@@ -234,7 +234,7 @@ class TestStopping:
 
 
 class TestSimulated:
-    def test_no_file_is_needed(self) -> None:
+    def test_a_simulated_apply_needs_no_file(self) -> None:
         kernel = SimulatedKernel(GPU_CASE.host, GPU_CASE.model)
         events = list(execute(GPU_CASE.plan, kernel, None))
         assert isinstance(events[0], Started)

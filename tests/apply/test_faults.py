@@ -1,4 +1,4 @@
-"""A fault at every write of many plans: everything is as before, or each difference is named."""
+"""A fault at every write of many plans: everything is restored, or each difference is named."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def _run(case: Case, faults: Faults, directory: Path) -> tuple[FakeKernel, list[
 
 
 def _honest(case: Case, kernel: FakeKernel, events: list[Event]) -> None:
-    """Nothing differs that is not named, and nothing is named that does not differ."""
+    """Exactly the differences are named."""
     end = finished(events)
     differing = differences(case.host, kernel.host)
     if end.exit is Exit.ROLLED_BACK:
@@ -83,7 +83,7 @@ def test_a_fault_at_every_write(case: Case, kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_second_fault_at_every_write_of_every_way_back(case: Case, kind: str, tmp_path: Path) -> None:
-    """The first fault comes at each write in turn, which is done although it fails: the longest way back."""
+    """The first fault hits each write in turn, after it has taken effect: the longest rollback."""
     met = 0
     for first in range(1, len(case.plan.steps) + 1):
         for second in range(first + 1, first + 100):
@@ -111,7 +111,7 @@ def test_a_device_that_cannot_return_does_not_keep_the_others(tmp_path: Path) ->
 
 
 def test_a_module_that_never_comes(tmp_path: Path) -> None:
-    """It is told as a step that waits, and nothing is chained after it."""
+    """It is reported as a waiting step, and nothing follows it."""
     case = next(c for c in CASES if c.name == "gpu, vfio not loaded")
     kernel = FakeKernel(case.host, case.model, Faults(stuck_module=True))
     events = list(execute(case.plan, kernel, tmp_path / "s/journal", clock=CLOCK))

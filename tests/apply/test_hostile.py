@@ -1,4 +1,4 @@
-"""Plans, requests, journals and events that were tampered with: a clear error, and nothing of the sort is done."""
+"""Tampered plans, requests, journals and events give a clear error, and nothing is done."""
 
 import json
 import os
@@ -79,7 +79,7 @@ def _changed(document: Any, place: tuple[Any, ...], value: Any, *, away: bool) -
 
 
 def _outcome(work: Callable[[], T]) -> T | IommutuiError:
-    """What came of it; any other error than this program's own is a failure."""
+    """The result; any error other than this program's own is a failure."""
     try:
         return work()
     except IommutuiError as error:
@@ -87,7 +87,7 @@ def _outcome(work: Callable[[], T]) -> T | IommutuiError:
 
 
 @given(st.sampled_from(sorted(_places(PLAN), key=str)), ODD, st.booleans())
-def test_a_plan_with_something_else_in_it(place: tuple[Any, ...], value: Any, away: bool) -> None:
+def test_a_tampered_plan(place: tuple[Any, ...], value: Any, away: bool) -> None:
     """Either it is an error, or what would be written is what was shown."""
     text = _changed(PLAN, place, value, away=away).encode()
     plan = _outcome(lambda: plan_request(parse_plan(text, "The plan"), CASE.host))
@@ -98,7 +98,7 @@ def test_a_plan_with_something_else_in_it(place: tuple[Any, ...], value: Any, aw
 
 
 @given(st.sampled_from(sorted(_places(REQUEST), key=str)), ODD, st.booleans())
-def test_a_request_with_something_else_in_it(place: tuple[Any, ...], value: Any, away: bool) -> None:
+def test_a_tampered_request(place: tuple[Any, ...], value: Any, away: bool) -> None:
     request = _outcome(lambda: parse_request(_changed(REQUEST, place, value, away=away)))
     if isinstance(request, IommutuiError):
         assert request.exit_code is Exit.ERROR
@@ -113,7 +113,7 @@ def test_a_request_with_something_else_in_it(place: tuple[Any, ...], value: Any,
 
 
 @given(st.binary(max_size=200))
-def test_what_is_nothing_at_all(data: bytes) -> None:
+def test_empty_and_random_input(data: bytes) -> None:
     for read in (lambda: parse_plan(data, "It"), lambda: from_line(data), lambda: parse_request(data.decode("latin1"))):
         with pytest.raises(IommutuiError):
             read()
@@ -123,7 +123,7 @@ EVENTS = [to_json(StepDone(1, CASE.plan.steps[0], "ok", 0.25)), to_json(Finished
 
 
 @given(st.sampled_from(EVENTS), st.data())
-def test_an_event_with_something_else_in_it(event: dict[str, Any], data: st.DataObject) -> None:
+def test_a_tampered_event(event: dict[str, Any], data: st.DataObject) -> None:
     place = data.draw(st.sampled_from(sorted(_places(event), key=str)))
     text = _changed(event, place, data.draw(ODD), away=False)
     read = _outcome(lambda: from_line(text))
@@ -140,7 +140,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.data())
-def test_a_journal_with_something_else_in_it(journal: Path, data: st.DataObject) -> None:
+def test_a_tampered_journal(journal: Path, data: st.DataObject) -> None:
     """Whatever it says, nothing but an override, an unbind or a probe of a PCI device comes of it."""
     lines = journal.read_bytes()
     documents = [json.loads(line) for line in lines.splitlines()]

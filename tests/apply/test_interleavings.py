@@ -70,7 +70,7 @@ class Interleavings(RuleBasedStateMachine):
         return {journal.id: journal for journal in list_journals(self.directory)}
 
     def _carry_out(self, plan: Plan, reverts: str | None, death: int | None) -> Journal | None:
-        """The journal that this made; None where it was refused, or died before."""
+        """The journal that it made; None if it was refused, or died first."""
         known = self._journals() if self.directory.exists() else {}
         kernel = FakeKernel(self.host, MODEL, Faults(kill_at=death))
         kernel.boot_id = self.boot

@@ -1,4 +1,4 @@
-"""The journal's files: where they are, who may write them, what is written."""
+"""The journal's files: their paths, permissions and content."""
 
 import errno
 import os
@@ -83,7 +83,7 @@ class TestPlaces:
         with pytest.raises(NotPermittedError, match="not a directory"):
             written(tmp_path / "state/journal")
 
-    def test_a_directory_that_cannot_be_made(self, tmp_path: Path) -> None:
+    def test_a_directory_that_cannot_be_created(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(NotPermittedError, match="cannot be created") as caught:
             written(tmp_path / "file/state/journal")
@@ -122,7 +122,7 @@ class TestIds:
         written(directory)
         assert new_id(directory, datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC), BOOT).startswith("20270102T030405-")
 
-    def test_no_journal_is_written_over(self, directory: Path) -> None:
+    def test_no_journal_is_overwritten(self, directory: Path) -> None:
         written(directory)
         with pytest.raises(IommutuiError, match="cannot be made"):
             written(directory)
@@ -150,7 +150,7 @@ class TestWriting:
     def test_a_disk_that_fails_at_any_line(
         self, code: int, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Before the first write nothing is written to the system; later everything is taken back."""
+        """Before the first write nothing has been written to the system; later everything is rolled back."""
         one = next(case for case in CASES if case.name == "gpu")
         real = getattr(os, call)
         for line in range(1, 100):
@@ -179,10 +179,10 @@ class TestWriting:
                 # Only the last line is missing: it tells so, and the journal has no end.
                 assert line == 2 + 2 * len(one.plan.steps)
                 assert list_journals(directory)[-1].open
-                assert "The journal is not complete" in end.summary
+                assert "The journal is incomplete" in end.summary
                 continue
             assert end.exit is Exit.ROLLED_BACK
-            assert "The journal is not complete" in end.summary
+            assert "The journal is incomplete" in end.summary
             assert facts(kernel.host) == facts(one.host)
         assert line > 2 * len(one.plan.steps)
 

@@ -1,4 +1,4 @@
-"""What is read from journals, damaged ones as well."""
+"""Reading journals, damaged ones included."""
 
 import json
 from dataclasses import replace
@@ -167,7 +167,7 @@ class TestLoading:
         ("code", "something"),
         [(Exit.DONE, True), (Exit.NOT_ROLLED_BACK, True), (Exit.ROLLED_BACK, False), (Exit.PERMISSION, False)],
     )
-    def test_what_may_have_left_something(self, code: Exit, something: bool, directory: Path) -> None:
+    def test_applies_that_may_have_left_something(self, code: Exit, something: bool, directory: Path) -> None:
         written(directory, Finished(code, ""))
         (entry,) = list_journals(directory)
         assert entry.changed_something is something

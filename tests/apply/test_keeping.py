@@ -1,4 +1,4 @@
-"""What was applied has to be kept in time: the countdown, who is heard, and what is left on disk of it."""
+"""An apply must be confirmed in time: the countdown, the channels, and its traces on disk."""
 
 import os
 import threading
@@ -42,7 +42,7 @@ class MovingClock(Clock):
 
 
 class Script:
-    """Voices that say what they are told to at the turn of their choice; nothing else lets time pass."""
+    """A channel with scripted answers at chosen turns; nothing else lets time pass."""
 
     def __init__(self, clock: MovingClock, words: dict[int, Decision] | None = None) -> None:
         self.clock = clock
@@ -79,12 +79,12 @@ def _left(events: Sequence[Event]) -> list[float]:
     return [event.seconds for event in events if isinstance(event, Counting)]
 
 
-def test_nobody_keeps_it(tmp_path: Path) -> None:
+def test_without_confirmation_it_reverts(tmp_path: Path) -> None:
     kernel, events, entry, voices = _run(tmp_path)
     assert _left(events) == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
     end = finished(events)
     assert end.exit is Exit.ROLLED_BACK
-    assert end.summary == "Nobody confirmed it within 5 seconds. Drivers and overrides are restored."
+    assert end.summary == "It was not confirmed within 5 seconds. Drivers and overrides are restored."
     assert facts(kernel.host) == facts(CASE.host)
     assert (entry.within, entry.kept_by, entry.exit) == (5.0, None, Exit.ROLLED_BACK)
     assert voices.began == [entry.id]
@@ -92,7 +92,7 @@ def test_nobody_keeps_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", [1, 3, 6])
-def test_somebody_keeps_it(turn: int, tmp_path: Path) -> None:
+def test_a_confirmed_apply_stays(turn: int, tmp_path: Path) -> None:
     kernel, events, entry, voices = _run(tmp_path, {turn: Decision(True, "a friend")})
     assert events[-2:-1] == [Kept("a friend")]
     assert finished(events).exit is Exit.DONE
@@ -102,7 +102,7 @@ def test_somebody_keeps_it(turn: int, tmp_path: Path) -> None:
     assert voices.ended == 1
 
 
-def test_somebody_takes_it_back_at_once(tmp_path: Path) -> None:
+def test_it_can_be_reverted_at_once(tmp_path: Path) -> None:
     kernel, events, entry, _ = _run(tmp_path, {2: Decision(False, "a friend")})
     assert _left(events) == [5.0, 4.0]
     assert finished(events).summary.startswith("Reverted on request.")
@@ -110,21 +110,21 @@ def test_somebody_takes_it_back_at_once(tmp_path: Path) -> None:
     assert entry.kept_by is None
 
 
-def test_what_fails_before_the_countdown_has_none(tmp_path: Path) -> None:
+def test_a_failed_apply_has_no_countdown(tmp_path: Path) -> None:
     _, events, entry, voices = _run(tmp_path, faults=Faults(fail={4: "EIO"}))
     assert _left(events) == []
     assert entry.within is None
     assert voices.began == []
 
 
-def test_a_fault_while_it_is_taken_back_is_named(tmp_path: Path) -> None:
+def test_a_fault_during_the_revert_is_named(tmp_path: Path) -> None:
     _, events, _, _ = _run(tmp_path, faults=Faults(fail_from=(len(CASE.plan.steps) + 1, "EIO")))
     end = finished(events)
     assert end.exit is Exit.NOT_ROLLED_BACK
     assert end.left
 
 
-def test_an_interrupt_takes_it_back(tmp_path: Path) -> None:
+def test_an_interrupt_reverts_it(tmp_path: Path) -> None:
     clock = MovingClock()
     kernel = FakeKernel(CASE.host, CASE.model)
     keeping = Timeout(60.0, Script(clock))
@@ -141,7 +141,7 @@ def test_an_interrupt_takes_it_back(tmp_path: Path) -> None:
     assert facts(kernel.host) == facts(CASE.host)
 
 
-def test_a_reader_that_is_gone_before_the_countdown_takes_everything_back(tmp_path: Path) -> None:
+def test_a_reader_that_exits_before_the_countdown_reverts_everything(tmp_path: Path) -> None:
     kernel = FakeKernel(CASE.host, CASE.model)
     events = execute(CASE.plan, kernel, tmp_path / "s/journal", clock=MovingClock())
     next(events)
@@ -181,7 +181,7 @@ def _listener(tmp_path: Path, pipe: tuple[int, int]) -> ConfirmationListener:
 
 
 @pytest.mark.parametrize(("line", "keep"), [(b"keep\n", True), (b"undo\n", False), (b"what\nkeep\n", True)])
-def test_the_asker_is_heard(line: bytes, keep: bool, tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_the_asking_program_can_confirm(line: bytes, keep: bool, tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     listener.begin("j")
     os.write(pipe[1], line)
@@ -191,7 +191,7 @@ def test_the_asker_is_heard(line: bytes, keep: bool, tmp_path: Path, pipe: tuple
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"kee", b"keep", b"KEEP\n", b"keep it\n", b"\xff\n", b"{}\n"])
-def test_what_is_no_word(text: bytes, tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_unknown_answers(text: bytes, tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     listener.begin("j")
     os.write(pipe[1], text)
@@ -199,14 +199,14 @@ def test_what_is_no_word(text: bytes, tmp_path: Path, pipe: tuple[int, int]) -> 
     assert listener.wait(0.01) is None
 
 
-def test_what_was_said_before_does_not_count(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_earlier_answers_do_not_count(tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     os.write(pipe[1], b"keep\n")
     listener.begin("j")
     assert listener.wait(0.0) is None
 
 
-def test_an_asker_that_is_gone_says_nothing_and_is_not_asked_in_a_circle(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_a_closed_input_is_not_polled_in_a_loop(tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     os.close(pipe[1])
     listener.begin("j")
@@ -214,7 +214,7 @@ def test_an_asker_that_is_gone_says_nothing_and_is_not_asked_in_a_circle(tmp_pat
         assert listener.wait(0.01) is None
 
 
-def test_a_note_is_seen_and_taken_away(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_a_note_is_read_and_removed(tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     directory = tmp_path / "s/journal"
     listener.begin("j")
@@ -226,7 +226,7 @@ def test_a_note_is_seen_and_taken_away(tmp_path: Path, pipe: tuple[int, int]) ->
 
 
 @pytest.mark.parametrize("kind", ["link", "directory", "another"])
-def test_what_is_no_note(kind: str, tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_invalid_notes(kind: str, tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     place = note_of(tmp_path / "s/journal", "j")
     if kind == "link":
@@ -257,13 +257,13 @@ def test_a_note_is_not_left_through_a_link(tmp_path: Path, pipe: tuple[int, int]
         (b"nonsense\nmore", "nonsense"),
     ],
 )
-def test_the_request_is_a_line_or_all_there_is(sent: bytes, request_text: str, pipe: tuple[int, int]) -> None:
+def test_the_request_is_one_line_or_the_whole_input(sent: bytes, request_text: str, pipe: tuple[int, int]) -> None:
     os.write(pipe[1], sent)
     os.close(pipe[1])
     assert RequestChannel(pipe[0]).request() == request_text
 
 
-def test_a_request_without_an_end_is_not_read_for_ever(pipe: tuple[int, int]) -> None:
+def test_an_endless_request_is_not_read_forever(pipe: tuple[int, int]) -> None:
     def flood() -> None:
         try:
             while True:

@@ -18,7 +18,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_boot_is_remembered_redacted_and_found_later(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_boot_is_saved_redacted_and_found_later(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host = demo_host()._replace(cmdline="root=UUID=secret quiet")
     boots.remember(host)
     with pytest.raises(SourceError, match="No earlier boot"):

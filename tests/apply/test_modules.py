@@ -1,4 +1,4 @@
-"""Who holds a device, and the modules that a plan loads."""
+"""Holders of a device, and the modules that a plan loads."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class TestHolders:
             (device / "class").write_text(f"{kind}\n")
             assert len(possible_holders(Tree(str(tmp_path)), GPU)) == count
 
-    def test_nothing_to_see(self, tmp_path: Path) -> None:
+    def test_no_visible_holder(self, tmp_path: Path) -> None:
         assert possible_holders(Tree(str(tmp_path)), GPU) == ()
 
 
@@ -62,7 +62,7 @@ class TestModules:
     def test_it_is_loaded(self, tmp_path: Path) -> None:
         assert self._load(tmp_path, "vfio-pci")[-1] == ("modprobe", "--", "vfio-pci")
 
-    def test_it_is_there_already(self, tmp_path: Path) -> None:
+    def test_it_is_already_loaded(self, tmp_path: Path) -> None:
         (tmp_path / "sys/module/vfio_pci").mkdir(parents=True)
         assert self._load(tmp_path, "vfio-pci") == []
 

@@ -98,7 +98,7 @@ def test_a_subsystem_that_is_not_known_is_not_compared(initramfs: Initramfs) -> 
     assert initramfs.override() == "pci-stub"
 
 
-def test_a_device_that_is_gone_is_told(initramfs: Initramfs) -> None:
+def test_a_missing_device_is_reported(initramfs: Initramfs) -> None:
     assert "there is no such device" in initramfs.run(f"{CARD} 10de:1f08 - vfio-pci")
 
 
@@ -118,7 +118,7 @@ def test_a_driver_that_is_built_in_loses_the_device(initramfs: Initramfs) -> Non
     assert (initramfs.root / "pci/drivers_probe").read_text() == ""
 
 
-def test_what_is_bound_already_is_in_force(initramfs: Initramfs) -> None:
+def test_a_device_already_bound_is_in_force(initramfs: Initramfs) -> None:
     initramfs.device(CARD, "10de:1f08", driver="vfio-pci")
     assert f"{CARD}: in force, vfio-pci" in initramfs.run(f"{CARD} 10de:1f08 - vfio-pci")
     assert not (initramfs.root / "pci/drivers/vfio-pci/unbind").exists()

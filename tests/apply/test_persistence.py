@@ -1,4 +1,4 @@
-"""Making bindings last, on temporary trees: which files, what is refused, and every failure on the way."""
+"""Making bindings persist, on temporary trees: files, refusals, and every failure on the way."""
 
 import os
 import stat
@@ -46,7 +46,7 @@ TOOLS = [each for each in MECHANISMS if each.commands]
 
 
 class Machine:
-    """A root directory with one maker of initramfs, and what was run there."""
+    """A root directory with one initramfs generator, and the commands run there."""
 
     def __init__(self, path: Path, tool: str = "initramfs-tools") -> None:
         self.root, self.state = path / "root", path / "state"
@@ -128,13 +128,13 @@ def test_one_more_device_and_one_less(machine: Machine) -> None:
         machine.do(PersistRequest(SCHEMA, forget=(CARD,)))
 
 
-def test_the_same_again_writes_nothing(machine: Machine) -> None:
+def test_persisting_the_same_twice_writes_nothing(machine: Machine) -> None:
     machine.do(persist((CARD, "vfio-pci")))
     assert machine.do(persist((CARD, "vfio-pci"))) == ["Every file is as it should be."]
     assert len(machine.commands) == 1
 
 
-def test_the_last_change_is_taken_back(machine: Machine) -> None:
+def test_the_last_change_is_reverted(machine: Machine) -> None:
     machine.do(persist((CARD, "vfio-pci")))
     before = machine.files()
     machine.do(persist((SOUND, "none")))
@@ -148,7 +148,7 @@ def test_the_last_change_is_taken_back(machine: Machine) -> None:
 
 def test_a_rebuild_that_fails_restores_the_files_and_is_run_again(machine: Machine) -> None:
     machine.fails = 1
-    with pytest.raises(IommutuiError, match="The files are as they were before") as failed:
+    with pytest.raises(IommutuiError, match="The files are unchanged") as failed:
         machine.do(persist((CARD, "vfio-pci")))
     assert failed.value.exit_code == Exit.ROLLED_BACK
     assert machine.files() == {}
@@ -169,11 +169,11 @@ def test_a_rebuild_that_fails_twice_leaves_the_change_open(machine: Machine) -> 
 
 
 class PowerCut(BaseException):
-    """Nothing catches it, as nothing runs after a power cut."""
+    """Nothing catches it, because nothing runs after a power cut."""
 
 
 @pytest.mark.parametrize("after", range(8))
-def test_a_power_cut_at_any_file_is_taken_back(machine: Machine, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+def test_a_power_cut_at_any_file_is_reverted(machine: Machine, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     replaced = 0
     real = os.replace
 
@@ -219,7 +219,7 @@ def test_a_write_that_fails_restores_the_files(machine: Machine, monkeypatch: py
     assert machine.store.record().finished
 
 
-def test_a_file_of_somebody_else_is_not_touched(machine: Machine) -> None:
+def test_a_foreign_file_is_not_touched(machine: Machine) -> None:
     place = machine.root / "etc/initramfs-tools/hooks/iommutui"
     place.parent.mkdir(parents=True)
     place.write_text("#!/bin/sh\n")
@@ -231,15 +231,15 @@ def test_a_file_of_somebody_else_is_not_touched(machine: Machine) -> None:
 def test_a_link_is_not_followed(machine: Machine, tmp_path: Path) -> None:
     (machine.root / "etc/iommutui").mkdir(parents=True)
     (machine.root / "etc/iommutui/persist.conf").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(RefusedError, match="is not a file that iommutui made"):
+    with pytest.raises(RefusedError, match="was not made by iommutui"):
         machine.do(persist((CARD, "vfio-pci")))
 
 
-def test_what_was_not_shown_is_not_written(machine: Machine) -> None:
+def test_changes_not_shown_are_not_written(machine: Machine) -> None:
     request = persist((CARD, "vfio-pci"))
     shown = digest_of(prepare(request, machine.host, machine.store).changes)
     other = persist((SOUND, "vfio-pci"))._replace(shown=shown)
-    with pytest.raises(RefusedError, match="no longer those that were shown"):
+    with pytest.raises(RefusedError, match="no longer those shown"):
         machine.do(other)
     machine.do(request._replace(shown=shown))
 
@@ -270,8 +270,8 @@ def test_a_plan_that_the_rules_refuse(machine: Machine) -> None:
         machine.do(persist((CARD, "e1000e"))._replace(basis=None))
 
 
-def test_makers_of_initramfs_that_are_not_used(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="No program that makes an initramfs"):
+def test_unused_initramfs_generators(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="No initramfs generator"):
         mechanism_of(tmp_path)
     for mark, words in (("etc/NIXOS", "NixOS"), ("run/ostree-booted", "ostree")):
         place = tmp_path / mark.partition("/")[0] / mark
@@ -381,7 +381,7 @@ def using(machine: Machine, use: Storage, fstab: str = "") -> Machine:
     return machine
 
 
-def test_what_the_next_boot_needs_may_not_persist_whatever_is_accepted(machine: Machine) -> None:
+def test_devices_of_the_next_boot_never_persist_elsewhere(machine: Machine) -> None:
     line = "UUID=1 /data ext4 defaults 0 2"
     using(machine, Storage(CARD, Held.MOUNT, ("/data",), ("sda1",)), f"{line}\n")
     with pytest.raises(RefusedError, match=f"The next boot needs {CARD}: /etc/fstab requires /data.*{line}"):
@@ -399,7 +399,7 @@ def test_a_disk_that_is_mounted_only_now_may_persist_once_that_is_accepted(machi
     assert [entry.address for entry in declared(machine.store)] == [CARD]
 
 
-def test_what_has_a_device_open_now_does_not_matter_at_the_next_boot(machine: Machine) -> None:
+def test_open_devices_do_not_matter_at_the_next_boot(machine: Machine) -> None:
     host = machine.host
     card = host.devices[CARD]
     host = host.with_device(card._replace(driver="nvidia"))
@@ -424,7 +424,7 @@ def test_a_virtual_function_persists_by_driverctl_only(machine: Machine) -> None
     machine.install("driverctl")
     machine.host = machine.host.with_device(machine.host.devices[CARD]._replace(physfn=Address("0000:08:00.0")))
     request = persist((CARD, "vfio-pci"), host=machine.host)
-    with pytest.raises(RefusedError, match="a virtual function is made later"):
+    with pytest.raises(RefusedError, match="a virtual function is created only after"):
         machine.do(request)
     machine.do(request._replace(driverctl=True))
 
@@ -467,12 +467,12 @@ def test_the_declaration_is_read_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize("line", [CARD, "09:00.0 10de:1f08 - x", f"{CARD} 10DE:1f08 - x", f"{CARD} 10de:1f08 - a/b"])
-def test_a_line_that_is_none_is_named(line: str) -> None:
+def test_an_invalid_line_is_named(line: str) -> None:
     with pytest.raises(IommutuiError, match=r"persist.conf, line 2"):
         from_text(f"# x\n{line}\n", CONF)
 
 
-def test_whether_it_is_in_force() -> None:
+def test_in_force() -> None:
     host = demo_host()
     card = host.devices[CARD]
 
@@ -502,7 +502,7 @@ def test_a_request_says_one_thing() -> None:
         parse_persist_request('{"schema": 1, "forget_all": true, "path": "/etc/passwd"}')
 
 
-def test_the_command_is_listened_to() -> None:
+def test_the_output_of_the_command_is_reported() -> None:
     lines = list(run_command(("sh", "-c", "echo one; echo two >&2; printf three")))
     assert lines[0].startswith("run sh -c")
     assert [line.strip() for line in lines[1:]] == ["one", "two", "three"]
@@ -517,7 +517,7 @@ def test_a_command_that_hangs_is_given_up() -> None:
         list(run_command(("sh", "-c", "echo begun; exec sleep 600"), longest=1.0))
 
 
-def test_a_command_whose_child_keeps_the_output_open_ends_all_the_same() -> None:
+def test_a_command_ends_although_its_child_keeps_the_output_open() -> None:
     assert list(run_command(("sh", "-c", "sleep 600 & echo done; kill $!"), longest=60.0))[-1].strip() == "done"
 
 

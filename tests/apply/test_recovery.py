@@ -1,4 +1,4 @@
-"""Which journals are open, whose apply is at work, and what of a basis is drift."""
+"""Open journals, running applies, and drift of a basis."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from iommutui.apply.journal import directory as places
 from iommutui.apply.journal.directory import at_work, lock, may_be_open
 from iommutui.apply.journal.format import JournalWriter
 from iommutui.apply.journal.reader import Journal, read_journals
-from iommutui.apply.recovery import cut_off_words, open_journals, unfinished, way_out
+from iommutui.apply.recovery import interrupted_words, open_journals, remedy_words, unfinished
 from iommutui.apply.revert import plan_revert
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
@@ -66,17 +66,17 @@ def test_an_apply_that_ended_is_not_open(directory: Path) -> None:
     assert open_journals(directory, BOOT) == ()
 
 
-def test_one_that_was_cut_off_is_open_until_it_is_taken_back(directory: Path) -> None:
+def test_an_interrupted_apply_is_open_until_it_is_reverted(directory: Path) -> None:
     host = _cut_off(directory, CASE.host)
     (entry,) = open_journals(directory, BOOT)
-    assert cut_off_words(entry) == f"the apply {entry.id} was interrupted."
-    assert f"iommutui revert {entry.id}" in way_out(entry)
+    assert interrupted_words(entry) == f"the apply {entry.id} was interrupted."
+    assert f"iommutui revert {entry.id}" in remedy_words(entry)
     _reverted(directory, host, entry.id)
     assert may_be_open(directory, BOOT)
     assert open_journals(directory, BOOT) == ()
 
 
-def test_a_revert_that_was_cut_off_is_settled_with_what_it_takes_back(directory: Path) -> None:
+def test_an_interrupted_revert_is_settled_with_its_apply(directory: Path) -> None:
     done = FakeKernel(CASE.host, CASE.model)
     list(execute(CASE.plan, done, directory, clock=CLOCK))
     first = load(directory).id
@@ -84,14 +84,14 @@ def test_a_revert_that_was_cut_off_is_settled_with_what_it_takes_back(directory:
     (entry,) = open_journals(directory, BOOT)
     assert isinstance(entry, Journal)
     assert entry.header.reverts == first
-    assert f"iommutui revert {first}" in way_out(entry)
+    assert f"iommutui revert {first}" in remedy_words(entry)
     with pytest.raises(RefusedError, match="was interrupted"):
         list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
     _reverted(directory, host, first)
     assert open_journals(directory, BOOT) == ()
 
 
-def test_one_that_is_left_as_it_is_blocks_nothing(directory: Path) -> None:
+def test_a_kept_apply_blocks_nothing(directory: Path) -> None:
     _cut_off(directory, CASE.host)
     (entry,) = unfinished(read_journals(directory), BOOT)
     with open(directory / f"{entry.id}.jsonl", "ab") as file:
@@ -128,15 +128,15 @@ def test_an_apply_at_work_is_seen_by_everybody(directory: Path, monkeypatch: pyt
         assert at_work(directory)
 
 
-def test_who_looks_takes_nothing(directory: Path) -> None:
+def test_a_query_locks_nothing(directory: Path) -> None:
     _cut_off(directory, CASE.host)
     before = sorted(path.name for path in directory.iterdir())
     assert not at_work(directory)
     assert sorted(path.name for path in directory.iterdir()) == before
 
 
-def test_looking_gets_in_no_applys_way(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever looks at the very moment that an apply begins does not have the lock."""
+def test_a_query_never_hinders_an_apply(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query at the very moment that an apply begins does not take the lock."""
     with lock(directory):
         pass
     real, seen = fcntl.fcntl, []
@@ -175,7 +175,7 @@ def _claimed(owner: str | None, *, hidden: bool) -> Host:
         (_claimed(None, hidden=True), _claimed(None, hidden=True), False),
     ],
 )
-def test_an_owner_that_could_not_be_seen(before: Host, now: Host, drifted: bool) -> None:
+def test_an_invisible_owner(before: Host, now: Host, drifted: bool) -> None:
     from iommutui.core.plan.drift import basis_of
 
     assert bool(drift(basis_of(before, [GPU, SOUND]), now, [GPU, SOUND])) is drifted

@@ -1,4 +1,4 @@
-"""What a revert refuses, and what it knows that the machine does not."""
+"""Refusals of a revert, and facts that only the journal knows."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_there_and_back(one: Case, tmp_path: Path) -> None:
     }
 
 
-def test_another_card_and_one_that_is_gone(tmp_path: Path) -> None:
+def test_another_card_and_a_missing_one(tmp_path: Path) -> None:
     host, entry = _applied(CASES[0], tmp_path)
     host = host.with_device(host.devices[GPU]._replace(device_id="9999"))
     host = host._replace(devices={a: d for a, d in host.devices.items() if a != SOUND})
@@ -61,7 +61,7 @@ def test_a_driver_that_the_tables_do_not_name(tmp_path: Path) -> None:
     assert plan.predicted.devices[NIC].driver == "e1000e"
 
 
-def test_a_module_that_is_not_loaded_any_more(tmp_path: Path) -> None:
+def test_a_module_that_is_no_longer_loaded(tmp_path: Path) -> None:
     one = case("network", desktop(), (NIC, "vfio-pci"))
     host, entry = _applied(one, tmp_path)
     assert host.drivers is not None
@@ -74,8 +74,8 @@ def test_a_module_that_is_not_loaded_any_more(tmp_path: Path) -> None:
     assert kernel.host.devices[NIC].driver == "e1000e"
 
 
-def test_only_what_was_to_be_moved_is_kept(tmp_path: Path) -> None:
-    """A device that was right already is nothing that an apply changed."""
+def test_only_moved_devices_are_recorded(tmp_path: Path) -> None:
+    """A device already on its target was not changed by the apply."""
     host = desktop()
     plan = plan_intents(host, [Intent(GPU, "vfio-pci"), Intent(NIC, "e1000e")], MODELS["dma-owner"])
     moved = {step.device for step in plan.steps}

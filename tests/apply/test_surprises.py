@@ -1,4 +1,4 @@
-"""A machine that does not do what the plan predicts, and what becomes of the apply."""
+"""A machine that does not do what the plan predicts, and the outcome of the apply."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class TestSurprises:
         assert finished(events).exit is Exit.ROLLED_BACK
         assert [step.op for step in kernel.steps if step.op == "unbind"] == ["unbind"]
 
-    def test_what_was_not_touched_yet_is_not_ours_to_put_back(self, tmp_path: Path) -> None:
+    def test_an_untouched_device_is_not_restored(self, tmp_path: Path) -> None:
         change = changed(SOUND, driver="nouveau", driver_override="x")
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(outside_write={1: change}, interrupt=frozenset({1})))
         events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
@@ -86,7 +86,7 @@ class TestSurprises:
         assert SOUND in finished(events).summary
         assert differences(one.host, kernel.host) == {(SOUND, "driver")}
 
-    def test_a_device_that_goes_away(self, tmp_path: Path) -> None:
+    def test_a_device_that_vanishes(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(outside={3: gone(GPU)}))
         events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         end = finished(events)
@@ -102,7 +102,7 @@ class TestSurprises:
         assert kernel.host.devices[GPU].driver == "nouveau"
         assert {c.fact for c in finished(events).left if c.subject == GPU} == {"ids", "driver"}
 
-    def test_a_device_that_stops_answering_is_left_alone_on_the_way_back(self, tmp_path: Path) -> None:
+    def test_a_device_that_stops_answering_is_left_alone_by_the_rollback(self, tmp_path: Path) -> None:
         silent = changed(GPU, gaps=(Gap("driver_override", "timeout"),), driver_override=None)
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(outside={3: silent}))
         events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
@@ -111,7 +111,7 @@ class TestSurprises:
         assert {c.fact for c in end.left if c.subject == GPU} == {"driver", "state"}
         assert all(step.device != GPU for step in kernel.steps[4:])
 
-    def test_what_a_virtual_machine_has_taken_meanwhile_is_not_taken_from_it(self, tmp_path: Path) -> None:
+    def test_a_device_claimed_meanwhile_is_left_to_its_virtual_machine(self, tmp_path: Path) -> None:
         def claim(host: Host) -> Host:
             return host.with_group(host.groups[14]._replace(claim=Claim("vm1", opened=(GPU, SOUND))))
 
@@ -123,7 +123,7 @@ class TestSurprises:
         assert kernel.host.devices[GPU].driver == "vfio-pci"
         assert (GPU, "driver") in {(c.subject, c.fact) for c in end.left}
 
-    def test_a_way_back_never_runs_into_the_bug_of_old_kernels(self, tmp_path: Path) -> None:
+    def test_a_rollback_never_hits_the_bug_of_old_kernels(self, tmp_path: Path) -> None:
         """Up to 5.18 a kernel driver that binds in a group in use is a BUG_ON."""
         one = next(c for c in CASES if c.name == "twins")
         one = case("twins", desktop("5.10.0"), *one.intents)
@@ -147,7 +147,7 @@ class TestSurprises:
         assert "vfio-pci is missing. Install it." in finished(events).summary
         assert kernel.steps == []
 
-    def test_what_a_module_takes_besides_is_given_back(self, tmp_path: Path) -> None:
+    def test_other_devices_bound_by_a_module_are_given_back(self, tmp_path: Path) -> None:
         one = next(c for c in CASES if c.name == "gpu, vfio not loaded")
         assert one.host.devices[USB].driver is None
         done = FakeKernel(one.host, one.model)
@@ -157,7 +157,7 @@ class TestSurprises:
         list(execute(one.plan, failed, tmp_path / "b/journal", clock=CLOCK))
         assert failed.host.devices[USB].driver is None
 
-    def test_what_a_module_takes_in_the_same_group_is_no_surprise(self, tmp_path: Path) -> None:
+    def test_a_device_of_the_group_bound_by_a_module_is_no_surprise(self, tmp_path: Path) -> None:
         host = desktop(vfio_loaded=False)
         host = changed(TWIN_B, driver=None, driver_override="vfio-pci")(host)
         one = case("", host, (TWIN_A, "vfio-pci"))
@@ -166,7 +166,7 @@ class TestSurprises:
         assert finished(events).exit is Exit.DONE
         assert kernel.host.devices[TWIN_B].driver == "vfio-pci"
 
-    def test_what_a_module_takes_of_the_plan_is_a_surprise_where_it_goes_elsewhere(self, tmp_path: Path) -> None:
+    def test_a_planned_device_bound_by_a_module_elsewhere_is_a_surprise(self, tmp_path: Path) -> None:
         """Loading nouveau for one device must not bind another that is to go to a virtual machine."""
         host = desktop()
         host = changed(SOUND, driver=None, fits=host.devices[GPU].fits)(host)
@@ -177,7 +177,7 @@ class TestSurprises:
         assert f"{SOUND}: driver was none and is nouveau" in finished(events).summary
         assert facts(kernel.host) == facts(host)
 
-    def test_a_machine_that_cannot_be_read_on_the_way_back(self, tmp_path: Path) -> None:
+    def test_a_machine_that_cannot_be_read_during_the_rollback(self, tmp_path: Path) -> None:
         def broken(host: Host) -> Host:
             raise IommutuiError("The machine cannot be read.")
 
@@ -189,7 +189,7 @@ class TestSurprises:
         assert "cannot be read" in end.summary
         assert {(c.subject, c.fact) for c in end.left} == differences(GPU_CASE.host, kernel.host) | {("host", "state")}
 
-    def test_a_bug_of_ours_is_taken_back_as_well(self, tmp_path: Path) -> None:
+    def test_a_bug_of_ours_is_rolled_back_too(self, tmp_path: Path) -> None:
         def bug(host: Host) -> Host:
             raise KeyError("surprise")
 
@@ -216,5 +216,5 @@ class TestSurprises:
         end = finished(events)
         assert end.exit is Exit.ROLLED_BACK
         assert "No space left" in end.summary
-        assert "not complete" in end.summary
+        assert "incomplete" in end.summary
         assert facts(kernel.host) == facts(GPU_CASE.host)

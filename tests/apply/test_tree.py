@@ -44,13 +44,13 @@ def _plan(case: Case, tree: ReactingTree) -> Plan:
 
 
 def _taken(case: Case, before: Host, tree: ReactingTree) -> set[tuple[str, str]]:
-    """What differs from before, but for what a module that came for the plan took besides."""
+    """The differences from before, except devices that a module loaded for the plan has bound."""
     moved = {intent.device for intent in case.intents}
     return {(a, fact) for a, fact in differences(before, _seen(tree)) if a in moved}
 
 
 @pytest.mark.parametrize("case", ON_TREES, ids=str)
-def test_the_tree_is_scanned_and_planned_as_the_machine_it_is_of(case: Case, tmp_path: Path) -> None:
+def test_the_tree_is_scanned_and_planned_like_its_machine(case: Case, tmp_path: Path) -> None:
     tree = ReactingTree(tmp_path, case.host)
     assert facts(look(tree.root)) == facts(case.host)
     assert [step[:3] for step in _plan(case, tree).steps] == [step[:3] for step in case.plan.steps]
@@ -90,7 +90,7 @@ def _fault(kind: str, at: int, tree: ReactingTree) -> Callable[[int, Write], str
 
 
 def _honest(differing: set[tuple[str, str]], events: list[Event]) -> None:
-    """Nothing differs that is not named, and nothing is named that does not differ."""
+    """Exactly the differences are named."""
     end = finished(events)
     assert end.exit is (Exit.NOT_ROLLED_BACK if differing else end.exit)
     assert end.exit in (Exit.ROLLED_BACK, Exit.NOT_ROLLED_BACK)
@@ -100,7 +100,7 @@ def _honest(differing: set[tuple[str, str]], events: list[Event]) -> None:
 @pytest.mark.parametrize("case", ON_TREES, ids=str)
 @pytest.mark.parametrize("kind", ["errno", "lost", "half", "never"])
 def test_a_fault_at_every_write(case: Case, kind: str, tmp_path: Path) -> None:
-    """Each write fails, is lost, fails although it is done, and does not return."""
+    """Each write fails, is lost, fails after taking effect, or does not return."""
     choosing = {goal.device for goal in case.plan.goals if goal.any_driver}
     taken = {UNLOADED} if "mpt3sas" in case.plan.modules else set()
     machines = _Machines(case, tmp_path)
@@ -127,7 +127,7 @@ def test_a_fault_at_every_write(case: Case, kind: str, tmp_path: Path) -> None:
 
 
 def _dying(run: Callable[[], object]) -> bool:
-    """Runs it in a process of its own; whether SIGKILL ended that."""
+    """Runs it in its own process; returns whether SIGKILL ended that."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -180,7 +180,7 @@ def test_sigkill_around_every_write(case: Case, when: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("case", ON_TREES, ids=str)
-def test_sigkill_before_every_write_of_the_way_back(case: Case, tmp_path: Path) -> None:
+def test_sigkill_before_every_write_of_a_rollback(case: Case, tmp_path: Path) -> None:
     machines = _Machines(case, tmp_path)
     last = len(case.plan.steps)
     for number in range(last + 1, last + 40):

@@ -88,7 +88,7 @@ class TestWrites:
         assert _answers(_kernel(tree), step) == ["ok"]
         assert _files(tree) == before | {path: data}
 
-    def test_what_the_step_says_of_its_path_does_not_count(self, tree: Path) -> None:
+    def test_the_path_in_a_step_is_ignored(self, tree: Path) -> None:
         step = _step("probe")._replace(path=str(tree / "elsewhere"))
         (tree / "elsewhere").touch()
         assert _answers(_kernel(tree), step) == ["ok"]
@@ -105,7 +105,7 @@ class TestWrites:
         assert real_kernel.put(real_kernel.write_of(str(tree), _step("override", "vfio-pci"))) == "ok"
         assert calls == [b"vfio-pci\n"]
 
-    def test_half_a_write_is_no_write(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_partial_write_fails(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "write", lambda _fd, data: len(data) - 1)
         assert real_kernel.put(real_kernel.write_of(str(tree), _step("override", "vfio-pci"))) == "EIO"
 
@@ -157,7 +157,7 @@ class TestWrites:
         assert _answers(_kernel(tree), _step("probe")) == ["ELOOP"]
         assert victim.read_bytes() == b""
 
-    def test_what_is_no_file(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_not_a_regular_file(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(real_kernel, "write_of", lambda *_: real_kernel.Write(os.devnull, b"x"))
         assert _answers(_kernel(tree), _step("probe")) == ["EINVAL"]
 
@@ -186,7 +186,7 @@ class TestPermission:
             RealKernel(str(tree)).check([_step("probe")])
         assert "container" in caught.value.remedy
 
-    def test_a_file_that_is_not_there_is_no_question_of_permission(self, tree: Path) -> None:
+    def test_a_missing_file_is_not_a_permission_error(self, tree: Path) -> None:
         RealKernel(str(tree)).check([_step("unbind", "nouveau")])
 
 
@@ -288,7 +288,7 @@ class TestChild:
         reap()
         assert told.read_bytes() == b"x"
 
-    def test_an_answer_that_is_taken_is_not_late(self, tmp_path: Path) -> None:
+    def test_a_received_answer_is_not_late(self, tmp_path: Path) -> None:
         list(in_child(lambda: b"x", lambda answer, _: _keep(tmp_path / "told", answer), UNHURRIED))
         assert not (tmp_path / "told").exists()
 
@@ -403,7 +403,7 @@ class TestStuck:
         os.write(gate[1], b"x")
         reap()
 
-    def test_what_loading_says_comes_from_the_child(self, tree: Path) -> None:
+    def test_the_message_of_modprobe_comes_from_the_child(self, tree: Path) -> None:
         def refuse(name: str, _root: str) -> None:
             raise IommutuiError(f"{name} is missing.", "Install it.")
 
@@ -486,7 +486,7 @@ class TestScope:
 
 
 class TestTheMachine:
-    def test_two_users_cannot_hold_it_with_two_directories(self, tree: Path) -> None:
+    def test_two_users_with_two_directories_cannot_both_lock_the_machine(self, tree: Path) -> None:
         (tree / "sys/bus/pci/drivers_probe").touch()
         first, second = RealKernel(str(tree)), RealKernel(str(tree))
         with first.hold(), pytest.raises(RefusedError, match="Another apply"), second.hold():

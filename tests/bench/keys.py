@@ -89,7 +89,7 @@ class Terminal:
             seen = seen[-4096:] + os.read(self._master, 65536)
 
     def _waits(self) -> bool:
-        """Whether a thread of it would run if there were a CPU for it."""
+        """Whether one of its threads is runnable."""
         states = (
             task.read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{self._pid}/task").glob("*/stat")
         )
@@ -149,7 +149,7 @@ def terminal(argv: Sequence[str], home: Path) -> Iterator[Terminal]:
 
 
 class Measured(NamedTuple):
-    """What a session of keys cost."""
+    """The cost of a session of keys."""
 
     presses: tuple[Press, ...]
     idle: float
@@ -182,7 +182,7 @@ class Program(NamedTuple):
 
 
 def keys(programs: Sequence[Program], home: Path, runs: int = 3) -> list[Measured]:
-    """Presses the script of each program on it, in several sessions and in turns; of each key the least counts.
+    """Presses the script of each program on it, in several sessions and in turns; the smallest time of each key counts.
 
     What a key does is the same in every session. What differs is what others on the same processor take from it: its
     caches, and on a virtual machine whole time slices, which are counted as if they had been the program's.

@@ -1,4 +1,4 @@
-"""The process that writes: what it is sent, and what it says."""
+"""The writing process: its requests and its events."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.cli.reacting_machine import INTENTS, Server, driver_of, journal_of, r
 from tests.reacting_tree import ReactingTree
 
 
-def test_a_request_is_carried_out(machine: ReactingTree) -> None:
+def test_a_request_is_applied(machine: ReactingTree) -> None:
     server = Server("apply", "--stdin")
     server.send(request_to_json(request_for(machine)), end=True)
     events = list(server.events())
@@ -57,14 +57,14 @@ def test_a_revert_names_its_journal(machine: ReactingTree, run: Run) -> None:
         ({"keep_within": True}, "not valid", Exit.ERROR),
         ({"accepted": [{"code": "a b", "device": GPU}]}, "not a danger", Exit.ERROR),
         ({"accepted": [{"code": "a", "device": "../x"}]}, "not a danger", Exit.ERROR),
-        ({"shown": {"modules": [], "steps": []}}, "not what was shown", Exit.REFUSED),
-        ({"shown": {"modules": ["../x"], "steps": []}}, "not what was shown", Exit.REFUSED),
+        ({"shown": {"modules": [], "steps": []}}, "would differ from those shown", Exit.REFUSED),
+        ({"shown": {"modules": ["../x"], "steps": []}}, "would differ from those shown", Exit.REFUSED),
         ({"path": "/etc/passwd"}, "not valid", Exit.ERROR),
         ({"kernel": "5.10.0"}, "not valid", Exit.ERROR),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_refused_is_an_event_and_nothing_is_written(
+def test_a_refusal_is_an_event_and_nothing_is_written(
     machine: ReactingTree, change: dict[str, object], said: str, code: Exit
 ) -> None:
     before = facts(load(machine.root))
@@ -86,7 +86,7 @@ def _asked_with(tree: ReactingTree, roles: dict[str, str], intents: tuple[Intent
     return plan, request_of(plan, intents)
 
 
-def test_settings_that_only_change_a_verdict_do_not_keep_the_applying_process_from_it(machine: ReactingTree) -> None:
+def test_settings_that_only_change_a_verdict_do_not_stop_the_applying_process(machine: ReactingTree) -> None:
     intents = (Intent(GPU, "vfio-pci"),)
     asked, request = _asked_with(machine, {"snd_hda_intel": "none"}, intents)
     assert asked.groups[0].after.viable is True
@@ -133,7 +133,7 @@ def test_a_danger_that_only_the_applying_process_sees_is_refused(machine: Reacti
         assert (last["event"] == "refused") is (code == 3)
 
 
-def test_a_reader_that_goes_away_has_everything_taken_back(machine: ReactingTree) -> None:
+def test_a_reader_that_exits_reverts_everything(machine: ReactingTree) -> None:
     before = facts(load(machine.root))
     server = Server("apply", "--stdin")
     server.send(request_to_json(request_for(machine)) + "\n")

@@ -1,4 +1,4 @@
-"""A countdown of the process that writes, which outlives who asked."""
+"""A countdown of the writing process, which outlives the asking program."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def _counting(tree: ReactingTree, within: float) -> Server:
 
 
 @pytest.mark.parametrize(("word", "code", "driver"), [("keep", 0, "vfio-pci"), ("undo", 5, "nvidia")])
-def test_who_asked_keeps_it_or_takes_it_back(machine: ReactingTree, word: str, code: int, driver: str) -> None:
+def test_the_asking_program_confirms_or_reverts_it(machine: ReactingTree, word: str, code: int, driver: str) -> None:
     server = _counting(machine, LONG)
     server.send(f"{word}\n")
     names = [event["event"] for event in server.events()]
@@ -35,7 +35,7 @@ def test_who_asked_keeps_it_or_takes_it_back(machine: ReactingTree, word: str, c
     assert driver_of(machine) == driver
 
 
-def test_a_word_before_the_countdown_keeps_nothing(machine: ReactingTree) -> None:
+def test_an_answer_before_the_countdown_does_not_count(machine: ReactingTree) -> None:
     server = Server("apply", "--stdin")
     server.send(request_to_json(request_for(machine, keep_within=1.0)) + "\nkeep\n")
     assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
@@ -43,7 +43,7 @@ def test_a_word_before_the_countdown_keeps_nothing(machine: ReactingTree) -> Non
     assert driver_of(machine) == "nvidia"
 
 
-def test_nobody_keeps_it(machine: ReactingTree) -> None:
+def test_without_confirmation_it_reverts(machine: ReactingTree) -> None:
     before = facts(load(machine.root))
     server = _counting(machine, 1.0)
     assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
@@ -52,7 +52,7 @@ def test_nobody_keeps_it(machine: ReactingTree) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "during"])
-def test_it_outlives_who_asked_and_is_taken_back(machine: ReactingTree, when: str) -> None:
+def test_it_outlives_the_asking_program_and_reverts(machine: ReactingTree, when: str) -> None:
     before = facts(load(machine.root))
     if when == "before":
         server = Server("apply", "--stdin")
@@ -69,7 +69,7 @@ def test_it_outlives_who_asked_and_is_taken_back(machine: ReactingTree, when: st
     assert facts(load(machine.root)) == before
 
 
-def test_it_is_kept_from_elsewhere_although_who_asked_is_gone(machine: ReactingTree, run: Run) -> None:
+def test_it_can_be_confirmed_elsewhere_after_the_asking_program_is_gone(machine: ReactingTree, run: Run) -> None:
     server = _counting(machine, LONG)
     server.leave()
     os.kill(server.pid, signal.SIGKILL)
@@ -83,7 +83,7 @@ def test_it_is_kept_from_elsewhere_although_who_asked_is_gone(machine: ReactingT
     assert run("keep").code == 1
 
 
-def test_a_hang_up_is_nothing_to_it(machine: ReactingTree, run: Run) -> None:
+def test_a_hang_up_does_not_end_it(machine: ReactingTree, run: Run) -> None:
     server = _counting(machine, LONG)
     waiting, writing = processes_of(server.pid)
     assert waiting == server.pid
@@ -94,7 +94,7 @@ def test_a_hang_up_is_nothing_to_it(machine: ReactingTree, run: Run) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_takes_it_back(machine: ReactingTree, number: signal.Signals) -> None:
+def test_an_interrupt_reverts_it(machine: ReactingTree, number: signal.Signals) -> None:
     server = _counting(machine, LONG)
     os.kill(server.pid, number)
     assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
@@ -106,12 +106,12 @@ def test_nothing_else_is_applied_while_it_waits(machine: ReactingTree, run: Run)
     server = _counting(machine, LONG)
     answer = run("apply", f"{NIC}=none", "--yes")
     assert answer.code == 3
-    assert "Another apply is at work" in answer.err
+    assert "Another apply is running" in answer.err
     server.send("undo\n")
     server.wait()
 
 
-def test_what_has_ended_or_has_nothing_to_keep(machine: ReactingTree, run: Run) -> None:
+def test_nothing_to_confirm(machine: ReactingTree, run: Run) -> None:
     answer = run("keep")
     assert (answer.code, answer.out) == (1, "")
     assert "No apply waits to be confirmed" in answer.err
@@ -123,7 +123,7 @@ def test_what_has_ended_or_has_nothing_to_keep(machine: ReactingTree, run: Run) 
     assert run("keep", "../../etc/passwd").code == 1
 
 
-def test_it_is_too_late_to_keep_what_is_taken_back(machine: ReactingTree, run: Run) -> None:
+def test_it_is_too_late_to_confirm_during_the_revert(machine: ReactingTree, run: Run) -> None:
     server = _counting(machine, LONG)
     server.send("undo\n")
     list(server.events())
@@ -141,13 +141,13 @@ def test_a_reader_that_stopped_does_not_stop_the_countdown(machine: ReactingTree
     os.read(server.stdout, read)
     assert eventually(lambda: any(journal.exit for journal in list_journals(journal_of(machine))))
     (journal,) = list_journals(journal_of(machine))
-    assert (journal.exit, journal.why) == (Exit.ROLLED_BACK, "nobody confirmed it within 2 seconds")
+    assert (journal.exit, journal.why) == (Exit.ROLLED_BACK, "it was not confirmed within 2 seconds")
     assert facts(load(machine.root)) == before
     assert server.wait() == Exit.ROLLED_BACK
     server.leave()
 
 
-def test_an_asker_that_goes_on_talking_does_not_stop_it(machine: ReactingTree) -> None:
+def test_endless_input_does_not_stop_it(machine: ReactingTree) -> None:
     server = Server("apply", "--stdin")
     server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
     talking = os.fork()
@@ -176,7 +176,7 @@ def test_a_reader_that_takes_one_byte_at_a_time_does_not_stop_the_countdown(mach
         return any(journal.exit for journal in list_journals(journal_of(machine)))
 
     assert eventually(ended)
-    assert list_journals(journal_of(machine))[-1].why == "nobody confirmed it within 2 seconds"
+    assert list_journals(journal_of(machine))[-1].why == "it was not confirmed within 2 seconds"
     assert facts(load(machine.root)) == before
     while part := os.read(server.stdout, 1 << 16):
         taken += part
@@ -187,7 +187,7 @@ def test_a_reader_that_takes_one_byte_at_a_time_does_not_stop_the_countdown(mach
 
 
 def test_a_screen_that_is_stopped_does_not_stop_the_countdown(machine: ReactingTree) -> None:
-    """``kill -STOP`` of who reads: it is taken back in time, and the reader finds how it ended when it goes on."""
+    """``kill -STOP`` of the reader: it reverts in time, and the reader learns the outcome when it continues."""
     before = facts(load(machine.root))
     server = Server("apply", "--stdin")
     server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
@@ -208,7 +208,7 @@ def test_a_screen_that_is_stopped_does_not_stop_the_countdown(machine: ReactingT
     try:
         assert server.wait() == Exit.ROLLED_BACK
         (journal,) = list_journals(journal_of(machine))
-        assert journal.why == "nobody confirmed it within 2 seconds"
+        assert journal.why == "it was not confirmed within 2 seconds"
         assert facts(load(machine.root)) == before
     finally:
         os.kill(screen, signal.SIGCONT)
@@ -223,7 +223,7 @@ def test_two_users_with_journals_of_their_own_cannot_apply_at_once(
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path / "another"))
     answer = run("apply", f"{NIC}=none", "--yes")
     assert answer.code == 3
-    assert "Another apply is at work on this machine" in answer.err
+    assert "Another apply is running on this machine" in answer.err
     assert list((tmp_path / "another/journal").glob("*.jsonl")) == []
     server.send("keep\n")
     assert server.wait() == 0
@@ -231,8 +231,8 @@ def test_two_users_with_journals_of_their_own_cannot_apply_at_once(
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
-def test_it_outlives_the_session_of_who_asked(machine: ReactingTree, run: Run, number: signal.Signals) -> None:
-    """A terminal hangs up, or every process of a session is killed: it can still be kept from elsewhere."""
+def test_it_outlives_the_session_of_the_asking_program(machine: ReactingTree, run: Run, number: signal.Signals) -> None:
+    """A terminal hangs up, or every process of a session is killed: it can still be confirmed elsewhere."""
     server = Server("apply", "--stdin", before=os.setsid)
     server.send(request_to_json(request_for(machine, keep_within=LONG)) + "\n")
     list(server.events(until="counting"))
@@ -244,7 +244,7 @@ def test_it_outlives_the_session_of_who_asked(machine: ReactingTree, run: Run, n
     assert driver_of(machine) == "vfio-pci"
 
 
-def test_a_session_that_ends_takes_it_back_at_once(machine: ReactingTree) -> None:
+def test_the_end_of_its_session_reverts_it_at_once(machine: ReactingTree) -> None:
     """SIGTERM to every process of it, as logind sends it, is an interrupt and no death."""
     before = facts(load(machine.root))
     server = _counting(machine, LONG)

@@ -40,7 +40,7 @@ def states(run: Run, tree: Path, code: int = 0) -> dict[str, str]:
     return {check["check"]: check["state"] for check in answer.document["checks"]}
 
 
-def test_a_machine_that_lacks_nothing(run: Run, tree: Path) -> None:
+def test_a_complete_machine(run: Run, tree: Path) -> None:
     assert set(states(run, tree).values()) == {"ok"}
 
 
@@ -55,9 +55,7 @@ def test_a_machine_that_lacks_nothing(run: Run, tree: Path) -> None:
         (f"lib/modules/{RELEASE}/modules.dep", "kernel/drivers/vfio/vfio.ko:\n", "vfio-pci", "problem", 1),
     ],
 )
-def test_what_is_missing_is_found(
-    run: Run, tree: Path, name: str, text: str, check: str, state: str, code: int
-) -> None:
+def test_missing_parts_are_found(run: Run, tree: Path, name: str, text: str, check: str, state: str, code: int) -> None:
     put(tree, name, text)
     assert states(run, tree, code)[check] == state
 
@@ -68,7 +66,7 @@ def test_vfio_pci_may_be_built_in(run: Run, tree: Path) -> None:
     assert states(run, tree)["vfio-pci"] == "ok"
 
 
-def test_what_was_not_recorded_is_unknown(run: Run, tree: Path) -> None:
+def test_unrecorded_facts_are_unknown(run: Run, tree: Path) -> None:
     found = states(run, tree / "sys")
     assert found["IOMMU"] == "ok"
     assert {name for name, state in found.items() if state == "unknown"} == {
@@ -78,7 +76,7 @@ def test_what_was_not_recorded_is_unknown(run: Run, tree: Path) -> None:
     }
 
 
-def test_a_snapshot_tells_what_it_holds(on_demo: Run) -> None:
+def test_a_snapshot_is_checked_as_far_as_recorded(on_demo: Run) -> None:
     answer = on_demo("doctor")
     assert answer.code == 0
     assert "✔ IOMMU: The IOMMU is on: 24 groups." in answer.out
@@ -112,10 +110,10 @@ def test_the_program_s_own_surroundings_are_checked_on_this_machine(
 @pytest.mark.parametrize(
     ("columns", "kind", "said"),
     [
-        (80, "xterm-256color", "✔ colours: The terminal shows 256 colours"),
+        (80, "xterm-256color", "✔ colours: The terminal supports 256 colours"),
         (50, "xterm-256color", "! terminal size: The terminal has 50 columns"),
         (80, "no-such-terminal", "! colours: TERM=no-such-terminal is not a known terminal."),
     ],
 )
-def test_the_terminal_is_looked_at(columns: int, kind: str, said: str) -> None:
+def test_the_terminal_is_checked(columns: int, kind: str, said: str) -> None:
     assert said in re.sub(r"\x1b\[\d+m", "", on_terminal("doctor", columns=columns, TERM=kind))

@@ -1,4 +1,4 @@
-"""What the process that writes opens, makes, renames and removes, as the interpreter itself reports it."""
+"""The files that the writing process opens, creates, renames and removes, as the interpreter reports."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What a newcomer reads: the help of every command, and what is said where something is wrong."""
+"""The text that a newcomer reads: the help of every command, and error messages."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def test_every_example_runs_on_the_built_in_machine(
 
 
 @pytest.mark.parametrize("command", [("apply", f"{GPU}=vfio-pci"), ("revert",), ("keep",)], ids=lambda words: words[0])
-def test_a_picture_of_a_machine_is_not_written_to(run: Run, command: tuple[str, ...], demo: str) -> None:
+def test_a_recording_is_not_written_to(run: Run, command: tuple[str, ...], demo: str) -> None:
     for source in (("--demo",), ("--from", demo)):
         answer = run(*command, *source)
         assert (answer.code, answer.out) == (3, "")
@@ -55,7 +55,7 @@ def test_a_picture_of_a_machine_is_not_written_to(run: Run, command: tuple[str, 
         assert ("'iommutui preview" in answer.err) is (command[0] == "apply")
 
 
-def test_a_picture_of_a_machine_has_no_journal_of_this_one(run: Run, machine: ReactingTree, demo: str) -> None:
+def test_a_recording_has_no_journal_of_this_machine(run: Run, machine: ReactingTree, demo: str) -> None:
     assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0
     assert run("journal").out != ""
     for source in (("--demo",), ("--from", demo)):
@@ -64,13 +64,13 @@ def test_a_picture_of_a_machine_has_no_journal_of_this_one(run: Run, machine: Re
         assert "the log (L) lists" in answer.err
 
 
-def test_a_command_that_there_is_not_is_met_with_the_one_that_is_meant(run: Run, demo: str) -> None:
+def test_an_unknown_command_gets_a_suggestion(run: Run, demo: str) -> None:
     assert "did you mean 'list'?" in run("lst").err
     assert "did you mean" not in run("xyzzy").err
     assert f"'--from {demo}' opens" in run(demo).err
 
 
-def test_words_to_copy_speak_of_the_same_machine(run: Run, demo: str) -> None:
+def test_commands_to_copy_name_the_same_machine(run: Run, demo: str) -> None:
     for source in (("--demo",), ("--from", demo), ("--demo", "--model", "vfio-group")):
         answer = run("why", "17", *source)
         words = next(line for line in answer.out.splitlines() if "iommutui preview" in line).split()[1:]
@@ -78,7 +78,7 @@ def test_words_to_copy_speak_of_the_same_machine(run: Run, demo: str) -> None:
         assert run(*words).code == 0
 
 
-def test_a_filter_that_nothing_passes_says_what_a_filter_can_be(run: Run) -> None:
+def test_a_filter_without_matches_explains_filters(run: Run) -> None:
     answer = run("list", "--demo", "nosuchword")
     assert answer.code == 0
     assert all(f"{key}:" in answer.err for key in KEYS)
@@ -90,17 +90,17 @@ def test_a_filter_that_nothing_passes_says_what_a_filter_can_be(run: Run) -> Non
     assert "Nothing matches" not in run("list", "--demo", "driver:nvme").err
 
 
-def test_groups_that_there_are_fit_on_a_line(run: Run) -> None:
+def test_existing_groups_fit_on_a_line(run: Run) -> None:
     assert "The groups of this machine: 0-23." in run("why", "99", "--demo").err
 
 
-def test_the_same_remedy_stands_once_below_what_it_is_for(run: Run) -> None:
+def test_a_shared_remedy_is_printed_once_below_its_causes(run: Run) -> None:
     out = run("why", "--error", "group 17 is not viable", "--demo").out
     assert out.count("is bound to") == 4
     assert out.count("'iommutui why 17 --demo'") == 1
 
 
-def test_numbers_of_writes_stand_below_each_other(run: Run) -> None:
+def test_numbers_of_writes_are_aligned(run: Run) -> None:
     lines = [line for line in run("plan", "--demo", "--group", "17").out.splitlines() if ". echo " in line]
     assert len({line.index(". echo ") for line in lines}) == 1
 
@@ -119,7 +119,7 @@ def test_numbers_of_writes_stand_below_each_other(run: Run) -> None:
     ],
     ids=str,
 )
-def test_options_that_mean_nothing(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
+def test_options_without_meaning(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
     answer = run("apply", f"{NIC}=none", "--yes", *words)
     assert (answer.code, said in answer.err) == (2, True), answer.err
     assert _journals(machine) == []
@@ -137,9 +137,7 @@ def test_options_that_mean_nothing(run: Run, machine: ReactingTree, words: list[
     ],
     ids=str,
 )
-def test_files_that_are_no_plans(
-    run: Run, machine: ReactingTree, tmp_path: Path, text: str, code: int, said: str
-) -> None:
+def test_invalid_plan_files(run: Run, machine: ReactingTree, tmp_path: Path, text: str, code: int, said: str) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
     answer = run("apply", str(path), "--yes")
@@ -177,14 +175,14 @@ def test_no_fix_takes_the_root_disk_and_the_review_says_why(on_demo: Run, run: R
     words = [f"09:00.{n}=vfio-pci" for n in range(4)]
     out = run("preview", *words, "--from", str(path)).out
     assert "No further rebinds let a virtual machine have every group here." in out
-    assert "  0000:01:00.0 holds file systems that are mounted at /" in out
+    assert "  0000:01:00.0 holds file systems mounted at /" in out
     assert "add: " not in out
 
 
 # -- the journal
 
 
-def test_the_journal_says_what_when_and_how_to_take_it_back(run: Run, machine: ReactingTree) -> None:
+def test_the_journal_says_what_when_and_how_to_revert_it(run: Run, machine: ReactingTree) -> None:
     done = run("apply", f"{GPU}=vfio-pci", f"{SOUND}=none", "--yes")
     (entry,) = json.loads(run("journal", "--json").out)["journals"]
     back = f"'iommutui revert {entry['id']}' reverts it."
@@ -202,7 +200,7 @@ def test_the_journal_says_what_when_and_how_to_take_it_back(run: Run, machine: R
     assert "reverts it" not in run("journal").out
 
 
-def test_the_journal_says_why_something_failed_and_what_was_taken_back(run: Run, machine: ReactingTree) -> None:
+def test_the_journal_says_why_something_failed_and_what_was_rolled_back(run: Run, machine: ReactingTree) -> None:
     machine.instead = lambda number, write: "EBUSY" if write.path.endswith("unbind") else None
     assert run("apply", f"{NIC}=none", "--yes").code == 5
     lines = run("journal").out.splitlines()
@@ -214,7 +212,7 @@ def test_the_journal_says_why_something_failed_and_what_was_taken_back(run: Run,
     assert f"3. clearing the override of {NIC}: ok" in whole
 
 
-def test_settings_that_cannot_be_read_keep_nobody_from_a_list_or_the_way_back(
+def test_unreadable_settings_block_neither_list_nor_revert(
     run: Run, machine: ReactingTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0

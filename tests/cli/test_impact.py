@@ -1,4 +1,4 @@
-"""What the host loses, as the commands tell it."""
+"""The impact on the host, as the commands show it."""
 
 import json
 from pathlib import Path
@@ -42,9 +42,9 @@ def test_names_of_mount_points_do_not_reach_the_terminal_as_they_are(on_demo: Ru
         assert "\x1b" not in out
 
 
-def test_a_preview_says_what_is_lost_and_what_to_do_the_dangers_first(on_demo: Run) -> None:
+def test_a_preview_shows_impact_and_advice_dangers_first(on_demo: Run) -> None:
     out = on_demo("preview", "01:00.0=none", "0c:00.4=none").out
-    assert "REFUSED [disk-mounted]: 0000:01:00.0 holds file systems that are mounted at /, /home, /boot/efi" in out
+    assert "REFUSED [disk-mounted]: 0000:01:00.0 holds file systems mounted at /, /home, /boot/efi" in out
     assert "(/ ← dm-0 (vg-root) ← nvme0n1p3; /boot/efi ← nvme0n1p1)" in out
     assert "The system runs from it" in out
     assert KINDS["swap-active"].advice in out
@@ -62,12 +62,12 @@ def test_a_preview_as_json_has_the_evidence(on_demo: Run) -> None:
         "facts": {"interface": "enp5s0", "chain": "br0 ← enp5s0"},
         "unknown": None,
         "refused": False,
-        "text": "The default route goes through enp5s0 (br0 ← enp5s0), which 0000:05:00.0 has.",
+        "text": "The default route goes through enp5s0 (br0 ← enp5s0) on 0000:05:00.0.",
         "advice": KINDS["default-route"].advice,
     }
 
 
-def test_what_a_fix_costs_stands_beside_it(on_demo: Run) -> None:
+def test_the_cost_of_a_fix_is_shown_beside_it(on_demo: Run) -> None:
     command = ["preview", "04:00.0=vfio-pci"]
     out = on_demo(*command).out
     assert "That would be a DANGER [nothing-remains]" in out
@@ -84,7 +84,7 @@ def test_what_a_fix_costs_stands_beside_it(on_demo: Run) -> None:
         ("05:00.0", "DANGER", "nothing-remains"),
     ],
 )
-def test_why_says_what_is_lost_by_the_way_out(on_demo: Run, subject: str, word: str, code: str) -> None:
+def test_why_shows_the_impact_of_the_fix(on_demo: Run, subject: str, word: str, code: str) -> None:
     assert f"{word} [{code}]" in on_demo("why", subject).out
     assert code in {hazard["code"] for hazard in on_demo("why", subject, "--json").document["hazards"]}
 
@@ -99,7 +99,7 @@ def test_the_listing_as_json_has_uses_and_hazards(on_demo: Run) -> None:
     assert document["uses"]["gaps"] == {}
 
 
-def test_an_old_snapshot_loads_and_nothing_of_it_is_taken_to_be_fine(on_demo: Run, run: Run, tmp_path: Path) -> None:
+def test_an_old_snapshot_loads_and_its_gaps_are_never_assumed_safe(on_demo: Run, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "old.json"
     assert on_demo("snapshot", "-o", str(path)).code == 0
     document = json.loads(path.read_text())

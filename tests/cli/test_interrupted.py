@@ -1,4 +1,4 @@
-"""Applies, keeps and reverts that die on the way, and what ends them."""
+"""Applies, keeps and reverts that die on the way, and how they are settled."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def _cut_off(tree: ReactingTree, within: float | None, at: str) -> None:
 
 
 @pytest.mark.parametrize(("within", "at"), [(None, "step-done"), (LONG, "counting")])
-def test_what_was_cut_off_is_told_and_taken_back(
+def test_an_interrupted_apply_is_reported_and_reverted(
     machine: ReactingTree, run: Run, within: float | None, at: str
 ) -> None:
     before = facts(load(machine.root))
@@ -50,7 +50,7 @@ def test_what_was_cut_off_is_told_and_taken_back(
 
 
 @pytest.mark.parametrize(("within", "at"), [(None, "step-done"), (LONG, "counting")])
-def test_what_was_cut_off_can_be_left_as_it_is(machine: ReactingTree, run: Run, within: float | None, at: str) -> None:
+def test_an_interrupted_apply_can_be_kept(machine: ReactingTree, run: Run, within: float | None, at: str) -> None:
     before = facts(load(machine.root))
     _cut_off(machine, within, at)
     now = facts(load(machine.root))
@@ -65,7 +65,7 @@ def test_what_was_cut_off_can_be_left_as_it_is(machine: ReactingTree, run: Run, 
 
 @pytest.mark.parametrize("lines", [0, 1, 2])
 @pytest.mark.parametrize("then", ["keep", "revert"])
-def test_a_keep_that_dies_itself_can_be_said_again_or_taken_back(
+def test_a_keep_that_dies_can_be_repeated_or_reverted(
     machine: ReactingTree, run: Run, monkeypatch: pytest.MonkeyPatch, lines: int, then: str
 ) -> None:
     """A SIGKILL after each line that ``keep`` adds to a journal that was cut off."""
@@ -100,7 +100,7 @@ def test_a_keep_that_dies_itself_can_be_said_again_or_taken_back(
 
 
 @pytest.mark.parametrize("within", [None, LONG])
-def test_a_revert_that_is_cut_off_is_told_and_ended(machine: ReactingTree, run: Run, within: float | None) -> None:
+def test_an_interrupted_revert_is_reported_and_settled(machine: ReactingTree, run: Run, within: float | None) -> None:
     before = facts(load(machine.root))
     assert run("apply", f"{GPU}=vfio-pci", f"{SOUND}=vfio-pci", "--yes").code == 0
     (entry,) = list_journals(journal_of(machine))

@@ -82,7 +82,7 @@ def test_usage_errors_name_the_remedy(on_demo: Run, words: list[str], said: str)
     assert said in answer.err
 
 
-def test_a_directory_that_is_no_sysfs(run: Run, tmp_path: Path) -> None:
+def test_a_directory_without_sysfs(run: Run, tmp_path: Path) -> None:
     answer = run("list", "--from", str(tmp_path))
     assert (answer.code, answer.out) == (1, "")
     assert str(tmp_path) in answer.err
@@ -99,7 +99,7 @@ def test_a_directory_that_is_no_sysfs(run: Run, tmp_path: Path) -> None:
         (b"[" * 100_000, ""),
     ],
 )
-def test_files_that_are_no_snapshot(run: Run, tmp_path: Path, content: bytes, said: str) -> None:
+def test_invalid_snapshots(run: Run, tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes(content)
     answer = run("list", "--from", str(path))
@@ -109,7 +109,7 @@ def test_files_that_are_no_snapshot(run: Run, tmp_path: Path, content: bytes, sa
     assert "Traceback" not in answer.err
 
 
-def test_a_command_that_there_is_not(run: Run) -> None:
+def test_an_unknown_command(run: Run) -> None:
     answer = run("lits")
     assert answer.code == 2
     assert "lits" in answer.err

@@ -8,7 +8,7 @@ GROUPS = "IOMMU Group 1 01:00.0 VGA compatible controller [0300]: NVIDIA Corpora
 DRIVERS = "01:00.0 VGA compatible controller [0300]: NVIDIA GA102 [10de:2204]\n\tKernel driver in use: nvidia\n"
 
 
-def test_two_files_are_one_machine_and_talk_goes_to_standard_error(run: Run, tmp_path: Path) -> None:
+def test_two_files_are_one_machine_and_messages_go_to_standard_error(run: Run, tmp_path: Path) -> None:
     first, second = tmp_path / "groups", tmp_path / "drivers"
     first.write_text(f"Hello\n{GROUPS}")
     second.write_text(DRIVERS)
@@ -20,13 +20,13 @@ def test_two_files_are_one_machine_and_talk_goes_to_standard_error(run: Run, tmp
     assert "iommu_group" not in device.get("gaps", {})
 
 
-def test_a_listing_without_groups_does_not_say_that_there_are_none(run: Run, tmp_path: Path) -> None:
+def test_a_listing_without_groups_leaves_them_unknown(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GA104 [10de:2484] (rev a1)\n")
     assert run("list", "--from", str(path)).out.startswith("Group not known\n")
 
 
-def test_nothing_to_read_ends_with_1_and_says_what_was_looked_for(run: Run, tmp_path: Path) -> None:
+def test_an_empty_listing_exits_with_1_and_names_the_formats(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("Hello\n")
     answer = run("list", "--from", str(path))
@@ -55,7 +55,7 @@ def test_a_report_is_written_and_opens(run: Run, demo: str, tmp_path: Path) -> N
     assert "```" not in run("report", "--plain", "--from", demo).out
 
 
-def test_diff_ends_as_diff_does(run: Run, demo: str, tmp_path: Path) -> None:
+def test_diff_exits_like_diff(run: Run, demo: str, tmp_path: Path) -> None:
     assert run("diff", demo, demo).code == 0
     answer = run("diff", "--kernel", "5.15", "--kernel", "6.8", "--json", "--from", demo)
     assert answer.code == 1

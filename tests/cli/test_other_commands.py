@@ -33,7 +33,7 @@ def test_a_redacted_snapshot_shows_the_same_dangers(on_demo: Run, run: Run, tmp_
     assert "kwin_wayland" in text
 
 
-def test_a_snapshot_hides_what_tells_who_one_is(on_demo: Run, tmp_path: Path, demo: str, run: Run) -> None:
+def test_a_snapshot_hides_personal_names(on_demo: Run, tmp_path: Path, demo: str, run: Run) -> None:
     document = json.loads(Path(demo).read_text())
     document["host"]["cmdline"] = "root=UUID=1234-5678 quiet iommu=pt"
     secret = tmp_path / "secret.json"

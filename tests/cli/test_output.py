@@ -1,4 +1,4 @@
-"""What is printed on a terminal: lines that fit, colours that can be turned off, rows of one line."""
+"""Output on a terminal: lines that fit, colours that can be turned off, rows of one line."""
 
 import re
 
@@ -31,7 +31,7 @@ def test_each_device_has_one_line() -> None:
     assert "! default route" in device
 
 
-def test_colours_only_where_they_are_wanted() -> None:
+def test_colours_only_if_wanted() -> None:
     for words in (("list", "group:17"), ("why", "17")):
         assert "\x1b[31m" in on_terminal(*words, "--demo")
         assert "\x1b" not in on_terminal(*words, "--demo", NO_COLOR="1")

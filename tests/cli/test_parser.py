@@ -31,14 +31,14 @@ def test_the_text_of_an_option_may_be_anything() -> None:
     "words",
     [["list", "--from"], ["list", "--from", "--json"], ["list", "-x"], ["--json"], ["list", "--fro", "x"]],
 )
-def test_what_is_not_understood_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_arguments_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         parse(words)
     assert end.value.code == 2
     assert "--help'" in capsys.readouterr().err
 
 
-def test_a_misspelt_command_is_told_with_the_one_that_is_near(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         parse(["lsit"])
     assert end.value.code == 2

@@ -83,14 +83,14 @@ def test_a_journal_says_the_same(lasting: ReactingTree, run: Run) -> None:
     assert ": in force" in run("persist", "--list").out
 
 
-def test_a_record_that_cannot_be_written_is_told_before_anything_is_written(lasting: ReactingTree, run: Run) -> None:
+def test_an_unwritable_record_is_reported_before_anything_is_written(lasting: ReactingTree, run: Run) -> None:
     (journal_dir().parent / ".persist.json.new").mkdir(parents=True)
     answer = run(*WORDS, "--yes")
     assert (answer.code, overrides(lasting)) == (Exit.ERROR, {})
     assert ".persist.json.new: Is a directory." in answer.err
 
 
-def test_a_change_that_was_cut_off_is_told_by_every_list(lasting: ReactingTree, run: Run) -> None:
+def test_an_interrupted_change_is_reported_by_every_list(lasting: ReactingTree, run: Run) -> None:
     assert run(*WORDS, "--yes").code == Exit.DONE
     record = journal_dir().parent / "persist.json"
     record.write_text(record.read_text().replace('"finished":true', '"finished":false'))

@@ -35,10 +35,10 @@ def test_other_presets(on_demo: Run, preset: list[str]) -> None:
 def test_a_target_given_by_name_wins_over_a_preset(on_demo: Run, words: list[str]) -> None:
     answer = on_demo("plan", *words, "--json")
     assert {i["target"] for i in answer.document["intents"] if i["device"] == "0000:09:00.3"} == {"none"}
-    assert "0000:09:00.3 will go to none, as named; the rest of the request needs vfio-pci." in answer.err
+    assert "0000:09:00.3 will go to none, as requested; the rest of the request needs vfio-pci." in answer.err
 
 
-def test_what_is_right_already_is_named(on_demo: Run) -> None:
+def test_devices_already_on_target_are_named(on_demo: Run) -> None:
     document = on_demo("plan", "--card", "0a:00.0", "--json").document
     assert document["steps"] == []
     assert [no_op["device"] for no_op in document["no_ops"]] == ["0000:0a:00.0"]
@@ -73,7 +73,7 @@ def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
         (["09:00.0=nosuchdriver"], 3, ""),
     ],
 )
-def test_what_cannot_be_planned(on_demo: Run, words: list[str], code: int, said: str) -> None:
+def test_impossible_plans(on_demo: Run, words: list[str], code: int, said: str) -> None:
     answer = on_demo("plan", *words)
     assert answer.code == code
     assert said in answer.err
@@ -93,7 +93,7 @@ def test_a_virtual_function_is_planned_for_alone(run: Run, tmp_path: Path) -> No
     assert virtual not in [intent["device"] for intent in intents]
 
 
-def test_how_the_iommu_is_turned_on_is_said_as_why_says_it(run: Run, tmp_path: Path) -> None:
+def test_plan_and_why_give_the_same_advice_on_the_iommu(run: Run, tmp_path: Path) -> None:
     host = demo_host()
     devices = {address: device._replace(group=None) for address, device in host.devices.items()}
     path = str(tmp_path / "off.json")
@@ -132,7 +132,7 @@ def _planned(run: Run, tmp_path: Path, *words: str) -> str:
     return path
 
 
-def test_a_plan_file_is_carried_out(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+def test_a_plan_file_is_applied(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
     path = _planned(run, tmp_path, "--card", GPU)
     answer = run("apply", path, "--yes")
     assert answer.code == 0, answer.err
@@ -152,7 +152,7 @@ def test_drift_is_listed_fact_by_fact(run: Run, machine: ReactingTree, tmp_path:
     assert facts(load(machine.root)) == before
 
 
-def test_other_steps_than_those_that_were_shown_are_refused(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+def test_steps_other_than_those_shown_are_refused(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
     path = _planned(run, tmp_path, f"{GPU}=vfio-pci", f"{SOUND}=vfio-pci")
     document = json.loads(Path(path).read_text())
     del document["steps"][-1]
@@ -160,7 +160,7 @@ def test_other_steps_than_those_that_were_shown_are_refused(run: Run, machine: R
     before = facts(load(machine.root))
     answer = run("apply", path, "--yes")
     assert answer.code == 3
-    assert "not what was shown" in answer.err
+    assert "would differ from those shown" in answer.err
     assert facts(load(machine.root)) == before
 
 
@@ -193,7 +193,7 @@ def test_a_file_that_is_no_plan(run: Run, machine: ReactingTree, tmp_path: Path,
     assert facts(load(machine.root)) == before
 
 
-def test_where_a_file_says_its_steps_go_does_not_count(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+def test_the_paths_in_a_file_are_ignored(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
     path = _planned(run, tmp_path, f"{GPU}=vfio-pci")
     document = json.loads(Path(path).read_text())
     for step in document["steps"]:
@@ -208,8 +208,8 @@ def test_where_a_file_says_its_steps_go_does_not_count(run: Run, machine: Reacti
     ("words", "said"),
     [
         (["no-such-file"], "neither DEVICE=TARGET nor a plan file"),
-        (["--plan", "x", f"{GPU}=none"], "Give nothing besides it"),
-        (["x.json", "--model", "dma-owner"], "Give nothing besides it"),
+        (["--plan", "x", f"{GPU}=none"], "Give nothing else"),
+        (["x.json", "--model", "dma-owner"], "Give nothing else"),
         (["x.json", "y.json"], "is not DEVICE=TARGET"),
         ([], "Name the devices"),
         ([f"{GPU}=none", "--accept", "boot-display"], "is not CODE:DEVICE"),
@@ -217,7 +217,7 @@ def test_where_a_file_says_its_steps_go_does_not_count(run: Run, machine: Reacti
         ([f"{GPU}=none", "--keep-within", "nan"], "seconds"),
     ],
 )
-def test_words_that_say_nothing(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
+def test_useless_arguments(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
     answer = run("apply", *words, "--yes")
     assert (answer.code, answer.out) == (2, "")
     assert said in answer.err
@@ -245,7 +245,7 @@ def test_a_danger_is_refused_until_it_is_accepted(run: Run, machine: ReactingTre
     assert load(machine.root).devices[GPU].driver == "vfio-pci"
 
 
-def test_what_is_accepted_for_nothing_is_said(run: Run, machine: ReactingTree) -> None:
+def test_a_needless_accept_is_reported(run: Run, machine: ReactingTree) -> None:
     answer = run("apply", f"{NIC}=none", "--yes", "--accept", f"boot-display:{DISK}")
     assert answer.code == 0
     assert f"--accept boot-display:{DISK} was not needed" in answer.err

@@ -32,7 +32,7 @@ def test_overrides_come_first_then_unbinds_then_probes(on_demo: Run) -> None:
     assert [step["op"] for step in document["steps"]] == ["override"] * 4 + ["unbind"] * 4 + ["probe"] * 4
 
 
-def test_what_is_right_already_is_a_no_op(on_demo: Run) -> None:
+def test_a_device_already_on_target_is_a_no_op(on_demo: Run) -> None:
     document = on_demo("preview", "0a:00.0=vfio-pci", "--json").document
     assert (document["permitted"], document["steps"]) == (True, [])
     assert [no_op["device"] for no_op in document["no_ops"]] == ["0000:0a:00.0"]
@@ -91,7 +91,7 @@ def test_spellings_of_a_device(on_demo: Run, spelling: str) -> None:
     assert {step["device"] for step in document["steps"]} == {"0000:09:00.0"}
 
 
-def test_hazards_are_told(on_demo: Run) -> None:
+def test_hazards_are_shown(on_demo: Run) -> None:
     hazards = on_demo("preview", "08:00.0=vfio-pci", "--json").document["hazards"]
     assert ("boot-display", "0000:08:00.0") in [(h["code"], h["device"]) for h in hazards]
 
@@ -101,7 +101,7 @@ def test_a_plan_of_nothing_begins_with_why(on_demo: Run) -> None:
     assert on_demo("preview", "09:00.0=vfio-pci").out.startswith("0000:09:00.0  nouveau")
 
 
-def test_that_nothing_helps_is_said_only_where_something_leaves_the_host(on_demo: Run) -> None:
+def test_no_fix_is_reported_only_if_a_device_leaves_the_host(on_demo: Run) -> None:
     assert "No further rebinds" not in on_demo("preview", "00:14.0=default").out
     assert (
         "No further rebinds let a virtual machine have every group here." in on_demo("preview", "0d:00.0=vfio-pci").out

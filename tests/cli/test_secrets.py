@@ -1,4 +1,4 @@
-"""What an owner would not show to strangers is in no byte of anything that is made to be shown."""
+"""No secret of an owner is in any output that is meant to be shared."""
 
 import os
 import subprocess
@@ -169,14 +169,14 @@ def leaked(text: str) -> list[str]:
 
 
 def test_the_machine_holds_the_secrets(tmp_path: Path, run: Run) -> None:
-    """Else no other test here would say anything."""
+    """Otherwise the other tests here would prove nothing."""
     everything = run("snapshot", "--unredacted", "--from", source(tmp_path, "tree", run)).out
     assert {"user", "volume", "mount point", "password", "interface", "MAC in a name"} <= {*leaked(everything)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_that_shares_shows_one(tmp_path: Path, run: Run, command: str, kind: str) -> None:
+def test_no_shared_output_shows_one(tmp_path: Path, run: Run, command: str, kind: str) -> None:
     path = source(tmp_path, kind, run)
     answer = run(*COMMANDS[command], "--from", path)
     assert answer.code in (0, 1, 3), answer.err
@@ -204,9 +204,7 @@ def test_the_script_prints_none(tmp_path: Path, run: Run) -> None:
     assert leaked(Path(source(tmp_path, "capture", run)).read_text()) == []
 
 
-def test_the_machine_that_is_kept_of_each_boot_holds_none(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_saved_machine_of_each_boot_holds_none(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path / "state"))
     remember(load(source(tmp_path, "tree", run)))
     (kept,) = (tmp_path / "state/boots").glob("*.json")

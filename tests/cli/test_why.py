@@ -24,7 +24,7 @@ def test_the_fix_of_a_card_hands_the_card_over(on_demo: Run) -> None:
     assert document["fix"] == [{"device": f"0000:09:00.{n}", "target": "vfio-pci"} for n in range(4)]
 
 
-def test_what_the_machine_does_not_need_is_only_freed(on_demo: Run) -> None:
+def test_other_devices_are_only_freed(on_demo: Run) -> None:
     fix = {entry["device"]: entry["target"] for entry in on_demo("why", "enp5s0", "--json").document["fix"]}
     assert fix.pop("0000:05:00.0") == "vfio-pci"
     assert set(fix.values()) == {"none"}
@@ -37,7 +37,7 @@ def test_other_verdicts(on_demo: Run, group: str, word: str) -> None:
 
 
 @pytest.mark.parametrize(("kernel", "refused"), [("6.12.41", True), ("6.1.0", False)])
-def test_no_way_out_of_a_group_that_is_refused_is_offered(run: Run, tmp_path: Path, kernel: str, refused: bool) -> None:
+def test_a_refused_group_gets_no_fix(run: Run, tmp_path: Path, kernel: str, refused: bool) -> None:
     host = demo_host()
     disk = host.devices[Address("0000:0d:00.0")]
     path = str(tmp_path / "bound.json")
@@ -51,13 +51,13 @@ def test_no_way_out_of_a_group_that_is_refused_is_offered(run: Run, tmp_path: Pa
     assert (document["fix"] is None) is refused
     assert [reason["code"] for reason in document.get("no_fix", [])] == (["direct-region"] if refused else [])
     assert (run("preview", "0d:00.0=vfio-pci", *machine, "--json").document["fix"] is None) is refused
-    for wish in (["--group", "23"], ["--card", "0d:00.0"], ["--free", "0d:00.0"]):
-        planned = run("plan", *wish, *machine)
+    for preset in (["--group", "23"], ["--card", "0d:00.0"], ["--free", "0d:00.0"]):
+        planned = run("plan", *preset, *machine)
         assert planned.code == (3 if refused else 0)
         assert ("Nothing frees 0000:0d:00.0 for a virtual machine: Firmware requires" in planned.err) is refused
 
 
-def test_a_group_that_is_refused_though_no_driver_is_in_the_way_has_no_fix(on_demo: Run) -> None:
+def test_a_group_refused_without_a_blocking_driver_has_no_fix(on_demo: Run) -> None:
     assert on_demo("why", "23", "--json").document["fix"] is None
     assert on_demo("why", "23").out.count("Firmware requires a direct mapping") == 1
     assert "no_fix" not in on_demo("why", "18", "--json").document
@@ -79,7 +79,7 @@ def test_all_models_side_by_side(on_demo: Run) -> None:
     assert "draft-gap-bridge" in codes
 
 
-def test_a_group_that_there_is_not(on_demo: Run) -> None:
+def test_an_unknown_group(on_demo: Run) -> None:
     answer = on_demo("why", "99")
     assert answer.code == 1
     assert "There is no group 99" in answer.err
@@ -93,7 +93,7 @@ def test_an_error_message_may_be_about_a_device_that_it_does_not_name(on_demo: R
     assert on_demo("why", "77", "--error", "Device or resource busy").code == 1
 
 
-def test_what_to_do_about_an_unknown_error_is_a_line(on_demo: Run) -> None:
+def test_the_remedy_of_an_unknown_error_is_one_line(on_demo: Run) -> None:
     assert len(on_demo("why", "--error", "flux capacitor").err.splitlines()) == 2
 
 
@@ -104,13 +104,13 @@ def test_an_error_that_nothing_explains_now_says_when_to_ask_again(on_demo: Run)
     assert "Ask again while it fails" in said.out
 
 
-def test_what_to_do_next_is_about_the_same_machine(run: Run) -> None:
+def test_the_next_command_names_the_same_machine(run: Run) -> None:
     found = run("why", "--demo", "--error", "group 17 is not viable")
     assert "'iommutui why 17 --demo' shows the smallest fix." in found.out
     assert "'iommutui list --demo' shows the devices" in run("why", "--demo", "77:00.0").err
 
 
-def test_a_message_that_is_not_known_says_what_is_known_of_what_it_names(on_demo: Run) -> None:
+def test_an_unknown_message_gets_the_facts_of_its_devices(on_demo: Run) -> None:
     said = on_demo("why", "--error", "something odd about 09:00.0")
     assert said.code == 0
     assert said.out.startswith("This message is unknown.")
@@ -120,7 +120,7 @@ def test_a_message_that_is_not_known_says_what_is_known_of_what_it_names(on_demo
     assert any("Group 17" in sentence for sentence in document["about"])
 
 
-def test_a_message_that_names_nothing_and_is_not_known_is_an_error(on_demo: Run) -> None:
+def test_an_unknown_message_without_names_is_an_error(on_demo: Run) -> None:
     answer = on_demo("why", "--error", "everything is fine")
     assert answer.code == 1
     assert "Unknown error message" in answer.err
@@ -133,7 +133,7 @@ def test_an_error_names_every_message_that_was_recognised(on_demo: Run) -> None:
     assert document["messages"] == ["the IOMMU waits for a device", "group is not viable"]
 
 
-def test_a_setting_that_came_too_late_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_setting_that_came_too_late_is_reported(run: Run, tmp_path: Path) -> None:
     path = str(tmp_path / "late.json")
     write(demo_host()._replace(cmdline="quiet vfio-pci.ids=10de:1f08"), path)
     said = run("why", "09:00.0", "--from", path).out

@@ -1,4 +1,4 @@
-"""Why a fact of a recorded kernel is set aside; everything else has to agree with the engine."""
+"""The rules that set aside facts of a recorded kernel; everything else must agree with the engine."""
 
 from collections.abc import Collection
 

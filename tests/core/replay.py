@@ -33,7 +33,7 @@ from tests.core.traces import Line, State, event_of, now, read_lines, state_of, 
 
 
 class Result(NamedTuple):
-    """What a replay found: steps by outcome, and single facts."""
+    """The result of a replay: steps by outcome, and single facts."""
 
     steps: int
     agreed: int

@@ -1,4 +1,4 @@
-"""Binding as the kernel has it, whatever a model says: overrides, bind, unbind, drivers_probe."""
+"""Binding as in the kernel, under any model: overrides, bind, unbind, drivers_probe."""
 
 import pytest
 
@@ -62,7 +62,7 @@ from tests.core.machines import (
     ],
     ids=repr,
 )
-def test_what_an_override_keeps(text: str | None, kept: str | None) -> None:
+def test_values_that_an_override_keeps(text: str | None, kept: str | None) -> None:
     outcome = on("dma-owner", one("amdgpu", driver_override="amdgpu"), Override(A, text))
     assert outcome.ok
     assert outcome.host.devices[A].driver_override == kept
@@ -216,7 +216,7 @@ def test_a_host_that_does_not_know_its_drivers_goes_by_the_names_that_it_has_see
     assert told(host, Override(A, driver), Probe(A)) == ("ok", bound)
 
 
-def test_what_a_device_leaves_does_not_make_known_what_else_fits_it() -> None:
+def test_leaving_a_driver_does_not_reveal_other_drivers_that_fit() -> None:
     host = one("amdgpu", fits=None)
     assert told(host, Unbind(A), Bind(A, "nvme")) == ("ok", "nvme")
     assert told(host, Unbind(A), Probe(A)) == ("ok", "amdgpu")
@@ -239,7 +239,7 @@ def test_unbind_of_a_device_whose_driver_is_not_known() -> None:
 
 
 @pytest.mark.parametrize("driver", ["mystery", "my-driver"])
-def test_a_device_finds_back_to_the_driver_that_it_was_on(driver: str) -> None:
+def test_a_device_returns_to_its_former_driver(driver: str) -> None:
     host = one(driver, fits=())._replace(drivers=None)
     assert told(host, Unbind(A), Probe(A)) == ("ok", driver)
 
@@ -257,7 +257,7 @@ def test_some_drivers_take_whatever_an_override_brings_and_count_as_the_kernels(
         assert told(host, ClaimGroup(1, "vm1"), Override(A, driver), Probe(A)) == ("EINVAL", None)
 
 
-def test_what_only_an_override_made_a_driver_take_it_does_not_take_without() -> None:
+def test_a_device_bound_by_override_only_is_not_bound_without() -> None:
     host = one("i40e", driver_override="i40e", fits=())
     assert told(host, Override(A, None), Unbind(A), Probe(A)) == ("ok", "i40e")
     assert told(host, Unbind(A), Override(A, None), Probe(A)) == ("ok", None)
@@ -282,7 +282,7 @@ def test_a_vfio_driver_that_only_its_directory_shows_is_still_one_after_an_unbin
      (Override(NOWHERE, "x"), "ENOENT"), (Remove(NOWHERE), "ENOENT")],
     ids=str,
 )  # fmt: skip
-def test_a_device_that_is_not_there(event: Event, errno: str) -> None:
+def test_a_missing_device(event: Event, errno: str) -> None:
     """Its own files are not there either; those of the bus and of drivers are, and do not know the name."""
     for model in MODELS.values():
         outcome = transition(one(), event, model)
@@ -341,7 +341,7 @@ def test_a_crash_says_what_the_kernel_prints_and_whose_group_it_was() -> None:
         assert outcome.host.devices[B].driver == "amdgpu"
 
 
-def test_what_turned_a_device_down_is_named_before_what_came_of_the_next_driver() -> None:
+def test_the_driver_that_refused_is_named_before_the_result_of_the_next() -> None:
     fits = (Fit("nvme", None, True, refused=True), Fit("amdgpu", None, True))
     assert codes(on("dma-owner", one(fits=fits), Probe(A))) == ["refused-before"]
     assert told(one(fits=fits), Probe(A)) == ("ok", "amdgpu")
@@ -359,7 +359,7 @@ def test_a_probe_that_finds_no_driver_names_the_one_that_was_asked_for() -> None
     assert (nobody.driver, nobody.fact("override")) == (None, "")
 
 
-def test_who_waits_in_vain_for_the_lock_of_a_free_device() -> None:
+def test_waiting_for_the_lock_of_a_free_device() -> None:
     """Nobody: only an unbind that waits holds it, and a device that is merely free answers at once."""
     for kernel in (OLD, NEW):
         assert told(one(kernel=kernel), Override(A, "vfio-pci")) == ("ok", None)

@@ -1,11 +1,11 @@
-"""What one card is, and what of a machine is of the board."""
+"""The functions of one card, and chipset functions."""
 
 from typing import Any
 
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.board import is_of_use, of_the_board, passable
+from iommutui.core.chipset import chipset_part, is_of_use, passable
 from iommutui.core.host import Device, Host, by_address
 from iommutui.core.labels import also_takes, group_word
 from iommutui.core.models import MODELS
@@ -48,7 +48,7 @@ CHIPSET = (
 )  # fmt: skip
 
 
-def test_a_chipsets_functions_that_share_a_slot_are_no_card() -> None:
+def test_chipset_functions_in_one_slot_are_no_card() -> None:
     assert others(*CHIPSET, of="0000:00:14.3") == []
     assert others(*CHIPSET[:3], of="0000:00:14.0") == []
 
@@ -93,21 +93,21 @@ def test_a_card_with_a_switch_of_its_own_reaches_below_it() -> None:
     assert others(*arc(), of="0000:05:00.0") == []
 
 
-def test_a_switch_of_the_board_or_of_another_maker_is_not_the_cards() -> None:
+def test_a_switch_of_the_mainboard_or_another_maker_is_not_the_cards() -> None:
     nic = part("0000:06:00.0", "8086", "020000", 12, parent=Address("0000:03:04.0"))
     assert others(*arc(nic), of="0000:04:00.0") == []
     assert others(*arc(maker="10b5"), of="0000:04:00.0") == []
     assert others(*arc(root=False), of="0000:04:00.0") == []
 
 
-def test_what_a_wish_takes_beyond_the_selection_is_named() -> None:
+def test_devices_that_a_preset_adds_are_named() -> None:
     host = machine(group_of(1, function(A, "amdgpu", fits=()), function(OTHER, "iwlwifi", class_code="028000")))
-    wish = free_card(host, A, OWNER)
-    assert also_takes(beyond(host, [A], wish or ())) == "also takes 02:00.0 Network"
-    assert also_takes(beyond(host, [A, OTHER], wish or ())) == ""
+    preset = free_card(host, A, OWNER)
+    assert also_takes(beyond(host, [A], preset or ())) == "also takes 02:00.0 Network"
+    assert also_takes(beyond(host, [A, OTHER], preset or ())) == ""
 
 
-# -- of the board
+# -- chipset functions
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,10 @@ def test_what_a_wish_takes_beyond_the_selection_is_named() -> None:
         ("144d", "010802", "nvme", C, False), ("8086", "028000", "iwlwifi", None, False),
     ],
 )  # fmt: skip
-def test_what_serves_the_machine_itself(
-    vendor: str, code: str, driver: str | None, parent: Address | None, expected: bool
-) -> None:
+def test_chipset_functions(vendor: str, code: str, driver: str | None, parent: Address | None, expected: bool) -> None:
     device = function(A, driver, vendor_id=vendor, class_code=code, parent=parent)
     host = machine(group_of(1, device))
-    assert bool(of_the_board(device)) is expected
+    assert bool(chipset_part(device)) is expected
     assert is_of_use(host, host.devices[A]) is not expected
     assert passable(host, host.groups[1]) is not expected
     for target, refused in (("vfio-pci", expected), ("pci-stub", expected), ("none", False), ("default", False)):
@@ -140,7 +138,7 @@ def test_what_serves_the_machine_itself(
         assert (reason.code if reason else None) == ("of-the-board" if refused else None)
 
 
-def test_a_group_without_anything_to_pass_is_neither_viable_nor_blocked() -> None:
+def test_a_group_with_nothing_to_pass_through_is_neither_viable_nor_blocked() -> None:
     board = function(A, "i801_smbus", class_code="0c0500")
     host = machine(group_of(1, board, bridge(B)), group_of(2, bridge(C)), group_of(3, function(OTHER, "nvme")))
     words = {n: group_word(host, g, OWNER.verdict(host, g)) for n, g in host.groups.items()}

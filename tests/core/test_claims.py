@@ -182,7 +182,7 @@ def test_a_claimed_group_of_a_draft_stays_claimed_until_its_own_release() -> Non
     "event", [ReleaseGroup(1, "vm2"), ReleaseGroup(9, "vm1"), ReleaseDevice(A, "vm2"), ReleaseDevice(LONE, "vm1")]
 )
 @pytest.mark.parametrize("model", MODELS)
-def test_who_holds_nothing_releases_nothing(model: str, event: Event) -> None:
+def test_an_owner_without_claims_releases_nothing(model: str, event: Event) -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), owner="vm1", opened=[A]), lone=[function(LONE)])
     outcome = on(model, host, event)
     assert (outcome.result, outcome.host) == ("EINVAL", host)
@@ -203,7 +203,7 @@ def test_a_group_that_is_not_there(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_is_open_is_waited_for(model: str) -> None:
+def test_an_unbind_waits_for_open_devices(model: str) -> None:
     kernel = OLD if model == "vfio-group" else "6.12.0"
     host = pair("vfio-pci", "vfio-pci", kernel=kernel, owner="vm1", opened=[A])
     waiting = on(model, host, Unbind(A))
@@ -219,7 +219,7 @@ def test_a_claim_of_the_draft_opens_devices() -> None:
     assert claim == Claim("vm1", 1, "group", (A,))
 
 
-def test_what_opening_a_device_returns_on_old_kernels_is_what_a_verdict_tells() -> None:
+def test_opening_a_device_on_old_kernels_returns_what_the_verdict_predicts() -> None:
     """There a claim itself is not refused."""
     assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD)) == (False, "EINVAL")
     assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD, owner="vm1")) == (False, "EBUSY")
@@ -234,14 +234,14 @@ def test_what_opening_a_device_returns_on_old_kernels_is_what_a_verdict_tells() 
     [(ReleaseGroup(1, "vm2"), "vm1"), (ReleaseDevice(A, "vm2"), "vm1"), (ReleaseDevice(B, "vm1"), "")],
     ids=str,
 )
-def test_who_may_not_release_is_told_who_may(event: Event, current: str) -> None:
+def test_a_refused_release_names_the_owner(event: Event, current: str) -> None:
     (reason,) = on("dma-owner", pair("vfio-pci", "pci-stub", owner="vm1", opened=[A]), event).reasons
     assert (reason.code, reason.fact("owner")) == ("not-owner", current)
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("event", [ReleaseGroup(1, "vm1"), ReleaseDevice(A, "vm1")], ids=str)
-def test_what_nobody_has_is_not_released(model: str, event: Event) -> None:
+def test_an_unclaimed_group_is_not_released(model: str, event: Event) -> None:
     outcome = on(model, pair("vfio-pci", None), event)
     (reason,) = outcome.reasons
     assert (outcome.result, reason.code, reason.group, reason.fact("owner")) == ("EINVAL", "not-owner", 1, "")

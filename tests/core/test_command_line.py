@@ -29,7 +29,7 @@ def test_a_misspelt_parameter_is_noticed(word: str) -> None:
 @pytest.mark.parametrize(
     "cmdline", ["vfio-pci.ids=1002:67df", "vfio_pci.ids=1002:67df", "pci-stub.ids=1002:67df", "vfio-pci-ids=1:2", ""]
 )
-def test_a_parameter_that_is_right_or_of_another_device_is_not(cmdline: str) -> None:
+def test_a_correct_or_unrelated_parameter_is_not_noticed(cmdline: str) -> None:
     assert "misspelt-parameter" not in codes(card(cmdline))
 
 
@@ -68,7 +68,7 @@ def test_a_setting_of_modprobe_that_came_too_late() -> None:
         (None, "intel_iommu=on", ""),
     ],
 )
-def test_words_about_the_iommu_that_do_nothing(vendor: str | None, cmdline: str, said: str) -> None:
+def test_iommu_parameters_without_effect(vendor: str | None, cmdline: str, said: str) -> None:
     told = list(idle_iommu(Host({}, {}, cmdline=cmdline, cpu_vendor=vendor)))
     assert [said in notice.text for notice in told] == ([True] if said else [])
 
@@ -82,7 +82,7 @@ def test_words_about_the_iommu_that_do_nothing(vendor: str | None, cmdline: str,
         ("quiet", False),
     ],
 )
-def test_what_is_set_is_not_advised(cmdline: str, there: bool) -> None:
+def test_a_parameter_already_set_is_not_advised(cmdline: str, there: bool) -> None:
     host = Host({}, {}, cmdline=cmdline)
     assert is_set(host, "vfio-pci.disable_idle_d3=1") is there
     assert ("already" in parameter_advice(host, "vfio-pci.disable_idle_d3=1")) is there

@@ -1,4 +1,4 @@
-"""What explains an error message on a machine, and what the machine rules out."""
+"""The causes of an error message on a machine, and those that the machine rules out."""
 
 from typing import Any
 
@@ -108,7 +108,7 @@ def test_a_container_that_is_refused() -> None:
     assert codes(CONTAINER.replace("Operation not permitted", "Invalid argument").replace("23", "18")) == []
 
 
-def test_what_the_firmware_asks_for_is_named_where_it_is_known() -> None:
+def test_firmwares_requirements_are_named_if_known() -> None:
     text = "Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring the device without"
     known = one("vfio-pci", kernel="6.8.0")
     known = known.with_group(known.groups[1]._replace(regions=(Region(0xE8000, 0xE8FFF, "direct"),)))
@@ -138,7 +138,7 @@ def test_an_iommu_that_covers_no_pci_device() -> None:
     text = f"vfio-pci {A}: probe with driver vfio-pci failed with error -22"
     chip = function(Address("1000880000.pisp_be"), bus="platform")
     soc = machine(group_of(0, chip), lone=[function(A)])
-    assert "No setting and no parameter" in remedy(text, soc)
+    assert "No setting or parameter" in remedy(text, soc)
     assert "covers other devices" in remedy(text, machine(group_of(0, function(B)), lone=[function(A)]))
 
 
@@ -175,7 +175,7 @@ def test_busy_fits_a_device_with_virtual_functions() -> None:
     assert codes(BUSY, host.with_device(nic._replace(virtfns=(Address("0000:05:10.0"),)))) == ["vfs-enabled"]
 
 
-def test_busy_says_what_only_root_can_see() -> None:
+def test_busy_mentions_what_only_root_can_see() -> None:
     host = without_claim(demo_host(), 19)._replace(gaps=(Gap("claims", "EACCES"),))
     assert codes(BUSY, host) == ["unknown-owner"]
 
@@ -234,7 +234,7 @@ def test_a_device_on_the_denylist(text: str) -> None:
     assert "denylisted" not in codes(text, one(driver_override="vfio-pci"))
 
 
-def test_of_a_device_that_is_bound_it_is_not_said_what_its_driver_would_refuse() -> None:
+def test_a_bound_device_gets_no_reason_from_its_driver() -> None:
     bound = machine(group_of(1, function(A, "vfio-pci", vendor_id="8086", device_id="37c9")))
     text = f"echo {A} > /sys/bus/pci/drivers/vfio-pci/bind: write error: Device or resource busy"
     assert "denylisted" not in codes(text, bound)
@@ -269,7 +269,7 @@ def test_the_firmware_framebuffer_may_have_another_name_or_be_gone() -> None:
 # -- modules
 
 
-def test_modules_that_are_not_there() -> None:
+def test_missing_modules() -> None:
     assert codes("modprobe: FATAL: Module vfio_virqfd not found", one()) == ["part-of-vfio"]
     assert codes("modprobe: FATAL: Module vfio_virqfd not found", one(kernel=OLD)) == ["no-such-module"]
     insmod = "insmod: ERROR: could not load module vfio-pci: No such file or directory"
@@ -439,7 +439,7 @@ def test_a_card_that_is_reset_by_its_bus() -> None:
 # -- what is said beside the causes
 
 
-def test_settings_that_did_not_work_are_named_where_a_device_is_missing_from_vfio() -> None:
+def test_settings_without_effect_are_named_if_a_device_is_not_on_vfio() -> None:
     text = f"vfio {A}: failed to open /dev/vfio/1: No such file or directory"
     host = one("amdgpu", vendor_id="1002", device_id="67df")
     assert codes(text, host) == ["no-vfio-node"]
@@ -447,7 +447,7 @@ def test_settings_that_did_not_work_are_named_where_a_device_is_missing_from_vfi
     assert codes(text, host._replace(cmdline="vfio-pci.ids=1002:67df")) == ["no-vfio-node", "ids-too-late"]
 
 
-def test_what_the_message_is_about_may_be_said_beside_it() -> None:
+def test_the_device_of_a_message_can_be_given() -> None:
     host = demo_host()
     device = host.devices[Address("0000:09:00.1")]
     assert codes(BUSY, host, device=device) == ["already-bound"]
@@ -456,7 +456,7 @@ def test_what_the_message_is_about_may_be_said_beside_it() -> None:
     assert {cause.group for cause in ask("group is not viable", host, group=10).causes} == {10}
 
 
-def test_a_text_that_is_not_known_says_what_is_known_of_the_devices_in_it() -> None:
+def test_an_unknown_text_gets_the_facts_of_its_devices() -> None:
     told = ask("something odd about 0000:09:00.0")
     assert (told.messages, told.causes) == ((), ())
     said = " ".join(told.sentences)
@@ -480,7 +480,7 @@ def test_causes_with_one_remedy_stand_together() -> None:
     assert [line[:2] for line in lines] == ["Re", "1.", "2.", "3.", "4.", "  "]
 
 
-def test_the_framebuffer_of_the_firmware_is_not_blamed_where_none_is_seen() -> None:
+def test_the_firmwares_framebuffer_is_not_blamed_if_none_is_seen() -> None:
     text = f"vfio-pci {A}: BAR 1: can't reserve [mem 0xe0000000-0xefffffff 64bit pref]"
     seen = one("vfio-pci", class_code="030000")._replace(uses=Uses())
     assert codes(text, seen) == ["region-taken"]

@@ -35,7 +35,7 @@ def ask(trees: Path, tree: str, text: str) -> Diagnosis:
 @pytest.mark.parametrize(
     ("tree", "text", "said"),
     [
-        ("rpi5", "0001:01:00.0: probe with driver vfio-pci failed with error -22", "No setting and no parameter"),
+        ("rpi5", "0001:01:00.0: probe with driver vfio-pci failed with error -22", "No setting or parameter"),
         ("novfio", "insmod: ERROR: could not load module vfio-pci: No such file or directory", "can be bound to it"),
         ("vmguest", "bind failed for 0000:02:06.0 - Cannot bind to driver vfio-pci: [Errno 22] Invalid argument",
          "no groups"),
@@ -51,7 +51,7 @@ def ask(trees: Path, tree: str, text: str) -> Diagnosis:
         ("d3cold", "Unknown PCI header type '127' for device '0000:01:00.0'", "does not answer"),
         ("strix", "vfio-pci 0000:c3:00.0: BAR 0: can't reserve [mem 0x2800000000-0x2fffffffff 64bit pref]",
          "simple-framebuffer.0 >"),
-        ("noreset", RESET, "has a fault"),
+        ("noreset", RESET, "has a bug"),
         ("noreset", RESET, "plan --card 0000:14:00.3"),
         ("qat", "0000:b1:01.0: write error: Invalid argument", "disable_denylist=1"),
         ("qat", "vfio-pci: probe of 0000:b1:01.0 failed with error -22", "disable_denylist=1"),
@@ -66,7 +66,7 @@ def ask(trees: Path, tree: str, text: str) -> Diagnosis:
          "does not answer"),
     ],
 )  # fmt: skip
-def test_what_would_have_helped_is_said(trees: Path, tree: str, text: str, said: str) -> None:
+def test_the_helpful_cause_is_given(trees: Path, tree: str, text: str, said: str) -> None:
     assert said in " ".join(ask(trees, tree, text).sentences)
 
 
@@ -83,7 +83,7 @@ def test_what_would_have_helped_is_said(trees: Path, tree: str, text: str, said:
         ("nvgone", "could not insert 'nvidia': No such device", "vfio-pci shows the writes"),
     ],
 )  # fmt: skip
-def test_what_this_machine_rules_out_is_not(trees: Path, tree: str, text: str, unsaid: str) -> None:
+def test_causes_that_the_machine_rules_out_are_not_given(trees: Path, tree: str, text: str, unsaid: str) -> None:
     assert unsaid not in " ".join(ask(trees, tree, text).sentences)
 
 

@@ -1,4 +1,4 @@
-"""Which message a text is: real ones as people paste them, and how one takes precedence over another."""
+"""Recognising messages: real ones as people paste them, and their precedence."""
 
 import re
 
@@ -123,7 +123,7 @@ def test_messages_as_people_paste_them(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["everything is fine", "", "0000:01:00.0", "group 17", "nvidia is a driver"])
-def test_what_is_no_error_message(text: str) -> None:
+def test_other_text_is_no_error_message(text: str) -> None:
     assert names(text) == []
 
 
@@ -170,18 +170,18 @@ def test_the_more_specific_message_is_meant() -> None:
     assert names("VFIO_MAP_DMA failed: Invalid argument") == ["DMA mapping is invalid"]
 
 
-def test_an_errno_counts_where_nothing_else_is_known() -> None:
+def test_an_errno_counts_if_nothing_else_is_known() -> None:
     text = "vfio-pci: probe of 0000:b1:01.0 failed with error -22\nbash: echo: write error: Invalid argument"
     assert names(text) == ["probe failed"]
 
 
-def test_a_note_counts_where_there_is_no_error() -> None:
+def test_a_note_counts_if_there_is_no_error() -> None:
     note = "vfio-pci 0000:09:00.0: enabling device (0000 -> 0003)"
     assert names(note) == ["a note of vfio-pci"]
     assert names(f"{note}\nvfio-pci 0000:09:00.0: BAR 1: can't reserve [mem 0xd0000000]") == ["cannot reserve a BAR"]
 
 
-def test_several_messages_of_one_text_are_all_told() -> None:
+def test_several_messages_in_one_text_are_all_explained() -> None:
     text = """vfio 0000:03:00.0: failed to setup container for group 40: Failed to set group container: Invalid argument
     [  123.456789] vfio-pci 0000:03:00.0: Firmware has requested this device have a 1:1 IOMMU mapping, rejecting"""
     assert names(text) == ["firmware asks for a 1:1 mapping", "container is refused"]
@@ -224,7 +224,7 @@ def test_spellings_of_an_address(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["at 07:25:13.041 it failed", "version 10.0:12", "2022-07-02T19:41:18.784519Z x"])
-def test_what_is_no_address(text: str) -> None:
+def test_invalid_addresses(text: str) -> None:
     assert read(text).addresses == ()
 
 
@@ -250,12 +250,12 @@ def test_a_message_is_about_the_address_in_it_or_before_it() -> None:
         ("no group here", None, None),
     ],
 )
-def test_what_a_path_names(text: str, driver: str | None, group: int | None) -> None:
+def test_names_in_a_path(text: str, driver: str | None, group: int | None) -> None:
     paste = read(text)
     assert (paste.driver, paste.group) == (driver, group)
 
 
-def test_of_a_whole_log_the_end_is_read() -> None:
+def test_only_the_end_of_a_whole_log_is_read() -> None:
     assert names("x" * LIMIT + "group 17 is not viable") == ["group is not viable"]
     assert names("group 17 is not viable" + "x" * LIMIT) == []
 

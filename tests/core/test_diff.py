@@ -4,7 +4,7 @@ from typing import Any
 
 from iommutui.core.address import Address
 from iommutui.core.device import NOT_LISTED
-from iommutui.core.diff import Change, ChangeKind, change_sentence, compare, is_equal
+from iommutui.core.diff import ChangeKind, Difference, change_sentence, compare, is_equal
 from iommutui.core.host import Claim, Device, Gap, Group, Host, by_address, by_number
 from iommutui.core.models import MODELS, model_for
 
@@ -26,7 +26,7 @@ def machine(*devices: Device, **fields: Any) -> Host:
     return host._replace(**fields)
 
 
-def changes(before: Host, after: Host) -> list[Change]:
+def changes(before: Host, after: Host) -> list[Difference]:
     """The differences, under the model of each side's kernel."""
     return compare(before, after, model_for(before.kernel), model_for(after.kernel))
 
@@ -43,7 +43,7 @@ def test_a_machine_is_equal_to_itself() -> None:
     assert changes(machine(GPU, SOUND), machine(GPU, SOUND)) == []
 
 
-def test_what_came_and_what_went() -> None:
+def test_added_and_removed_devices() -> None:
     other = device("0000:02:00.0", "8086:1533", 2)
     assert kinds(machine(GPU), machine(GPU, other)) == [ChangeKind.ADDED]
     assert kinds(machine(GPU, other), machine(GPU)) == [ChangeKind.REMOVED]
@@ -95,7 +95,7 @@ def test_drivers_overrides_interfaces_and_the_verdict() -> None:
     }
 
 
-def test_what_one_side_does_not_know_is_no_difference() -> None:
+def test_a_fact_unknown_on_one_side_is_no_difference() -> None:
     gaps = tuple(Gap(name, NOT_LISTED) for name in ("driver", "driver_override"))
     unknown = machine(GPU._replace(gaps=gaps), gaps=(Gap("kernel", NOT_LISTED),), kernel=None)
     found = changes(machine(GPU._replace(driver="nvidia")), unknown)
@@ -126,4 +126,4 @@ def test_two_kernels_on_one_machine() -> None:
 
 
 def test_every_change_has_a_sentence() -> None:
-    assert all(change_sentence(Change(kind, "a", "b", "c")).endswith(".") for kind in ChangeKind)
+    assert all(change_sentence(Difference(kind, "a", "b", "c")).endswith(".") for kind in ChangeKind)

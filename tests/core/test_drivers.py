@@ -1,4 +1,4 @@
-"""What is known of drivers by name, and where a role is a guess."""
+"""Known drivers by name, and roles that are guesses."""
 
 import pytest
 

@@ -87,7 +87,7 @@ def test_kernel_ownership(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["G2", "G6", "G7", "G9"])
-def test_the_device_that_is_in_the_way_is_named(case: str) -> None:
+def test_the_blocking_device_is_named(case: str) -> None:
     blocking = A if case != "G2" else B
     verdict = MODELS["dma-owner"].verdict(golden(case), golden(case).groups[1])
     assert [(r.code.value, r.device) for r in verdict.reasons] == [("kernel-driver", blocking)]

@@ -88,7 +88,7 @@ def test_dangers_come_first_and_cut_lifelines() -> None:
         ("088000", "nvme", "storage", set()),
     ],
 )
-def test_what_cannot_be_known_is_told_as_unknown(code: str, driver: str, field: str, expected: set[str]) -> None:
+def test_unknown_hazards_are_reported_as_unknown(code: str, driver: str, field: str, expected: set[str]) -> None:
     host = one(function(A, driver, class_code=code), gaps=(Gap(field, "EACCES"),))
     shown = found(host, "A=none")
     assert {h.code for h in shown} == expected
@@ -99,7 +99,7 @@ def test_what_cannot_be_known_is_told_as_unknown(code: str, driver: str, field: 
 
 
 @pytest.mark.parametrize("code", ["010802", "0c0330", "020000", "030000", "040300"])
-def test_a_host_without_uses_is_never_fine(code: str) -> None:
+def test_a_host_without_uses_is_never_assumed_safe(code: str) -> None:
     host = machine(group_of(1, function(A, "nvme", class_code=code)))
     shown = found(host, "A=none")
     assert shown
@@ -107,7 +107,7 @@ def test_a_host_without_uses_is_never_fine(code: str) -> None:
 
 
 @given(hosts(), st.randoms(use_true_random=False), st.sampled_from(["vfio-pci", "none", "default", "pci-stub"]))
-def test_the_order_of_the_goals_makes_no_difference_and_everything_can_be_said(
+def test_the_order_of_the_goals_makes_no_difference_and_every_hazard_has_a_sentence(
     host: Host, random: Any, target: str
 ) -> None:
     goals = goals_of(host, [Intent(address, target) for address in host.devices])

@@ -1,4 +1,4 @@
-"""Cards, resets, power and isolation: each hazard where there is one, and not where there is none."""
+"""Hazards of cards, resets, power and isolation: each appears if there is one, and not otherwise."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from tests.core.machines import LONE, OTHER, A, B, C, bridge, function, group_of
         (function(OTHER, "nvme"), ("A=vfio-pci",), False),
     ],
 )
-def test_a_part_of_a_card_that_stays_behind(other: Device, intents: tuple[str, ...], expected: bool) -> None:
+def test_a_function_of_a_card_that_stays_behind(other: Device, intents: tuple[str, ...], expected: bool) -> None:
     shown = hazards(machine(group_of(1, function(A, "amdgpu"), other)), *intents)
     assert (("card-split", other.address) in shown) is expected
 
@@ -61,15 +61,13 @@ def test_virtual_functions_may_vanish_with_the_driver_of_their_physical_function
 
 
 @pytest.mark.parametrize(("opened", "words"), [((), "(1)"), ((B,), f"(1; in use: {B})")])
-def test_of_virtual_functions_no_more_is_said_than_holds_for_every_driver(
-    opened: tuple[Address, ...], words: str
-) -> None:
+def test_the_sentence_on_virtual_functions_holds_for_every_driver(opened: tuple[Address, ...], words: str) -> None:
     virtual = function(B, "vfio-pci", physfn=A)
     host = machine(group_of(1, NIC._replace(virtfns=(B,))), group_of(2, virtual, owner="vm", opened=opened))
     (hazard,) = (h for h in found(host, "A=none") if h.code == "virtual-functions")
     assert hazard_loss(hazard) == (
-        f"{A} has virtual functions {words}, which many drivers take away when they are unbound; "
-        "a revert does not make them again."
+        f"{A} has virtual functions {words}, which many drivers remove when they are unbound; a revert does not "
+        f"bring them back."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the host does with a device and loses: each hazard where there is one, and not where there is none."""
+"""Hazards of a device's uses: each appears if there is one, and not otherwise."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def test_the_display_that_the_machine_booted_on(
      ("030000", None, "vfio-pci", (), None), ("030200", "amdgpu", "vfio-pci", (), None),
      ("038000", "amdgpu", "vfio-pci", (), None), ("010802", "nvme", "vfio-pci", (), None)],
 )  # fmt: skip
-def test_it_is_told_that_the_display_of_the_boot_is_not_known(
+def test_an_unknown_boot_display_is_reported(
     class_code: str, driver: str | None, target: str, gaps: tuple[Gap, ...], expected: str | None
 ) -> None:
     host = one(function(A, driver, boot_vga=None, class_code=class_code, gaps=gaps), screens=(Screen(A, ("DP-1",)),))
@@ -57,7 +57,7 @@ def test_it_is_told_that_the_display_of_the_boot_is_not_known(
         ((Screen(A, ("DP-1",)),), False, ["A=default"], {}),
     ],
 )
-def test_what_shows_a_picture(
+def test_displays_that_show_a_picture(
     screens: tuple[Screen, ...], boot_vga: bool, intents: list[str], expected: dict[str, str]
 ) -> None:
     host = two(GPU._replace(boot_vga=boot_vga), GPU2, screens=screens)
@@ -153,7 +153,7 @@ def test_an_array_that_can_lose_one_disk_but_not_two_on_one_controller() -> None
         ((Network(A, ("eth0",)),), ["A=none"], {}),
     ],
 )  # fmt: skip
-def test_what_is_talked_through(network: tuple[Network, ...], intents: list[str], expected: dict[str, str]) -> None:
+def test_network_interfaces(network: tuple[Network, ...], intents: list[str], expected: dict[str, str]) -> None:
     assert severities(two(NIC, NIC2, network=network), *intents) == expected
 
 
@@ -225,7 +225,7 @@ def test_a_driver_that_hangs(driver: str, openers: tuple[Opener, ...], gap: str,
     assert shown == ([expected] if expected else [])
 
 
-def test_the_uses_of_one_device_are_those_that_name_it_and_what_is_not_known_of_any() -> None:
+def test_the_uses_of_one_device_include_the_gaps_of_all() -> None:
     gaps = (Gap("openers", "EACCES"),)
     board, other = Input(A, "Board", keyboard=True), Input(OTHER, "Other", keyboard=True)
     uses = Uses(inputs=(board, other, Input(None, "AT")), sounds=(Sound(A, "card0"),), gaps=gaps)

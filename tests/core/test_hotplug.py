@@ -1,4 +1,4 @@
-"""What remove takes away, and what a rescan brings back into which group."""
+"""The devices that a remove takes away, and the groups in which a rescan brings them back."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def tree() -> Host:
     return machine(port, card, group_of(5, function(slot[0], "nvme"), function(slot[1], "nvme")))
 
 
-def test_remove_takes_what_is_below() -> None:
+def test_remove_takes_everything_below() -> None:
     outcome = on("dma-owner", tree(), Remove(OTHER))
     assert outcome.host.groups.keys() == {5}
     assert outcome.groups == (1, 2)
@@ -49,7 +49,7 @@ def test_remove_takes_what_is_below() -> None:
     assert on("dma-owner", outcome.host, Probe(A)).result == "ENODEV"
 
 
-def test_what_is_not_there_cannot_be_removed() -> None:
+def test_a_missing_device_cannot_be_removed() -> None:
     outcome = on("dma-owner", tree(), Remove(Address("0000:7f:00.0")))
     assert outcome.result == "ENOENT"
     assert outcome.host == tree()
@@ -69,7 +69,7 @@ def test_rescan_without_anything_removed() -> None:
     assert outcome.host == tree()
 
 
-def test_what_is_below_a_bridge_that_is_gone_is_not_found() -> None:
+def test_a_device_below_a_removed_bridge_is_not_found() -> None:
     host = on("dma-owner", tree(), Remove(A), Remove(OTHER)).host
     later = on("dma-owner", host, Rescan()).host
     assert later.devices.keys() == tree().devices.keys()
@@ -163,20 +163,20 @@ def test_bridges_above_each_other_are_looked_at_for_the_group() -> None:
     assert [back.devices[a].group for a in (upper, lower, OTHER)] == [4, 4, 4]
 
 
-def test_bridges_that_stand_in_a_ring_end_nothing() -> None:
+def test_bridges_in_a_cycle_do_not_loop() -> None:
     """No kernel shows that, but a recording may hold anything."""
     host = machine(group_of(1, bridge(OTHER, parent=A), bridge(A, parent=OTHER)), group_of(2, function(B, parent=A)))
     assert B not in on("dma-owner", host, Remove(B), Rescan()).host.devices
 
 
-def test_a_bus_whose_bridge_was_not_recorded_is_there_while_something_stands_on_it() -> None:
+def test_a_bus_without_a_recorded_bridge_exists_while_a_device_is_on_it() -> None:
     host = machine(group_of(1, function(A, "nvme", parent=OTHER)), group_of(2, function(B, "nvme", parent=OTHER)))
     back = on("dma-owner", host, Remove(B), Rescan()).host
     assert back.devices.keys() == {A, B}
     assert on("dma-owner", host, Remove(A), Remove(B), Rescan()).host.devices == {}
 
 
-def test_who_comes_back_to_a_group_finds_the_others_there() -> None:
+def test_a_device_that_returns_finds_the_rest_of_its_group() -> None:
     slot = Address("0000:00:1f.0"), Address("0000:00:1f.3")
     assert on("dma-owner", tree(), Remove(slot[0]), Rescan()).host.groups[5].members == slot
     alone = on("dma-owner", tree(), Remove(slot[1]), Rescan()).host
@@ -191,7 +191,7 @@ def test_a_rescan_says_of_every_device_why_it_was_refused() -> None:
     assert codes(outcome) == ["owned", "owned"]
 
 
-def test_a_group_that_was_not_recorded_stands_in_nobodys_way() -> None:
+def test_an_unrecorded_group_blocks_nothing() -> None:
     """The device says that it has one, but nothing tells of it."""
     host = machine(group_of(1, bridge(OTHER)), lone=[function(A, "nvme", group=7, parent=OTHER)])
     outcome = on("dma-owner", host, Remove(OTHER))
@@ -239,7 +239,7 @@ QEMU, REAL, UNREAD = (True, False, False), (True, True, True), (None, None, None
         # All of them at once: function 0 comes first, and there is nobody yet.
         (QEMU, [Remove(FIRST), Remove(MIDDLE), Remove(LAST), Rescan()], [4, 5, 6]),
         (REAL, [Remove(FIRST), Remove(MIDDLE), Remove(LAST), Rescan()], [4, 4, 4]),
-        # One has a group of its own by now; the next finds it there, whatever number it had itself.
+        # One has its own group by now; the next joins it there, whatever its own number was.
         (QEMU, [Remove(LAST), Rescan(), Remove(FIRST), Remove(MIDDLE), Rescan()], [5, 4, 5]),
         # Who never left comes before who did.
         (QEMU, [Remove(MIDDLE), Rescan(), Remove(FIRST), Rescan()], [4, 5, 4]),

@@ -40,13 +40,13 @@ def test_an_iommufd_asks_a_parameter_of_its_own(event: ClaimDevice) -> None:
 
 @pytest.mark.parametrize("remapping", [True, None])
 @pytest.mark.parametrize("event", [GROUP, DEVICE, CDEV], ids=str)
-def test_with_remapping_or_where_it_is_not_known_no_parameter_is_asked(
+def test_with_remapping_or_unknown_no_parameter_is_checked(
     event: ClaimGroup | ClaimDevice, remapping: bool | None
 ) -> None:
     assert on("dma-owner", without(remapping=remapping), event).ok
 
 
-def test_what_is_asked_before_comes_first() -> None:
+def test_earlier_checks_come_first() -> None:
     blocked = pair("vfio-pci", "nvme")._replace(interrupt_remapping=False)
     assert codes(on("dma-owner", blocked, GROUP)) == ["kernel-driver"]
     direct = machine(group_of(1, function(A, "vfio-pci"), direct=True))._replace(interrupt_remapping=False)

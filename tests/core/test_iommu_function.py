@@ -34,7 +34,7 @@ def test_a_refusal_names_the_iommu() -> None:
         assert codes(outcome) == ["iommu-function"]
 
 
-def test_where_nothing_matches_nothing_is_refused() -> None:
+def test_no_driver_no_refusal() -> None:
     assert shown(on("dma-owner", amd("7.2.0"), Probe(LONE))) == "ok"
     assert shown(on("dma-owner", amd("7.2.0"), Bind(LONE, "amdgpu"))) == "ENODEV"
 

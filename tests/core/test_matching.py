@@ -109,7 +109,7 @@ def test_a_free_device_has_been_turned_down_by_the_drivers_that_match() -> None:
     assert told(host, Probe(A)) == ("ok", None)
     assert codes(on("dma-owner", host, Probe(A)))[0] == "refused-before"
     assert told(host, Bind(A, "amdgpu")) == ("ENODEV", None)
-    # An override is somebody's wish; whoever unbound it by hand gets it back by that.
+    # An override is deliberate: it brings back a device that was unbound by hand.
     assert told(host, Override(A, "amdgpu"), Probe(A)) == ("ok", "amdgpu")
     assert told(host, Override(A, "amdgpu"), Probe(A), Unbind(A), Override(A, None), Probe(A)) == ("ok", "amdgpu")
     # The driver core still asks whose the group is, before the driver's own probe.
@@ -127,7 +127,7 @@ def test_a_free_device_has_been_turned_down_by_the_drivers_that_match() -> None:
         (one(fits=(Fit("amdgpu", None, True, proven=True),)), "amdgpu"),
     ],
 )
-def test_what_says_nothing_of_its_drivers(host: Host, driver: str) -> None:
+def test_a_host_that_lists_no_drivers(host: Host, driver: str) -> None:
     assert settled(host) == host
     outcome = on("dma-owner", host, Override(A, None), Unbind(A), Probe(A))
     assert outcome.host.devices[A].driver == driver
@@ -161,7 +161,7 @@ def test_a_driver_that_is_loaded_but_not_registered_is_not_tried() -> None:
     ],
     ids=["bus", "header", "class"],
 )
-def test_what_is_no_bridge_for_the_drivers_of_bridges(device: Device) -> None:
+def test_other_devices_are_no_bridges_to_bridge_drivers(device: Device) -> None:
     host = machine(group_of(1, device))
     assert candidates(host, host.devices[A]) == []
     assert told(host, Bind(A, "pcieport")) == ("ENODEV", None)

@@ -114,7 +114,7 @@ def test_refusals(host: Host, intent: str, reason: str) -> None:
     assert why(found)[-1] == reason
 
 
-def test_a_write_that_would_crash_the_kernel_is_refused_and_so_is_all_after_it() -> None:
+def test_a_write_that_would_crash_the_kernel_is_refused_with_all_later_ones() -> None:
     host = pair("vfio-pci", None, owner="vm1", kernel=LAST_OLD)
     found = plan(host, "B=snd_hda_intel", "A=pci-stub", model="vfio-group")
     assert not found.permitted
@@ -124,7 +124,7 @@ def test_a_write_that_would_crash_the_kernel_is_refused_and_so_is_all_after_it()
     assert why(crash) == ["owned", "kernel-driver"]
 
 
-def test_the_draft_refuses_a_card_of_which_a_part_stays() -> None:
+def test_the_draft_refuses_part_of_a_card() -> None:
     assert why(plan(pair("amdgpu", "snd_hda_intel"), "A=vfio-pci", model="dma-hint")) == [
         "user-beside-kernel",
         "draft-slip-s08",
@@ -143,7 +143,7 @@ def test_modules_that_are_not_loaded_are_named() -> None:
     assert plan(machine(group_of(1, function(A, fits=fits))), "A=radeon").modules == ("radeon",)
 
 
-def test_success_is_the_link_and_not_the_write() -> None:
+def test_the_driver_link_decides_success_not_the_write() -> None:
     """The probe of a driver that is expected to fail: every write succeeds, and the plan is refused."""
     host = machine(group_of(1, bridge(A, None, pcie_type=7)))
     found = plan(host, "A=pcieport")
@@ -156,7 +156,7 @@ def test_success_is_the_link_and_not_the_write() -> None:
 
 @pytest.mark.parametrize("driver", ["amdgpu", "pci-stub", "mlx5_vfio_pci", "i40e", "shpchp", None])
 @pytest.mark.parametrize("override", [None, "i40e", "none", "vfio-pci"])
-def test_restoring_reaches_exactly_what_was(driver: str | None, override: str | None) -> None:
+def test_restoring_reaches_the_exact_state_before(driver: str | None, override: str | None) -> None:
     before = machine(group_of(1, function(A, driver, driver_override=override)))
     there = plan(before, "A=vfio-pci")
     assert there.permitted
@@ -166,7 +166,7 @@ def test_restoring_reaches_exactly_what_was(driver: str | None, override: str | 
     assert (device.driver, device.driver_override) == (driver, override)
 
 
-def test_restoring_what_a_fresh_look_at_the_machine_does_not_know_to_fit() -> None:
+def test_restoring_a_driver_that_a_fresh_scan_does_not_know_to_fit() -> None:
     host = machine(group_of(1, function(A, "vfio-pci", driver_override="vfio-pci", fits=())))
     back = plan_goals(host, [restoring(A, "igb_uio", None)], OWNER)
     assert back.permitted
@@ -234,16 +234,16 @@ def test_a_function_of_a_card_that_goes_to_a_machine_goes_along() -> None:
     assert fix(machine(group_of(1, function(A, "amdgpu"), beside)), Intent(A, "vfio-pci")) == [f"{B}=vfio-pci"]
 
 
-def test_what_goes_along_goes_to_the_vfio_driver_that_fits_it_best() -> None:
+def test_a_function_that_goes_along_gets_its_best_vfio_driver() -> None:
     assert fix(pair("vfio-pci", "snd_hda_intel")) == [f"{B}=mlx5_vfio_pci"]
 
 
-def test_what_belongs_to_another_card_is_only_taken_out_of_the_way() -> None:
+def test_a_device_of_another_card_is_only_unbound() -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), function(LONE, "nvme")))
     assert fix(host) == [f"{LONE}=none"]
 
 
-def test_what_vfio_refuses_is_only_taken_out_of_the_way() -> None:
+def test_a_device_that_vfio_refuses_is_only_unbound() -> None:
     assert fix(machine(group_of(1, function(A, "vfio-pci"), function(B, "nvme", virtfns=(C,))))) == [f"{B}=none"]
     assert fix(machine(group_of(1, bridge(A, "shpchp"), function(B, "vfio-pci")))) == [f"{A}=none"]
 
@@ -265,7 +265,7 @@ def test_there_is_no_fix() -> None:
     assert fix(unknown.with_group(group)) is None
 
 
-def test_a_fix_of_a_group_that_stays_is_a_fix_for_one_card_or_for_all() -> None:
+def test_a_fix_is_for_one_card_or_for_the_whole_group() -> None:
     drivers = {A: "amdgpu", B: "snd_hda_intel", LONE: "nvme"}
     host = machine(group_of(1, *(function(address, driver, fits=()) for address, driver in drivers.items())))
     whole = fix_for(host, host.groups[1], None, OWNER)

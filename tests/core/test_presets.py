@@ -1,11 +1,11 @@
-"""Wishes for whole cards and groups, as the intents that bring them about."""
+"""Presets for whole cards and groups, as intents."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iommutui.core.address import Address
-from iommutui.core.board import of_the_board
+from iommutui.core.chipset import chipset_part
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
@@ -41,12 +41,12 @@ def test_a_card_is_freed_with_all_its_functions() -> None:
     assert words(free_card(host, B, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci"]
 
 
-def test_a_card_in_two_groups_is_freed_in_both_and_strangers_are_only_taken_out_of_the_way() -> None:
+def test_a_card_in_two_groups_is_freed_in_both_and_other_devices_are_only_unbound() -> None:
     host = machine(group_of(1, GPU), group_of(2, AUDIO, function(LONE, "nvme")), group_of(3, function(OTHER, "nvme")))
     assert words(free_card(host, A, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=none"]
 
 
-def test_a_function_without_a_driver_goes_along_and_one_that_is_there_stays() -> None:
+def test_a_function_without_a_driver_goes_along_and_one_already_on_vfio_stays() -> None:
     ready = function(A, "vfio-pci", driver_override="vfio-pci", fits=())
     assert words(free_card(machine(group_of(1, ready, function(B, fits=()))), A, OWNER)) == [f"{B}=vfio-pci"]
     assert words(free_card(machine(group_of(1, ready)), A, OWNER)) == []
@@ -58,24 +58,24 @@ def test_the_variant_driver_is_preferred_and_one_that_is_bound_is_kept() -> None
     assert f"{A}=vfio-pci" in (words(free_card(kept, A, OWNER)) or ())
 
 
-def test_the_way_out_of_a_group_takes_the_drivers_that_a_wish_takes() -> None:
+def test_a_fix_chooses_the_same_drivers_as_a_preset() -> None:
     host = machine(group_of(1, function(A, "nvme"), AUDIO, function(LONE, "nvme")))
     expected = [f"{A}=mlx5_vfio_pci", f"{B}=vfio-pci"]
-    for wish, found in (
+    for preset, found in (
         (free_card(host, A, OWNER), fix_for(host, host.groups[1], A, OWNER)),
         (free_group(host, host.groups[1], OWNER), fix_for(host, host.groups[1], None, OWNER)),
     ):
-        assert words(wish) == words(found)
+        assert words(preset) == words(found)
         assert (words(found) or [])[:2] == expected
 
 
-def test_what_is_on_a_vfio_driver_is_no_part_of_the_way_out() -> None:
+def test_a_device_on_a_vfio_driver_is_no_part_of_a_fix() -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), AUDIO))
     assert words(free_card(host, A, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci"]
     assert words(fix_for(host, host.groups[1], A, OWNER)) == [f"{B}=vfio-pci"]
 
 
-def test_a_group_of_the_board_alone_has_no_way_out_and_says_why() -> None:
+def test_a_group_of_chipset_functions_has_no_fix_and_says_why() -> None:
     host = machine(group_of(1, function(A, "i801_smbus", fits=(), class_code="0c0500")))
     assert fix_for(host, host.groups[1], A, OWNER) is None
     assert smallest_fix(host, [], [host.groups[1]], OWNER) is None
@@ -84,20 +84,20 @@ def test_a_group_of_the_board_alone_has_no_way_out_and_says_why() -> None:
 
 
 @given(machines(claimed=False), models)
-def test_the_way_out_is_never_more_than_a_wish(host: Host, model: Model) -> None:
+def test_a_fix_is_never_larger_than_a_preset(host: Host, model: Model) -> None:
     for address, device in host.devices.items():
         group = host.group_of(address)
         if group is None or device.bus != "pci" or device.is_bridge or model.verdict(host, group).viable:
             continue
-        for wish, found in (
+        for preset, found in (
             (free_card(host, address, model), fix_for(host, group, address, model)),
             (free_group(host, group, model), fix_for(host, group, None, model)),
         ):
-            assert wish is None or (found is not None and set(found) <= set(wish))
+            assert preset is None or (found is not None and set(found) <= set(preset))
 
 
 @given(machines(claimed=False), models)
-def test_a_group_that_would_be_viable_without_drivers_has_a_way_out(host: Host, model: Model) -> None:
+def test_a_group_that_would_be_viable_without_drivers_has_a_fix(host: Host, model: Model) -> None:
     for group in host.groups.values():
         empty = host
         for device in host.members(group):
@@ -115,7 +115,7 @@ def test_under_the_sketch_even_vfio_pci_has_to_leave() -> None:
     assert words(found) == [f"{A}=none", f"{B}=none"]
 
 
-def test_bridges_are_never_wished_for() -> None:
+def test_no_preset_moves_bridges() -> None:
     host = machine(group_of(1, bridge(A), function(LONE, "nvme", fits=())))
     assert words(free_group(host, host.groups[1], OWNER)) == [f"{LONE}=vfio-pci"]
     assert free_card(host, A, OWNER) is None
@@ -126,7 +126,7 @@ BOARD = ("060000", "060100", "0c0500", "080600")
 
 @pytest.mark.parametrize("class_code", BOARD)
 @pytest.mark.parametrize("driver", [None, "i801_smbus"])
-def test_what_is_of_the_board_is_only_taken_out_of_the_way_by_name(class_code: str, driver: str | None) -> None:
+def test_a_chipset_function_is_only_unbound_by_name(class_code: str, driver: str | None) -> None:
     """As in the slot 1f of many chipsets: a sound function beside the ISA bridge and the SMBus."""
     board = function(B, driver, fits=(), class_code=class_code)
     host = machine(group_of(1, function(A, "snd_hda_intel", fits=()), board))
@@ -145,7 +145,7 @@ def test_what_is_of_the_board_is_only_taken_out_of_the_way_by_name(class_code: s
 
 
 @given(machines(claimed=False), models, st.sampled_from(BOARD), st.data())
-def test_no_wish_and_no_fix_gives_the_board_or_a_bridge_away(
+def test_no_preset_or_fix_hands_over_a_chipset_function_or_a_bridge(
     host: Host, model: Model, class_code: str, data: st.DataObject
 ) -> None:
     for group in host.groups.values():
@@ -153,18 +153,18 @@ def test_no_wish_and_no_fix_gives_the_board_or_a_bridge_away(
             if data.draw(st.booleans()):
                 host = host.with_device(device._replace(class_code=class_code))
     for group in host.groups.values():
-        wishes = [free_group(host, group, model), fix_for(host, group, None, model)]
-        wishes += [free_card(host, address, model) for address in group.members]
-        for intent in (intent for wish in wishes for intent in wish or ()):
+        presets = [free_group(host, group, model), fix_for(host, group, None, model)]
+        presets += [free_card(host, address, model) for address in group.members]
+        for intent in (intent for preset in presets for intent in preset or ()):
             device = host.devices[intent.device]
-            assert not of_the_board(device)
+            assert not chipset_part(device)
             if device.is_bridge:
                 assert intent.target == "none"
                 assert device.driver is not None
 
 
 @given(machines(claimed=False), models)
-def test_a_fix_holds_a_bridge_only_where_the_model_counts_it(host: Host, model: Model) -> None:
+def test_a_fix_contains_a_bridge_only_if_the_model_counts_it(host: Host, model: Model) -> None:
     for group in host.groups.values():
         counted = {reason.device for reason in model.verdict(host, group).reasons}
         for intent in smallest_fix(host, [], [group], model) or ():
@@ -172,7 +172,7 @@ def test_a_fix_holds_a_bridge_only_where_the_model_counts_it(host: Host, model: 
             assert not host.devices[intent.device].is_bridge or intent.target == "none"
 
 
-def test_what_cannot_be_had() -> None:
+def test_impossible_presets() -> None:
     assert free_card(machine(lone=[GPU]), A, OWNER) is None
     stuck = machine(group_of(1, GPU, function(C, "ehci", bus="platform")))
     assert free_card(stuck, A, OWNER) is None
@@ -186,7 +186,7 @@ def test_what_cannot_be_had() -> None:
     [("vfio-pci", "vfio-pci", True), ("vfio-pci", None, True), ("pci-stub", None, True), (None, "none", True),
      ("amdgpu", "amdgpu", True), ("amdgpu", None, False), (None, None, False)],
 )  # fmt: skip
-def test_what_was_set_aside_is_given_back(driver: str | None, override: str | None, expected: bool) -> None:
+def test_freed_devices_are_given_back(driver: str | None, override: str | None, expected: bool) -> None:
     host = machine(group_of(1, function(A, driver, driver_override=override)), group_of(2, function(OTHER, "vfio-pci")))
     assert words(give_back(host, [A])) == ([f"{A}=default"] if expected else [])
 
@@ -199,13 +199,13 @@ def test_giving_back_reaches_the_card_and_its_groups() -> None:
 
 
 @given(machines(claimed=False), models, st.data())
-def test_a_wish_makes_every_group_of_the_card_viable(host: Host, model: Model, data: st.DataObject) -> None:
+def test_a_preset_makes_every_group_of_the_card_viable(host: Host, model: Model, data: st.DataObject) -> None:
     address = data.draw(st.sampled_from(list(host.devices)))
-    wish = free_card(host, address, model)
-    if wish is None:
+    preset = free_card(host, address, model)
+    if preset is None:
         return
-    assert len({intent.device for intent in wish}) == len(wish)
-    plan = plan_intents(host, wish, model)
+    assert len({intent.device for intent in preset}) == len(preset)
+    plan = plan_intents(host, preset, model)
     if plan.permitted:
         assert all(change.after.viable is True and not change.after.refused for change in plan.groups)
 
@@ -214,7 +214,7 @@ def goals_of(host: Host, *intents: Intent) -> list[Goal]:
     return [goal for intent in intents if isinstance(goal := goal_of(host, intent), Goal)]
 
 
-def test_what_a_fix_costs_is_told_with_it() -> None:
+def test_a_fix_comes_with_its_cost() -> None:
     host = machine(group_of(1, GPU, function(LONE, "nvme", class_code="010802")))
     host = host._replace(uses=Uses(storage=(Storage(LONE, Held.MOUNT, ("/",), ("nvme0n1",)),)))
     wanted, further = Intent(A, "vfio-pci"), Intent(LONE, "none")
@@ -232,14 +232,14 @@ VIRTUAL = [function(address, "nvme", fits=(), class_code="020000", physfn=A) for
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_virtual_function_is_a_card_by_itself_and_a_part_of_no_other(together: bool) -> None:
+def test_a_virtual_function_is_its_own_card(together: bool) -> None:
     rows = (PORT, *VIRTUAL, BESIDE)
     host = machine(group_of(1, *rows)) if together else machine(*(group_of(n, row) for n, row in enumerate(rows)))
     rest = [f"{A}=none", f"{C}=none", f"{D}=none"] if together else []
     assert words(free_card(host, B, OWNER)) == sorted([f"{B}=vfio-pci", *rest])
-    wish = words(free_card(host, A, OWNER)) or []
+    preset = words(free_card(host, A, OWNER)) or []
     beside = [f"{D}=vfio-pci"] if together else []
-    assert [word for word in wish if word.endswith("=vfio-pci")] == [f"{A}=vfio-pci", *beside]
+    assert [word for word in preset if word.endswith("=vfio-pci")] == [f"{A}=vfio-pci", *beside]
     group = host.group_of(B)
     assert group is not None
     assert words(fix_for(host, group, B, OWNER)) == words(free_card(host, B, OWNER))
@@ -262,14 +262,14 @@ def test_a_virtual_function_is_given_back_alone_and_its_card_without_it() -> Non
      ("vfio-group", "5.10.0", False, False), ("dma-hint", "5.15.0", True, False)],
 )  # fmt: skip
 @pytest.mark.parametrize("driver", ["amdgpu", None])
-def test_no_way_out_ends_in_a_group_that_is_refused(
+def test_no_fix_ends_in_a_refused_group(
     model: str, kernel: str, intel: bool, refused: bool, driver: str | None
 ) -> None:
     host = machine(group_of(1, function(A, driver, fits=()), direct=True), kernel=kernel, intel=intel)
     rules, group = MODELS[model], host.groups[1]
-    wished = [free_card(host, A, rules), free_devices(host, [A], rules)]
-    wished += [free_group(host, group, rules)] if driver else []
-    assert [words(wish) for wish in wished] == [None if refused else [f"{A}=vfio-pci"]] * len(wished)
+    presets = [free_card(host, A, rules), free_devices(host, [A], rules)]
+    presets += [free_group(host, group, rules)] if driver else []
+    assert [words(preset) for preset in presets] == [None if refused else [f"{A}=vfio-pci"]] * len(presets)
     assert (fix_for(host, group, A, rules) is None) is refused
     assert (smallest_fix(host, [], [group], rules) is None) is refused
     said = why_not_free(host, [A], rules)
@@ -303,13 +303,13 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU)), [A], "dma-owner", None),
         (machine(group_of(1, GPU)), [A], "dma-hint", None),
         (machine(group_of(1, ISA)), [B], "dma-owner",
-         f"Nothing here is of use to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
+         f"Nothing here can go to a virtual machine. {B} is an ISA bridge of this machine, and no virtual machine "
          f"can use it. If its driver has to be unbound, name it yourself: {B}=none."),
         (machine(group_of(1, bridge(A), ISA)), [A, B], "dma-owner",
-         f"Nothing here is of use to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It can "
+         f"Nothing here can go to a virtual machine. {A} is a bridge, and vfio-pci refuses bridges. It can "
          f"stay on pcieport: a bridge there does not block its group. {B} is an ISA bridge of this machine, and no "
          f"virtual machine can use it. If its driver has to be unbound, name it yourself: {B}=none."),
-        (machine(group_of(1)), [], "dma-owner", "Nothing here is of use to a virtual machine."),
+        (machine(group_of(1)), [], "dma-owner", "Nothing here can go to a virtual machine."),
         (machine(lone=[GPU, AUDIO]), [A, B], "dma-owner",
          f"{A} has no IOMMU group, so VFIO cannot use it: no IOMMU covers it, or the IOMMU is off."),
         (machine(group_of(1, GPU, direct=True)), [A], "dma-owner",
@@ -321,27 +321,27 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU._replace(driver="vfio-pci"), owner="qemu", via="cdev")), [A], "dma-owner",
          f"Nothing frees {A} for a virtual machine: Group 1 is in use by qemu."),
         (machine(group_of(1, GPU, AUDIO)), [A, B], "kernel-ownership",
-         f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership vfio-pci keeps its "
-         "group from user space; use the target none."),
+         f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership, vfio-pci "
+         "blocks its group; use the target none."),
     ],
 )  # fmt: skip
-def test_why_nothing_frees_a_device(host: Host, asked: list[Address], model: str, said: str | None) -> None:
+def test_reasons_why_a_device_cannot_be_freed(host: Host, asked: list[Address], model: str, said: str | None) -> None:
     assert why_not_free(host, asked, MODELS[model]) == said
 
 
 @given(machines(), models, st.data())
-def test_there_is_a_reason_exactly_where_there_is_no_wish(host: Host, model: Model, data: st.DataObject) -> None:
+def test_there_is_a_reason_exactly_if_there_is_no_preset(host: Host, model: Model, data: st.DataObject) -> None:
     asked = data.draw(st.lists(st.sampled_from(list(host.devices)), min_size=1, unique=True))
     said = why_not_free(host, asked, model)
     assert (said is None) is (free_devices(host, asked, model) is not None)
     assert said is None or not said.endswith(": ")
 
 
-def test_what_vfio_pci_refuses_is_in_no_fix_and_no_wish() -> None:
+def test_a_device_that_vfio_pci_refuses_is_in_no_fix_or_preset() -> None:
     qat = function(A, "c6xx", vendor_id="8086", device_id="37c8", class_code="0b4000", fits=())
     alone = machine(group_of(1, qat))
-    for wish in (free_card(alone, A, OWNER), free_group(alone, alone.groups[1], OWNER)):
-        assert wish is None
+    for preset in (free_card(alone, A, OWNER), free_group(alone, alone.groups[1], OWNER)):
+        assert preset is None
     assert fix_for(alone, alone.groups[1], None, OWNER) is None
     assert [reason.code for reason in why_no_fix(alone, alone.groups[1], None, OWNER)] == ["denylisted"]
     assert "on its list" in (why_not_free(alone, [A], OWNER) or "")

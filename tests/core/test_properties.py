@@ -1,4 +1,4 @@
-"""What holds for every machine, every event and every model."""
+"""Properties of every machine, every event and every model."""
 
 import re
 
@@ -12,7 +12,7 @@ from iommutui.core.models import MODELS
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent, goals_of, refusal_of, restoring
 from iommutui.core.plan.planner import plan_goals, plan_intents
-from iommutui.core.plan.presets import smallest_fix, wished_host
+from iommutui.core.plan.presets import reached_host, smallest_fix
 from iommutui.core.reasons import OK, Code
 from iommutui.core.wording import sentence
 from tests.core.strategies import ADDRESSES, events, machines, models
@@ -20,7 +20,7 @@ from tests.strategies import hosts
 
 
 @given(machines(), st.lists(events(), max_size=6), models)
-def test_every_event_has_an_answer_that_can_be_said(host: Host, steps: list[Event], model: Model) -> None:
+def test_every_event_has_an_answer_with_a_sentence(host: Host, steps: list[Event], model: Model) -> None:
     for event in steps:
         outcome = transition(host, event, model)
         said = list(outcome.reasons)
@@ -51,7 +51,7 @@ def test_an_event_changes_only_the_groups_that_it_concerns(host: Host, event: Ev
 
 
 @given(machines() | hosts(), events(), models)
-def test_what_is_refused_changes_nothing(host: Host, event: Event, model: Model) -> None:
+def test_a_refused_event_changes_nothing(host: Host, event: Event, model: Model) -> None:
     outcome = transition(host, event, model)
     if outcome.result != OK:
         assert outcome.host == host
@@ -92,7 +92,7 @@ def test_a_verdict_does_not_depend_on_the_order_of_devices(host: Host, random: o
 
 
 @given(machines(), models)
-def test_a_claim_tells_what_the_verdict_told(host: Host, model: Model) -> None:
+def test_a_claim_returns_what_the_verdict_predicts(host: Host, model: Model) -> None:
     """A group that nobody owns and that has something to open: what the verdict says is what the claim returns."""
     for number, group in host.groups.items():
         verdict = model.verdict(host, group)
@@ -143,7 +143,7 @@ def test_replaying_the_steps_of_a_plan_gives_what_it_predicts(host: Host, wanted
 
 
 @given(machines(), intents, models)
-def test_a_plan_that_was_carried_out_has_nothing_left_to_do(host: Host, wanted: list[Intent], model: Model) -> None:
+def test_an_applied_plan_has_nothing_left_to_do(host: Host, wanted: list[Intent], model: Model) -> None:
     plan = plan_intents(host, wanted, model)
     if plan.permitted and not any(goal.any_driver for goal in plan.goals):
         again = plan_intents(plan.predicted, wanted, model)
@@ -154,7 +154,7 @@ def test_a_plan_that_was_carried_out_has_nothing_left_to_do(host: Host, wanted: 
 
 
 @given(machines(claimed=False), intents)
-def test_what_a_plan_did_can_be_taken_back(host: Host, wanted: list[Intent]) -> None:
+def test_an_applied_plan_can_be_reverted(host: Host, wanted: list[Intent]) -> None:
     model = MODELS["dma-owner"]
     plan = plan_intents(host, wanted, model)
     if not plan.permitted:
@@ -185,7 +185,7 @@ def test_steps_come_in_phases(host: Host, wanted: list[Intent], model: Model) ->
 
 
 @given(machines(claimed=False), intents, models)
-def test_a_fix_is_enough_and_nothing_of_it_can_be_left_out(host: Host, wanted: list[Intent], model: Model) -> None:
+def test_a_fix_is_sufficient_and_minimal(host: Host, wanted: list[Intent], model: Model) -> None:
     groups = list(host.groups.values())
     fix = smallest_fix(host, wanted, groups, model)
     if fix is None:
@@ -193,7 +193,7 @@ def test_a_fix_is_enough_and_nothing_of_it_can_be_left_out(host: Host, wanted: l
 
     def all_viable(intents: list[Intent]) -> bool:
         goals = goals_of(host, [*wanted, *intents])
-        after = wished_host(host, goals)
+        after = reached_host(host, goals)
         return all(model.verdict(after, after.groups[g.id]).viable is True for g in groups)
 
     assert all_viable(list(fix))
@@ -204,8 +204,8 @@ def test_a_fix_is_enough_and_nothing_of_it_can_be_left_out(host: Host, wanted: l
 
 
 @given(machines(claimed=False), intents, models)
-def test_each_device_of_a_fix_stands_in_the_way_by_itself(host: Host, wanted: list[Intent], model: Model) -> None:
-    """With every other device of its group free it still does, so no other fix can leave it out."""
+def test_each_device_of_a_fix_blocks_by_itself(host: Host, wanted: list[Intent], model: Model) -> None:
+    """It still does with every other device of its group free, so no other fix can leave it out."""
     fix = smallest_fix(host, wanted, host.groups.values(), model) or ()
     for intent in fix:
         group = host.group_of(intent.device)
@@ -218,9 +218,7 @@ def test_each_device_of_a_fix_stands_in_the_way_by_itself(host: Host, wanted: li
 
 
 @given(machines(claimed=False), intents, models)
-def test_a_fix_never_touches_what_is_not_in_the_way_nor_what_was_decided(
-    host: Host, wanted: list[Intent], model: Model
-) -> None:
+def test_a_fix_touches_only_blockers_without_an_intent(host: Host, wanted: list[Intent], model: Model) -> None:
     fix = smallest_fix(host, wanted, host.groups.values(), model) or ()
     decided = {intent.device for intent in wanted if refusal_of(host, intent) is None}
     assert not decided & {intent.device for intent in fix}

@@ -1,4 +1,4 @@
-"""What may never be applied, whatever is accepted; and dangers that take each other's remedy away."""
+"""Losses that can never be accepted; and dangers that defeat each other's remedy."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("host", "names", "way"), REFUSED)
 @pytest.mark.parametrize("target", ["vfio-pci", "none", "pci-stub"])
-def test_what_the_running_system_stands_on_is_refused_and_the_way_there_is_named(
+def test_devices_of_the_running_system_are_refused_with_the_remedy(
     host: Host, names: str, way: str, target: str
 ) -> None:
     plan = plan_intents(host, [Intent(A, target)], OWNER)
@@ -76,7 +76,7 @@ def test_what_the_running_system_stands_on_is_refused_and_the_way_there_is_named
         one(NVIDIA._replace(driver="nouveau"), screens=(Screen(A, held_by=("nvidia_drm",)),)),
     ],
 )
-def test_what_survives_or_can_be_accepted_is_not_refused(host: Host) -> None:
+def test_harmless_or_acceptable_losses_are_not_refused(host: Host) -> None:
     plan = plan_intents(host, [Intent(A, "none")], OWNER)
     assert plan.permitted
     assert unaccepted(plan.hazards, [h.acceptance for h in plan.hazards]) == ()
@@ -91,7 +91,7 @@ def test_both_halves_of_a_mirror_in_one_plan_are_refused() -> None:
     assert smallest_fix(together, [Intent(A, "none")], [together.groups[1]], OWNER) is None
 
 
-def test_mediated_devices_go_with_their_parent() -> None:
+def test_mediated_devices_vanish_with_their_parent() -> None:
     def host(owner: str | None, parent: Address = A) -> Host:
         vgpu = Device(Address("3465"), "mdev", driver="vfio_mdev", parent=parent)
         return machine(group_of(1, function(A, "i915")), group_of(11, vgpu, owner=owner))._replace(uses=Uses())
@@ -138,13 +138,13 @@ def test_display_and_keyboard_may_go_while_the_network_stays() -> None:
 
 
 @pytest.mark.parametrize(("gaps", "expected"), [((), False), ((Gap("network", "not-recorded"),), True)])
-def test_a_machine_without_a_network_is_not_told_to_come_in_by_it(gaps: tuple[Gap, ...], expected: bool) -> None:
+def test_a_machine_without_a_network_gets_no_advice_to_use_it(gaps: tuple[Gap, ...], expected: bool) -> None:
     host = one(GPU, screens=PICTURE, gaps=gaps)
     (danger,) = (h for h in found(host, "A=none") if h.severity is Severity.DANGER)
     assert ("SSH" in hazard_advice(danger)) is expected
 
 
-def test_a_pointer_beside_the_network_is_not_told_to_come_in_by_it_either() -> None:
+def test_a_pointer_beside_the_network_gets_no_such_advice_either() -> None:
     host = two(USB, NIC, network=ROUTE, inputs=(Input(A, "mouse", pointer=True), Input(None, "keys", keyboard=True)))
     shown = {h.code: hazard_advice(h) for h in found(host, "A=none", "OTHER=none")}
     assert "SSH" not in shown["last-pointer"]
@@ -170,7 +170,7 @@ BOOTED = Screen(A, ("Unknown-1",), ("fb0",), console=True, firmware="simpledrm")
         ("6.1.0", "038000", "OTHER", set()),
     ],
 )
-def test_what_becomes_of_the_firmwares_framebuffer(kernel: str, code: str, taken: str, expected: set[str]) -> None:
+def test_the_firmwares_framebuffer(kernel: str, code: str, taken: str, expected: set[str]) -> None:
     booted = function(A, None, boot_vga=True, class_code=code)
     host = two(booted, function(OTHER, None, class_code=code, boot_vga=False), screens=(BOOTED,), network=ROUTE)
     shown = found(host._replace(kernel=kernel), f"{taken}=vfio-pci")

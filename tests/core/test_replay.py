@@ -58,7 +58,7 @@ def _counts(results: Iterable[Result]) -> str:
 
 
 def test_walks_agree_wholly(results: dict[Path, Result]) -> None:
-    """Walks record everything, so that next to nothing of them may be set aside."""
+    """Walks record everything, so hardly anything may be set aside."""
     walks = [result for path, result in results.items() if path.parent.name == "walks"]
     assert sum(result.steps for result in walks) >= 2600
     assert sum(result.steps - result.agreed for result in walks) <= 5

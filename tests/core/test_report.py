@@ -1,4 +1,4 @@
-"""The report: what it says first, what it hides, and that it opens again as what it was made of."""
+"""The report: its beginning, its redactions, and that it opens again as the same machine."""
 
 import re
 from typing import Any
@@ -93,7 +93,7 @@ def test_any_machine_opens_again_as_it_is(host: Host, markdown: bool) -> None:
     assert (again.kernel, again.cmdline) == (host.kernel, redact(host).cmdline)
 
 
-def test_the_question_comes_first_with_verdict_and_way_out() -> None:
+def test_the_question_comes_first_with_verdict_and_fix() -> None:
     text = text_of(demo_host(), GPU)
     assert text.index(f"The question: {GPU}") < text.index("IOMMU Group 0")
     assert "Group 17 is not viable." in text
@@ -106,7 +106,7 @@ def test_secrets_are_in_no_byte_of_it() -> None:
 
 
 @pytest.mark.parametrize("device", [None, GPU])
-def test_what_a_terminal_would_act_on_is_made_visible(device: Address | None) -> None:
+def test_terminal_controls_are_made_visible(device: Address | None) -> None:
     host = demo_host()
     hostile = "nou\x1b]0;veau\x07"
     devices = {a: d._replace(driver=d.driver and hostile, device_name=hostile) for a, d in host.devices.items()}

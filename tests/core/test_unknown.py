@@ -1,4 +1,4 @@
-"""Facts that a listing does not tell: every answer that rests on them says so, and which command tells them."""
+"""Facts that a listing lacks: every answer that depends on them says so, with the command that shows them."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_verdict_without_all_members_is_not_known(model: Model) -> None:
     assert [reason.code for reason in verdict.reasons] == [Code.UNKNOWN_MEMBERS]
 
 
-def test_what_frees_a_card_beside_unknown_drivers_is_unknown_and_told_once() -> None:
+def test_a_fix_beside_unknown_drivers_is_unknown_and_reported_once() -> None:
     def free(bridges: int) -> str:
         host = machine("driver")
         card = host.devices[GPU]
@@ -82,7 +82,7 @@ def test_hazards_of_a_device_whose_driver_is_not_known_are_not_known() -> None:
     assert of(machine()) == []
 
 
-def test_a_device_without_a_group_is_told_from_one_whose_group_is_not_told() -> None:
+def test_no_group_differs_from_an_unknown_group() -> None:
     told, untold = machine(group=None), machine("iommu_group", group=None)
     assert groupless(told.devices[GPU]).code is Code.NO_GROUP
     assert groupless(untold.devices[GPU]).code is Code.UNKNOWN_GROUP

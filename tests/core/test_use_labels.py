@@ -1,4 +1,4 @@
-"""What the host does with a device, in a few words."""
+"""The uses of a device, in a few words."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a verdict rests on: reasons, guesses, and what is not known."""
+"""The basis of a verdict: reasons, guesses, and unknown facts."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_a_member_that_was_not_recorded_leaves_the_answer_open(model: str) -> No
     assert (verdict.viable, [r.device for r in verdict.reasons]) == (None, [B, LONE])
 
 
-def test_what_is_not_known_is_named_in_order() -> None:
+def test_unknown_facts_are_named_in_order() -> None:
     host = machine(group_of(1, function(A)))
     group = host.groups[1]._replace(members=(LONE, B, A))
     assert [r.device for r in MODELS["dma-owner"].verdict(host, group).reasons] == [B, LONE]
@@ -68,14 +68,14 @@ def test_the_owner_is_named(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_is_known_to_be_in_the_way_decides_all_the_same(model: str) -> None:
+def test_a_known_blocker_decides_despite_unknown_facts(model: str) -> None:
     host = machine(group_of(1, function(A, "nvme"), function(B, gaps=(UNKNOWN,))))
     verdict = MODELS[model].verdict(host, host.groups[1])
     assert verdict.viable is False
     assert {r.code for r in verdict.reasons} >= {"kernel-driver", "unknown-driver"}
 
 
-def test_what_does_not_matter_need_not_be_known() -> None:
+def test_irrelevant_facts_need_not_be_known() -> None:
     """The driver of a bridge to VFIO's own rule, and that of a device on another bus to the counter."""
     bridge = machine(group_of(1, function(A, "vfio-pci"), function(B, header_type=1, gaps=(UNKNOWN,))))
     assert [verdict_of(model, bridge)[0] for model in ("vfio-group", "dma-owner")] == [True, None]
@@ -83,7 +83,7 @@ def test_what_does_not_matter_need_not_be_known() -> None:
     assert [verdict_of(model, usb)[0] for model in ("vfio-group", "dma-owner")] == [None, True]
 
 
-def test_a_probe_beside_what_is_not_known_says_so() -> None:
+def test_a_probe_beside_unknown_facts_says_so() -> None:
     host = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,))))
     outcome = on("dma-hint", host, Bind(A, "amdgpu"))
     assert (shown(outcome), codes(outcome)) == ("ok", ["unknown-driver"])
@@ -112,7 +112,7 @@ def test_a_direct_region_is_named(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_driver_that_is_known_all_the_same_is_no_gap(model: str) -> None:
+def test_a_known_driver_is_no_gap(model: str) -> None:
     host = pair("pci-stub", "pci-stub")
     host = host.with_device(host.devices[A]._replace(gaps=(UNKNOWN,)))
     assert "unknown-driver" not in [r.code for r in MODELS[model].verdict(host, host.groups[1]).reasons]
@@ -122,7 +122,7 @@ def test_a_driver_that_is_known_all_the_same_is_no_gap(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["dma-hint", "kernel-ownership", "dma-owner"])
-def test_what_waits_goes_on_when_the_device_is_let_go(model: str) -> None:
+def test_a_waiting_write_goes_on_when_the_device_is_released(model: str) -> None:
     """Only the container of an old kernel keeps what its last device waits for."""
     host = pair("vfio-pci", None, owner="vm1", opened=[A], via="device", uses=2)
     claim = on(model, host, Unbind(A), ReleaseDevice(A, "vm1")).host.groups[1].claim
@@ -140,7 +140,7 @@ def test_the_gap_of_the_draft_is_named_for_kernel_drivers_alone() -> None:
 # -- the reasons of the draft
 
 
-def test_the_draft_names_who_is_beside_whom() -> None:
+def test_the_draft_names_both_conflicting_devices() -> None:
     user = on("dma-hint", pair("nvme", None), Override(B, "vfio-pci"), Probe(B))
     assert codes(user) == ["user-beside-kernel", "draft-slip-s08"]
     kernel = on("dma-hint", pair("vfio-pci", None), Bind(B, "amdgpu"))
@@ -161,7 +161,7 @@ def test_a_claimed_group_of_the_draft_that_a_kernel_driver_has_come_to() -> None
     ]
 
 
-def test_what_is_not_known_is_told_beside_the_gaps_of_the_draft() -> None:
+def test_unknown_facts_are_named_beside_the_gaps_of_the_draft() -> None:
     foreign = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,)), foreign=True))
     verdict = MODELS["dma-hint"].verdict(foreign, foreign.groups[1])
     assert [r.code for r in verdict.reasons] == ["foreign-domain", "unknown-driver"]
@@ -176,20 +176,20 @@ def verdict_codes(model: str, host: Host) -> list[str]:
     return [reason.code.value for reason in MODELS[model].verdict(host, host.groups[1]).reasons]
 
 
-def test_a_driver_on_a_bus_that_is_not_counted_is_in_nobodys_way() -> None:
+def test_a_driver_on_an_uncounted_bus_blocks_nothing() -> None:
     usb = machine(group_of(1, function(A, "vfio-pci"), function(B, "usb-storage", bus="usb")))
     assert verdict_of("dma-owner", usb) == (True, "ok")
     pci = machine(group_of(1, function(A, "vfio-pci"), function(B, "usb-storage")))
     assert verdict_of("dma-owner", pci) == (False, "EPERM")
 
 
-def test_what_else_is_in_the_way_of_a_foreign_domain() -> None:
+def test_other_blockers_beside_a_foreign_domain() -> None:
     assert verdict_codes("dma-owner", pair("ifcvf", None, foreign=True)) == ["foreign-domain", "kernel-driver"]
     unread = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,)), foreign=True))
     assert verdict_codes("kernel-ownership", unread) == ["foreign-domain", "unknown-driver"]
 
 
-def test_guesses_are_told_beside_what_is_in_the_way_or_not_known() -> None:
+def test_guesses_are_named_beside_blockers_and_unknown_facts() -> None:
     blocked = pair("my-vfio", "nvme")
     assert verdict_codes("dma-owner", blocked) == ["kernel-driver", "assumed-role"]
     assert verdict_codes("vfio-group", blocked) == ["kernel-driver", "assumed-role"]

@@ -22,7 +22,7 @@ def laptop(opened: tuple[Address, ...] = ()) -> Host:
     return machine(group, drivers=(*REGISTERED, "vmd"))
 
 
-def test_its_unbind_removes_what_is_behind_it_and_its_bind_finds_it_again() -> None:
+def test_its_unbind_removes_the_devices_behind_it_and_its_bind_finds_them_again() -> None:
     gone = on("dma-owner", laptop(), Unbind(VMD))
     assert gone.ok
     assert set(gone.host.devices) == {VMD}
@@ -43,18 +43,18 @@ def test_any_other_drivers_unbind_removes_nothing() -> None:
     assert set(on("dma-owner", laptop(), Unbind(DISK)).host.devices) == {VMD, PORT, DISK}
 
 
-def test_the_plan_for_the_controller_needs_nothing_of_what_is_behind_it() -> None:
+def test_the_plan_for_the_controller_needs_no_step_for_the_devices_behind_it() -> None:
     host = laptop()
-    wish = free_card(host, VMD, OWNER)
-    assert [str(intent) for intent in wish or ()] == [f"{VMD}=vfio-pci"]
-    plan = plan_intents(host, wish or (), OWNER)
+    preset = free_card(host, VMD, OWNER)
+    assert [str(intent) for intent in preset or ()] == [f"{VMD}=vfio-pci"]
+    plan = plan_intents(host, preset or (), OWNER)
     assert plan.permitted
     assert [change.after.viable for change in plan.groups] == [True]
     assert [str(i) for i in smallest_fix(host, [], [host.groups[8]], OWNER) or ()] == [f"{VMD}=none"]
     assert [str(i) for i in free_group(host, host.groups[8], OWNER) or ()] == [f"{VMD}=vfio-pci"]
 
 
-def test_what_is_behind_it_cannot_go_alone() -> None:
+def test_a_device_behind_it_cannot_go_alone() -> None:
     host = laptop()
     plan = plan_intents(host, [Intent(DISK, "vfio-pci")], OWNER)
     assert [reason.code for reason in plan.refusals] == ["behind-vmd"]

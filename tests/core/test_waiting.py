@@ -77,13 +77,13 @@ def test_while_an_unbind_waits_the_link_is_gone_and_the_device_held(kernel: str)
     ],
     ids=str,
 )
-def test_what_a_device_in_that_state_answers(kernel: str, event: Event, result: str) -> None:
+def test_answers_of_a_device_being_unbound(kernel: str, event: Event, result: str) -> None:
     outcome = on(model_for(kernel).name, in_use(kernel), Unbind(A), event)
     assert shown(outcome) == result
     assert outcome.host.devices[A].driver is None
 
 
-def test_what_waits_behind_an_unbind_is_carried_out_when_it_ends() -> None:
+def test_a_write_that_waits_behind_an_unbind_happens_when_it_ends() -> None:
     """Seen on 6.1 and 6.12; 5.10 refuses the bind at once."""
     behind = on("dma-owner", in_use("6.1.0"), Unbind(A), Override(A, "nvme")).host
     assert behind.devices[A].driver_override is None
@@ -96,7 +96,7 @@ def test_what_waits_behind_an_unbind_is_carried_out_when_it_ends() -> None:
     assert old.devices[A].driver is None
 
 
-def test_what_waits_is_judged_when_it_is_carried_out() -> None:
+def test_a_waiting_write_is_judged_when_it_happens() -> None:
     """The override of a moment ago decides, and whoever owns the group then."""
     other = on("dma-owner", in_use(), Unbind(A), Bind(A, "amdgpu"), Override(A, "nvme"), ReleaseGroup(1, "vm1")).host
     assert other.devices[A].driver is None
@@ -105,13 +105,13 @@ def test_what_waits_is_judged_when_it_is_carried_out() -> None:
     assert (host.devices[A].driver, host.waiting) == (None, ())
 
 
-def test_what_waits_for_another_device_goes_on_waiting() -> None:
+def test_a_write_for_another_device_keeps_waiting() -> None:
     both = pair("vfio-pci", "vfio-pci", owner="vm1", opened=[A, B])
     host = on("dma-owner", both, Unbind(A), Unbind(B), Bind(A, "amdgpu"), ReleaseDevice(B, "vm1")).host
     assert host.waiting == (Bind(A, "amdgpu"),)
 
 
-def test_what_waits_for_a_device_that_is_removed_is_forgotten() -> None:
+def test_a_write_for_a_removed_device_is_dropped() -> None:
     events = Unbind(A), Bind(A, "amdgpu"), Remove(A), ReleaseGroup(1, "vm1")
     host = on("dma-owner", in_use(), *events).host
     assert (A in host.devices, host.waiting) == (False, ())
@@ -196,7 +196,7 @@ def test_a_foreign_domain_stays_while_another_driver_is_bound() -> None:
 # -- what a driver leaves behind
 
 
-def test_what_the_owner_of_a_container_waits_for_is_among_what_it_has_open() -> None:
+def test_a_device_that_a_container_waits_for_counts_as_open() -> None:
     """On old kernels the last VFIO device of a container waits, whether it is open or not."""
     host = pair("vfio-pci", None, kernel=OLD, owner="vm1")
     waiting = on("vfio-group", host, Unbind(A))
@@ -209,7 +209,7 @@ def test_what_the_owner_of_a_container_waits_for_is_among_what_it_has_open() -> 
     assert removing.opened == (A,)
 
 
-def test_what_waits_comes_to_what_is_open_already() -> None:
+def test_a_waiting_device_is_added_to_those_open() -> None:
     host = pair("vfio-pci", "vfio-pci", owner="vm1", opened=[B])
     claim = holding(host, host.groups[1], host.devices[A]).groups[1].claim
     assert claim is not None
@@ -232,7 +232,7 @@ def test_on_old_kernels_a_container_outlives_the_last_device_whose_unbind_waits(
 
 
 @pytest.mark.parametrize("driver", ["vfio-pci", "pci-stub"])
-def test_what_sets_a_device_aside_is_no_driver_of_its_own_afterwards(driver: str) -> None:
+def test_a_stub_is_no_native_driver_afterwards(driver: str) -> None:
     host = one(driver, fits=None)
     device = on("dma-owner", host, Unbind(A)).host.devices[A]
     assert (device.fits, device.gaps) == (None, ())
@@ -240,7 +240,7 @@ def test_what_sets_a_device_aside_is_no_driver_of_its_own_afterwards(driver: str
     assert known.fits == ()
 
 
-def test_a_device_keeps_what_is_known_of_it_when_its_driver_leaves() -> None:
+def test_a_device_keeps_its_known_facts_when_its_driver_leaves() -> None:
     fits = (Fit("nvme", "nvme", True), Fit("amdgpu", "amdgpu", False, refused=True))
     device = on("dma-owner", one("amdgpu", fits=fits), Unbind(A)).host.devices[A]
     assert device.fits == (fits[0], Fit("amdgpu", "amdgpu", True, proven=True, refused=True))
@@ -249,7 +249,7 @@ def test_a_device_keeps_what_is_known_of_it_when_its_driver_leaves() -> None:
     assert other.gaps == ()
 
 
-def test_what_is_not_known_of_a_device_stays_so_when_its_driver_leaves() -> None:
+def test_unknown_facts_stay_unknown_when_the_driver_leaves() -> None:
     unread = Gap("pcie_type", "EACCES")
     device = on("dma-owner", one("amdgpu", fits=None, gaps=(unread, Gap("driver", "timeout"))), Unbind(A)).host.devices[
         A
@@ -325,7 +325,7 @@ def test_a_remove_goes_from_one_device_in_use_to_the_next() -> None:
     assert on("dma-owner", other, ReleaseGroup(4, "vm4")).host.devices == {}
 
 
-def test_what_a_remove_has_unbound_comes_back_with_a_rescan() -> None:
+def test_devices_unbound_by_a_remove_come_back_with_a_rescan() -> None:
     gone = on("dma-owner", branch(NEAR), Remove(UPPER), ReleaseGroup(3, "vm3")).host
     assert gone.devices == {}
     back = on("dma-owner", gone, Rescan()).host
@@ -337,7 +337,7 @@ def test_bridges_in_a_ring_are_removed_once() -> None:
     assert on("dma-owner", host, Remove(UPPER)).host.devices == {}
 
 
-def test_what_a_remove_unbinds_on_its_way_takes_its_container_along() -> None:
+def test_a_device_unbound_by_a_remove_takes_its_container_along() -> None:
     host = branch(NEAR, FAR)
     claim = host.groups[4].claim
     assert claim is not None
@@ -358,7 +358,7 @@ def test_a_release_has_nothing_to_do_with_what_was_removed_before() -> None:
 
 @pytest.mark.parametrize("kernel", [OLD, NEW])
 @pytest.mark.parametrize("target", ["default", "none", "vfio-pci"])
-def test_beside_an_unbind_whose_holder_does_not_show_nothing_is_permitted(kernel: str, target: str) -> None:
+def test_beside_an_unbind_with_an_invisible_holder_nothing_is_permitted(kernel: str, target: str) -> None:
     host = pair(None, "nvme", kernel=kernel)
     idle = host.with_device(host.devices[B]._replace(driver_override="nvme"))
     leaving = idle.with_device(idle.devices[A]._replace(gaps=(Gap("driver", "unbinding"),)))

@@ -130,7 +130,7 @@ def test_the_table_of_drivers() -> None:
 
 @pytest.mark.parametrize("driver", sorted(MANAGED))
 @pytest.mark.parametrize("kernel", ["6.1.0", "7.2.0"])
-def test_a_managed_driver_is_in_nobodys_way_even_where_it_is_newer_than_the_kernel(driver: str, kernel: str) -> None:
+def test_a_managed_driver_blocks_nothing_even_if_it_is_newer_than_the_kernel(driver: str, kernel: str) -> None:
     host = pair("vfio-pci", driver, kernel=kernel)
     assert verdict_of("dma-owner", host) == (True, "ok")
 
@@ -148,7 +148,7 @@ def test_a_vfio_driver_of_somebody_else_is_known_by_its_directory() -> None:
 
 
 @pytest.mark.parametrize("model", ["dma-owner", "vfio-group"])
-def test_a_role_that_is_guessed_from_a_name_is_said_to_be_a_guess(model: str) -> None:
+def test_a_role_guessed_from_a_name_is_marked_as_a_guess(model: str) -> None:
     host = pair("nvidia-vgpu-vfio", None, kernel=LAST_OLD if model == "vfio-group" else "6.12.0")
     verdict = MODELS[model].verdict(host, host.groups[1])
     assert (verdict.viable, [reason.code for reason in verdict.reasons]) == (True, [Code.ASSUMED_ROLE])
@@ -271,7 +271,7 @@ def test_filters(text: str, found: list[str]) -> None:
         ("viable:", ["viable: takes yes, no, unknown, blocked, refused or viable."]),
         ("group:x amd nope:1", ["group: takes a number or none, not x.",
                                 "Unknown key 'nope'; the keys are bus, class, driver, group, id, override, viable."]),
-        ("usb, audio", ["usb,: | and , stand between two words, without blanks, as in usb,audio."]),
+        ("usb, audio", ["usb,: put | and , between two words, without blanks, as in usb,audio."]),
         ("id:zz", ["id: takes hex, as 10de or 10de:2204, not zz."]),
         ("", []),
         ("class:anything driver:free override:x bus:y word", []),
@@ -286,7 +286,7 @@ def test_filters(text: str, found: list[str]) -> None:
         ("0000:01:00.0 01:00 10de:2204 dead:beef :x", []),
     ],
 )  # fmt: skip
-def test_what_a_filter_cannot_mean(text: str, said: list[str]) -> None:
+def test_impossible_filters(text: str, said: list[str]) -> None:
     assert mistakes(text) == said
 
 
@@ -329,5 +329,5 @@ def test_advice_where_there_are_no_groups() -> None:
     [("plain", "plain"), ("\x1b[31m", "\\x1b[31m"), ("a\nb", "a\\nb"), ("\u202eevil", "\\u202eevil"), ("\x9b", "\\x9b"),
      ("\udcff", "\\udcff"), ("naïve", "naïve"), ("\u200b", "\\u200b"), ("\x7f", "\\x7f")],
 )  # fmt: skip
-def test_what_a_terminal_would_act_on_is_made_visible(text: str, shown: str) -> None:
+def test_terminal_controls_are_made_visible(text: str, shown: str) -> None:
     assert printable(text) == shown

@@ -110,7 +110,7 @@ def writes_of(result: Any) -> Iterator[Line]:
 
 
 def event_of(write: Line) -> Event | None:
-    """The engine's event for a write, or None where it has none."""
+    """The engine's event for a write, or None if it has none."""
     path, data = str(write["path"]), _data(write)
     parts = path.split("/")
     device = Address(data.removesuffix("\n"))

@@ -1,4 +1,4 @@
-"""What the tests export: every group that can be freed, of every recorded machine, and of the built-in one."""
+"""The subjects of exports: every group that can be freed, on every recorded machine and the built-in one."""
 
 import json
 import tarfile

@@ -55,7 +55,7 @@ def test_libvirt(group_plans: list[Subject], tmp_path: Path) -> None:
     check("xmllint", "--noout", "--relaxng", str(SCHEMA), *files(group_plans, "libvirt", tmp_path, DOMAIN))
 
 
-def test_libvirt_checks_what_it_reads(tmp_path: Path) -> None:
+def test_libvirt_would_find_a_mistake(tmp_path: Path) -> None:
     if not SCHEMA.exists() or shutil.which("xmllint") is None:
         pytest.skip("libvirt's schemas or xmllint are not installed")
     path = tmp_path / "wrong.xml"
@@ -72,14 +72,14 @@ def qemu(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def arguments(text: str) -> list[str]:
-    """The words as a shell makes them of the lines below the comments."""
+    """The words that a shell makes from the lines below the comments."""
     words = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     done = subprocess.run(["sh", "-c", f"printf '%s\\n' {words}"], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 
 def test_qemu_takes_every_slot_and_function(group_plans: list[Subject]) -> None:
-    """With an emulated device in place of each real one, of which this machine has none."""
+    """With an emulated device in place of each real one, because this machine has none."""
     for text in texts(group_plans, "qemu")[:12]:
         words = []
         for word in arguments(text):
@@ -90,7 +90,7 @@ def test_qemu_takes_every_slot_and_function(group_plans: list[Subject]) -> None:
 
 
 def test_qemu_looks_for_the_first_device(group_plans: list[Subject]) -> None:
-    """In a domain that no machine has, so that nothing of this machine is touched."""
+    """In a domain that no machine has, so this machine is not touched."""
     address = group_plans[0].guests[0].address
     done = qemu(arguments(texts(group_plans, "qemu")[0].replace(address, f"fffe:{address[-7:]}")))
     assert f"vfio /sys/bus/pci/devices/fffe:{address[-7:]}: no such host device" in done.stderr
@@ -133,7 +133,7 @@ def test_the_script_of_nixos_is_one(group_plans: list[Subject], tmp_path: Path, 
     check("shellcheck", "-s", "sh", "-S", "warning", str(tmp_path / "script.sh"))
 
 
-def test_every_format_says_where_it_goes_and_how_it_is_undone(group_plans: list[Subject]) -> None:
+def test_every_format_says_where_it_goes_and_how_to_undo_it(group_plans: list[Subject]) -> None:
     for form in FORMATS.values():
         for subject in group_plans:
             text = render(form, subject).text

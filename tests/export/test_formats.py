@@ -1,4 +1,4 @@
-"""What each format says: addresses, twins, slots of the guest, and nothing that a name could smuggle in."""
+"""The content of each format: addresses, twins, slots of the guest, and nothing that a name could inject."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ def test_a_twin_by_another_maker_is_left_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in BY_IDS])
-def test_whatever_goes_by_address_does_not_name_the_twin(name: str) -> None:
+def test_formats_by_address_do_not_name_the_twin(name: str) -> None:
     assert "0000:0f:00.0" not in render(FORMATS[name], card(with_twin("87c0"))).text
 
 
@@ -90,7 +90,7 @@ def test_a_card_whose_function_0_stays_behind_starts_at_function_0_in_the_guest(
 
 
 @pytest.mark.parametrize(("driver", "managed"), [("nouveau", "yes"), ("vfio-pci", "no"), (None, "yes")])
-def test_libvirt_manages_what_is_not_on_a_vfio_driver_yet(driver: str | None, managed: str) -> None:
+def test_libvirt_manages_devices_not_yet_on_a_vfio_driver(driver: str | None, managed: str) -> None:
     host = demo_host()
     host = host.with_device(host.devices[CARD[0]]._replace(driver=driver))
     assert hostdevs(card(host))[0].get("managed") == managed
@@ -103,7 +103,7 @@ def test_proxmox_names_the_slot_only_where_the_whole_slot_goes() -> None:
     assert '"0000:09:00.0;0000:09:00.1;0000:09:00.2,pcie=1"' in body("proxmox", card(host, CARD[:3]))
 
 
-def test_proxmox_says_that_it_has_no_word_for_a_long_domain() -> None:
+def test_proxmox_refuses_a_long_domain() -> None:
     host = demo_host()
     far = Device(Address("10000:e1:00.0"), vendor_id="8086", device_id="0a54", group=99, header_type=0)
     group = host.groups[17]._replace(id=99, members=(far.address,), claim=None)
@@ -113,19 +113,19 @@ def test_proxmox_says_that_it_has_no_word_for_a_long_domain() -> None:
     assert "sysfsdev=/sys/bus/pci/devices/10000:e1:00.0" in render(FORMATS["qemu"], subject).text
 
 
-def test_settings_by_ids_leave_out_what_takes_no_ids() -> None:
+def test_settings_by_ids_leave_out_other_targets() -> None:
     subject = card(functions=CARD[:1], target="none")
     with pytest.raises(RefusedError, match="Only vfio-pci and pci-stub can be set by ids"):
         render(FORMATS["modprobe.d"], subject)
 
 
-def test_a_script_is_not_made_for_what_it_could_not_check() -> None:
+def test_no_script_is_made_if_it_could_not_check_the_device() -> None:
     subject = card(demo_host().with_device(demo_host().devices[CARD[0]]._replace(device_id=None)), CARD[:1])
     with pytest.raises(RefusedError, match="are not known"):
         render(FORMATS["shell"], subject)
 
 
-def test_what_may_have_a_driver_is_not_exported() -> None:
+def test_a_device_with_an_unknown_driver_is_not_exported() -> None:
     device = demo_host().devices[CARD[0]]._replace(driver=None, gaps=(Gap("driver", "not-recorded"),))
     with pytest.raises(RefusedError, match="not permitted"):
         card(demo_host().with_device(device), CARD[:1])
@@ -136,7 +136,7 @@ def test_a_plan_that_is_not_permitted_is_not_exported() -> None:
         card(functions=(Address("0000:77:00.0"),))
 
 
-def test_who_has_a_device_open_now_is_a_danger_on_top_of_everything_but_a_script() -> None:
+def test_an_open_device_is_a_danger_on_top_of_every_format_but_a_script() -> None:
     host = demo_host()
     host = host.with_device(host.devices[CARD[0]]._replace(driver="nvidia"))
     subject = card(host._replace(uses=Uses(openers=(Opener(CARD[0], "Xorg", 1, "/dev/nvidia0"),))), CARD[:1])
@@ -148,13 +148,13 @@ def test_who_has_a_device_open_now_is_a_danger_on_top_of_everything_but_a_script
             assert any(line.startswith("DANGER [unbind-hangs]") for line in render(FORMATS[name], subject).warnings)
 
 
-def test_a_virtual_machine_is_told_nothing_where_it_gets_nothing() -> None:
+def test_a_virtual_machine_without_devices_gets_no_export() -> None:
     with pytest.raises(RefusedError, match="nothing to export for libvirt"):
         render(FORMATS["libvirt"], card(functions=CARD[:1], target="none"))
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_dangers_stand_on_top_as_comments(name: str) -> None:
+def test_dangers_are_comments_on_top(name: str) -> None:
     display = next(device for device in demo_host().devices.values() if device.boot_vga)
     subject = card(functions=(display.address,))
     export = render(FORMATS[name], subject)
@@ -220,6 +220,6 @@ def test_the_script_stops_where_the_driver_does_not_let_go(tmp_path: Path) -> No
     assert f"{CARD[0]} is on nouveau, not on none" in done.stderr
 
 
-def test_the_script_knows_two_words_only(tmp_path: Path) -> None:
+def test_the_script_accepts_two_words_only(tmp_path: Path) -> None:
     put_device(tmp_path, CARD[0], "10de:1f08", "nouveau")
     assert run_script(card(functions=CARD[:1]), tmp_path, "destroy").returncode == 1

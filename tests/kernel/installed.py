@@ -62,7 +62,7 @@ class Boot:
     """What a boot left."""
 
     status: int | None
-    """The job's; None where it was cut off."""
+    """The job's; None if it was cut off."""
     out: str
     dmesg: str
     console: str
@@ -73,7 +73,7 @@ class Boot:
         return "\n".join(line for line in self.dmesg.splitlines() if address in line)
 
     def expect(self, *, status: int | None = 0, out: tuple[str, ...] = (), log: tuple[str, ...] = ()) -> "Boot":
-        """Itself; HarnessError where it did not leave this."""
+        """Itself. Raises HarnessError if it did not leave this."""
         wrong = [f"it ended with {self.status}"] if self.status != status else []
         wrong += [f"it did not print {word!r}" for word in out if word not in self.out]
         wrong += [f"the kernel log has no {word!r}" for word in log if word not in self.dmesg]

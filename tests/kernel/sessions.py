@@ -1,4 +1,4 @@
-"""A countdown when what asked for it is ended by systemd: a unit, as run0 starts one, and a login session of logind.
+"""A countdown whose asking program is ended by systemd: a unit, as run0 starts one, and a login session of logind.
 
 Told on a Debian that systemd boots.
 """
@@ -62,7 +62,7 @@ def _unit(disk: Disk) -> Boot:
 
 
 def _session(disk: Disk) -> Boot:
-    """logind asks what is left of the session to end, which takes everything back at once."""
+    """logind ends the rest of the session, which reverts everything at once."""
     boot = disk.boot(_SESSION, words=BOOTED)
     return boot.expect(out=("tester", "reverted", "over"))
 

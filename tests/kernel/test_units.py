@@ -181,9 +181,7 @@ class TestSuite:
             (None, 4, False, 1),
         ],
     )
-    def test_what_went_wrong_counts(
-        self, tally: suite.Tally | None, status: int | None, timed_out: bool, failed: int
-    ) -> None:
+    def test_failures_count(self, tally: suite.Tally | None, status: int | None, timed_out: bool, failed: int) -> None:
         assert suite.judge(tally, guest.Result(status, timed_out, 1.0, {}, "")).failed == failed
 
     @pytest.mark.parametrize(("deaths", "failed"), [(0, 0), (1, 0), (2, 1)])
@@ -258,7 +256,7 @@ class TestRecord:
         (tmp_path / "proc/cpuinfo").write_text("processor: 0\nvendor_id: x\n\nprocessor: 1\n")
         return record.Recorder(tmp_path, record.read_start).machine("6.1")
 
-    def test_what_is_recorded(self, recording: record.Recording) -> None:
+    def test_recorded_files(self, recording: record.Recording) -> None:
         device = "sys/devices/pci0000:00/0000:00:05.0"
         assert recording.files[f"{device}/vendor"] == b"0x8086\n"
         assert len(recording.files[f"{device}/config"]) == record.MAXIMUM
@@ -266,7 +264,7 @@ class TestRecord:
         assert recording.links["sys/bus/pci/devices/0000:00:05.0"] == "../../../devices/pci0000:00/0000:00:05.0"
         assert recording.links["sys/module/vfio_pci/drivers/pci:vfio-pci"] == "../../../bus/pci/drivers/vfio-pci"
 
-    def test_what_is_left_out(self, recording: record.Recording) -> None:
+    def test_omitted_files(self, recording: record.Recording) -> None:
         device = "sys/devices/pci0000:00/0000:00:05.0"
         assert recording.left_out[f"{device}/rom"] == "not tried"
         assert recording.left_out[f"{device}/remove"] == "write-only"

@@ -48,7 +48,7 @@ def group_flags(descriptor: int) -> int:
 
 
 def status(group: int) -> dict[str, Any]:
-    """Ask for the state of a group; ``viable`` and ``container`` are None where the kernel does not say.
+    """Ask for the state of a group; ``viable`` and ``container`` are None if the kernel does not say.
 
     Asking means opening the node, which fails with EBUSY while anybody else has it open.
     """

@@ -1,4 +1,4 @@
-"""What the tests of a tree's facts share."""
+"""Helpers for the tests of a tree's facts."""
 
 import os
 

@@ -59,7 +59,7 @@ def test_a_child_that_is_left_behind_is_not_followed_by_another(
     assert time.monotonic() - started < 1
 
 
-def test_where_too_many_are_silent_the_rest_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_too_many_are_silent_the_rest_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline_reader, "_left_behind", {})
     paths = [tmp_path / str(number) / "driver_override" for number in range(WORKERS + 1)]
     for path in paths:
@@ -70,7 +70,7 @@ def test_where_too_many_are_silent_the_rest_is_given_up(tmp_path: Path, monkeypa
     pending.close()
 
 
-def test_it_is_asked_again_when_the_child_got_out(tree: FakeTree) -> None:
+def test_a_device_is_read_again_once_its_child_has_returned(tree: FakeTree) -> None:
     path = str(tree.place(ADDRESSES[1]) / "driver_override")
     pending = DeadlineReader([path], deadline=0.1)
     assert pending.get(path) == TIMEOUT
@@ -85,7 +85,7 @@ def test_it_is_asked_again_when_the_child_got_out(tree: FakeTree) -> None:
     pending.close()
 
 
-def test_what_files_hold(tmp_path: Path) -> None:
+def test_contents_of_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"vfio-pci\n")
     (tmp_path / "b").write_bytes(b"x" * 5000)
     (tmp_path / "c").mkdir()

@@ -1,4 +1,4 @@
-"""What fits a device."""
+"""The drivers that fit a device."""
 
 import os
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_patterns(pattern: str, matches: bool) -> None:
     assert bool(Index([Alias(pattern, "m")]).matches(GPU)) is matches
 
 
-def test_what_is_an_alias_of_pci() -> None:
+def test_aliases_of_pci() -> None:
     assert parse_alias("usb:v1*", "m") is None
     assert parse_alias("vfio_pci:v*d*sv*sd*bc*sc*i*", "vfio_pci") is None
     assert parse_alias("pci:v1", "m") == Alias("pci:v1", "m")
@@ -152,7 +152,7 @@ def test_pcieport(tree: FakeTree, class_code: str, kind: int | None, fitting: bo
     assert ("pcieport" in [fit.driver for fit in fits(tree)]) is fitting
 
 
-def test_pcieport_that_this_kernel_has_not(tree: FakeTree) -> None:
+def test_a_kernel_without_pcieport(tree: FakeTree) -> None:
     tree.device(A, class_code="060400")
     assert fits(tree) == []
 

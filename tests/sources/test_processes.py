@@ -1,4 +1,4 @@
-"""What processes show: who has a group, who hides, and who is gone."""
+"""Facts from processes: owners of groups, hidden processes, and those that are gone."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def read(tree: FakeTree) -> Host:
     return load(os.fspath(tree))
 
 
-def test_nobody(tree: FakeTree) -> None:
+def test_no_processes(tree: FakeTree) -> None:
     host = read(tree.process(1, "init", "/dev/null", "socket:[1]"))
     assert [group.claim for group in host.groups.values()] == [None, None]
     assert host.gaps == ()
@@ -108,7 +108,7 @@ def being_unbound(tree: FakeTree, address: str) -> FakeTree:
     return tree
 
 
-def test_a_holder_whose_node_is_gone_has_what_is_being_unbound(tree: FakeTree) -> None:
+def test_a_holder_whose_node_is_gone_may_hold_the_device_being_unbound(tree: FakeTree) -> None:
     tree.process(1, "init").process(7, "vmm", "/dev/iommu", "/dev/vfio/devices/vfio3 (deleted)")
     host = leaving(being_unbound(tree, A))
     device, group = host.devices[Address(A)], host.groups[14]
@@ -120,7 +120,7 @@ def test_a_holder_whose_node_is_gone_has_what_is_being_unbound(tree: FakeTree) -
     assert "in-use" in [reason.code for reason in plan.refusals]
 
 
-def test_a_name_that_another_device_has_got_meanwhile_is_not_taken_for_it(tree: FakeTree) -> None:
+def test_a_reused_node_name_is_not_mistaken(tree: FakeTree) -> None:
     (tree.place(C) / "vfio-dev/vfio3").mkdir(parents=True)
     tree.process(1, "init").process(7, "vmm", "/dev/vfio/devices/vfio3 (deleted)")
     host = leaving(being_unbound(tree, A))
@@ -154,13 +154,13 @@ def test_a_driver_that_does_not_let_go_is_nobodys(tree: FakeTree) -> None:
     assert leaving(tree).groups[14].claim is None
 
 
-def test_what_has_no_driver_is_free(tree: FakeTree) -> None:
+def test_a_device_without_a_driver_is_free(tree: FakeTree) -> None:
     host = leaving(tree.process(1, "init"))
     assert host.devices[Address(B)].gap("driver") is None
     assert driver_words(host, host.devices[Address(B)]) == "free"
 
 
-def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_of_other_users(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.process(1, "init").process(2, "qemu", "/dev/vfio/14")
     files = processes._files
     monkeypatch.setattr(processes, "_files", lambda place: Unreadable("EACCES") if "/1/" in place else files(place))
@@ -169,7 +169,7 @@ def test_processes_of_others(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) ->
     assert host.groups[14].claim is not None
 
 
-def test_descriptors_that_may_be_listed_but_not_looked_at(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_descriptors_that_may_be_listed_but_not_read(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.process(1, "init", "/dev/null").process(2, "qemu", "/dev/vfio/14")
     readlink = os.readlink
 
@@ -185,7 +185,7 @@ def test_descriptors_that_may_be_listed_but_not_looked_at(tree: FakeTree, monkey
 
 
 @pytest.mark.parametrize(("pid", "hidden"), [(1, None), (2, "EPERM")])
-def test_processes_that_do_not_show_at_all(tmp_path: Path, pid: int, hidden: str | None) -> None:
+def test_hidden_processes(tmp_path: Path, pid: int, hidden: str | None) -> None:
     """With ``hidepid`` a user sees his own processes only."""
     machine = Tree(str(FakeTree(tmp_path).process(pid, "mine").root))
     machine.live = True

@@ -1,4 +1,4 @@
-"""What a shared snapshot does not tell."""
+"""The redactions of a shared snapshot."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ A, B, C = Address("0000:01:00.0"), Address("0000:01:00.1"), Address("0000:02:00.
         "quiet  intel_iommu=on\ttwo  blanks ",
     ],
 )
-def test_what_ordinary_machines_say_is_kept(cmdline: str) -> None:
+def test_ordinary_values_are_kept(cmdline: str) -> None:
     assert redact_cmdline(cmdline) == cmdline
 
 
@@ -58,7 +58,7 @@ def test_what_ordinary_machines_say_is_kept(cmdline: str) -> None:
         ("usbcore.x=aa:bb:cc:dd:ee:ff,1", "usbcore.x=<redacted>"),
     ],
 )
-def test_the_rest_is_not(cmdline: str, redacted: str) -> None:
+def test_other_values_are_redacted(cmdline: str, redacted: str) -> None:
     assert redact_cmdline(cmdline) == redacted
     assert redact_cmdline(redacted) == redacted
 
@@ -180,7 +180,7 @@ def named_by_people(name: str) -> Host:
 
 
 @given(NAMES)
-def test_nothing_that_people_name_is_in_a_snapshot(name: str) -> None:
+def test_no_name_chosen_by_people_is_in_a_snapshot(name: str) -> None:
     before = named_by_people(name)
     assert dump(before).count("ALICE") > 40
     after = redact(before)
@@ -188,7 +188,7 @@ def test_nothing_that_people_name_is_in_a_snapshot(name: str) -> None:
     assert redact(after) == after
 
 
-def test_nothing_that_people_name_leaves_the_machine_by_the_command(
+def test_no_name_chosen_by_people_is_in_the_output_of_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A machine whose owner has put his name wherever he could."""

@@ -1,4 +1,4 @@
-"""Snapshots: what is written is read back, and nothing else is."""
+"""Snapshots: a written one is read back, and anything else is refused."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from tests.strategies import hosts
 
 
 @given(hosts())
-def test_what_is_dumped_is_parsed(host: Host) -> None:
+def test_a_dump_is_parsed(host: Host) -> None:
     found = parse(dump(host), "x")
     assert found == host
     assert list(found.devices) == list(host.devices)
@@ -55,7 +55,7 @@ def test_is_readable(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) < 130
 
 
-def test_does_not_carry_what_fools_a_terminal() -> None:
+def test_terminal_controls_are_escaped() -> None:
     host = one()
     host = host._replace(cmdline="a\x1b[31m\x9b31m\u202eb")
     assert dump(host).isprintable() or all(c.isprintable() or c == "\n" for c in dump(host))
@@ -98,11 +98,11 @@ def test_does_not_carry_what_fools_a_terminal() -> None:
         (dump_of({"devices": [{"address": "0000:0A:00.0"}]}), "is not the address of a PCI device"),
         (
             dump_of({"devices": [{"address": "0000:01:00.0"}] * 2}),
-            "host.devices[1].address: 0000:01:00.0 is there twice",
+            "host.devices[1].address: 0000:01:00.0 appears twice",
         ),
         (
             dump_of({"devices": [{"address": "0000:01:00.0"}], "removed": [{"address": "0000:01:00.0"}]}),
-            "host.removed[0].address: 0000:01:00.0 is there twice",
+            "host.removed[0].address: 0000:01:00.0 appears twice",
         ),
         (
             dump_of({"devices": [{"address": "0000:01:00.0", "group": 3}]}),
@@ -114,10 +114,10 @@ def test_does_not_carry_what_fools_a_terminal() -> None:
         ),
         (
             dump_of({"devices": [{"address": "0000:01:00.0"}], "groups": [{"id": 3, "members": ["0000:01:00.0"]}]}),
-            "host.groups[0].members: 0000:01:00.0 says that it is in group None",
+            "host.groups[0].members: 0000:01:00.0 claims to be in group None",
         ),
-        (dump_of({"devices": [], "groups": [{"id": 3}, {"id": 3}]}), "host.groups[1].id: group 3 is there twice"),
-        (dump_of({"devices": [], "groups": [{"id": 3, "members": ["a", "a"]}]}), "a member is there twice"),
+        (dump_of({"devices": [], "groups": [{"id": 3}, {"id": 3}]}), "host.groups[1].id: group 3 appears twice"),
+        (dump_of({"devices": [], "groups": [{"id": 3, "members": ["a", "a"]}]}), "a member appears twice"),
         ('{"schema": 1, "tool": "\\ud800", "host": {"devices": []}}', "is not JSON"),
         ('{"schema": 1, "tool": "", "host": {"devices": NaN}}', "host"),
     ],

@@ -1,4 +1,4 @@
-"""The machine as a whole, and what goes wrong while it is read."""
+"""The machine as a whole, and faults while it is read."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What the machine does with its devices, found in trees of files: what is not known, and any tree at all."""
+"""Uses of devices, found in trees of files: their gaps, and any tree at all."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the machine talks through, found in trees of files."""
+"""Network interfaces in use, found in trees of files."""
 
 import os
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_what_an_interface_carries(
     assert found == ([expected] if expected else [])
 
 
-def test_interfaces_that_stand_on_each_other_in_a_circle(machine: Machine) -> None:
+def test_interfaces_in_a_cycle(machine: Machine) -> None:
     first, second = (machine.thing("net", name, "virtual") for name in ("a", "b"))
     (first / "lower_b").symlink_to("../b")
     (second / "lower_a").symlink_to("../a")

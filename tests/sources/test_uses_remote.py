@@ -1,4 +1,4 @@
-"""What comes over the network, in trees of files: the network device that leads to the server is needed."""
+"""Network storage, in trees of files: it needs the network device that leads to its server."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def plan(machine: Machine, *addresses: Address) -> Plan:
 
 
 def said(machine: Machine, *addresses: Address) -> str:
-    """Why freeing these devices is refused; empty where it is permitted."""
+    """Why freeing these devices is refused; empty if it is permitted."""
     return " ".join(sentence(reason) for reason in plan(machine, *addresses).refusals)
 
 

@@ -1,4 +1,4 @@
-"""What the running system stands on through several layers, found in trees of files, and refused."""
+"""Devices that the running system needs through several layers, found in trees of files, and refused."""
 
 import os
 
@@ -17,7 +17,7 @@ OWNER = MODELS["dma-owner"]
 
 
 def refused(machine: Machine, *addresses: Address) -> str:
-    """Why a plan that frees these devices is refused; empty where it is permitted."""
+    """Why a plan that frees these devices is refused; empty if it is permitted."""
     host = machine.host()
     plan = plan_intents(host, [Intent(address, "none") for address in addresses], OWNER)
     return " ".join(sentence(reason) for reason in plan.refusals)
@@ -123,15 +123,15 @@ def test_a_live_system_on_a_snapshot_of_an_image_in_an_image(machine: Machine) -
 
 
 STACKS = [
-    (("254:0", "/", "/dev/mapper/luks"), "mounted at /", "booted from another disk"),
+    (("254:0", "/", "/dev/mapper/luks"), "mounted at /", "boot from another disk"),
     (("254:0", "/data", "/dev/mapper/luks"), "mounted at /data", "umount /data"),
     (("252:0", "/data", "/dev/bcache0"), "mounted at /data", "umount /data"),
-    (("8:1", "/data", "/dev/sda1"), "swap that is in use", "swapoff"),
+    (("8:1", "/data", "/dev/sda1"), "swap in use", "swapoff"),
 ]
 
 
 @pytest.mark.parametrize(("mount", "names", "way"), STACKS)
-def test_what_is_mounted_through_a_stack_is_named_with_the_way_to_let_go(
+def test_a_mount_through_a_stack_is_named_with_the_way_to_release_it(
     machine: Machine, mount: tuple[str, str, str], names: str, way: str
 ) -> None:
     machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
@@ -177,7 +177,7 @@ def test_a_file_system_that_names_all_of_its_devices(machine: Machine) -> None:
     [("nvidia", "Y", "Y", ("nvidia_drm with modeset=Y", "its text console")), ("nvidia", "N", "Y", ()),
      ("nvidia", "Y", "N", ("nvidia_drm with modeset=Y",)), ("nouveau", "Y", "Y", ())],
 )  # fmt: skip
-def test_what_of_the_kernel_itself_holds_an_nvidia_card(
+def test_parts_of_the_kernel_that_hold_an_nvidia_card(
     machine: Machine, driver: str, modeset: str, fbdev: str, expected: tuple[str, ...]
 ) -> None:
     machine.tree.bind(A, driver)
@@ -210,7 +210,7 @@ def test_owners_of_the_firmwares_framebuffer(machine: Machine, name: str) -> Non
         ({"proc/cpuinfo": "vendor_id : GenuineIntel\nflags : fpu vmx lahf\n"}, None),
     ],
 )  # fmt: skip
-def test_what_this_machine_runs_in(machine: Machine, files: dict[str, str], expected: str | None) -> None:
+def test_hypervisors(machine: Machine, files: dict[str, str], expected: str | None) -> None:
     for path, text in files.items():
         machine.tree.file(path, text)
     host = machine.host()

@@ -1,4 +1,4 @@
-"""What is on the disks, found in trees of files."""
+"""Uses of the disks, found in trees of files."""
 
 import os
 from pathlib import Path
@@ -107,7 +107,7 @@ def test_a_swap_file_is_on_the_file_system_mounted_nearest_to_it(machine: Machin
     assert machine.storage(Held.SWAP) == [Storage(A, Held.SWAP, ("[SWAP]",), ("sda",))]
 
 
-def test_what_is_assembled_but_not_mounted(machine: Machine) -> None:
+def test_assembled_but_not_mounted(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.mapping("md127", "9:127", "sda", md_level="raid0")
     machine.mapping("dm-3", "254:3", "md127", dm_name="vg-data")
@@ -147,7 +147,7 @@ def test_a_pool_whose_members_do_not_show_makes_storage_unknown(machine: Machine
         ("#/dev/sda /srv ext4 defaults 0 2", "", []),
     ],
 )
-def test_what_fstab_names_and_nobody_has_mounted(machine: Machine, line: str, link: str, expected: list[str]) -> None:
+def test_unmounted_entries_of_fstab(machine: Machine, line: str, link: str, expected: list[str]) -> None:
     machine.disk(A, "sda", "8:0")
     machine.mounts(("0:1", "/", "none"))
     machine.tree.file("etc/fstab", line + "\n")

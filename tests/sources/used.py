@@ -1,4 +1,4 @@
-"""A machine that does something with its devices, as a tree of files."""
+"""A machine that uses its devices, as a tree of files."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What would change the screen from outside is taken away."""
+"""Removes outside influences on the screen."""
 
 import pytest
 
@@ -13,5 +13,5 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person who has read a review as soon as it is painted; what a real one waits has tests of its own."""
+    """A user who has read a review as soon as it is painted; the wait of a real one has its own tests."""
     monkeypatch.setattr(DeliberateDialog, "QUIET", 0.0)

@@ -1,4 +1,4 @@
-"""A person at the screen: selects, presses keys, reads lines."""
+"""A user at the screen: selects, presses keys, reads lines."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -148,7 +148,7 @@ class Ui:
         raise AssertionError(f"no line has {words}:\n{self.text()}")
 
     def toasts(self) -> list[str]:
-        """What was said in passing."""
+        """The toasts."""
         found = [str(each.render()) for each in self.app.screen.query("Toast").results(Static)]
         return [text.removeprefix("! ").removeprefix("✖ ") for text in found]
 
@@ -200,7 +200,7 @@ class LiveLike:
         return self.host
 
     def claims(self, host: Host) -> Host:
-        """What the source of claims says, where the test has one; how often it was asked is counted."""
+        """The claims that the test gives, if any; the calls are counted."""
         self.asked += 1
         return host if self.root is None else claims_now(host, self.root)
 
@@ -210,7 +210,7 @@ class LiveLike:
         return Watch(lambda: None, self.lacks)
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
-        """What the test says of the journal that was cut off."""
+        """The interrupted journal that the test gives."""
         if journal is None or self.left is None:
             return None
         return WayBack(plan_intents(host, [], model), journal)

@@ -1,4 +1,4 @@
-"""Applying rooms of the tests' own."""
+"""Appliers for the tests."""
 
 import threading
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""``python -m tests.tui.random_keys [PRESSES] [SEED]``: keys without any sense on the built-in machine."""
+"""``python -m tests.tui.random_keys [PRESSES] [SEED]``: random keys on the built-in machine."""
 
 import asyncio
 import random

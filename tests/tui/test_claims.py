@@ -1,4 +1,4 @@
-"""Virtual machines that start and end while the screen is open: no event tells of them."""
+"""Virtual machines that start and end while the screen is open, which no event reports."""
 
 from pathlib import Path
 
@@ -27,22 +27,22 @@ def live(host: Host, root: Path) -> LiveLike:
 async def test_a_virtual_machine_that_starts_and_ends_is_seen(tmp_path: Path) -> None:
     tree = FakeTree(tmp_path).file("dev/vfio/vfio").file("dev/vfio/1").process(1, "init")
     async with screen_of(live(handed_over(), tmp_path)) as ui:
-        ui.app.desk.look_for_claims()
+        ui.app.desk.poll_claims()
         await ui.settle()
         before = ui.state
         assert before.host is not None
         assert before.host.groups[1].claim is None
-        ui.app.desk.look_for_claims()
+        ui.app.desk.poll_claims()
         await ui.settle()
         assert ui.state is before
         tree.process(123, "qemu", "/dev/vfio/vfio", "/dev/vfio/1", "anon_inode:[vfio-device]")
-        ui.app.desk.look_for_claims()
+        ui.app.desk.poll_claims()
         await ui.settle()
         assert ui.state.host is not None
         assert ui.state.host.groups[1].claim == Claim("qemu (pid 123)", opened=(GPU, SOUND))
         assert ui.state.cursor == before.cursor
         (tmp_path / "proc/123/fd").rename(tmp_path / "gone")
-        ui.app.desk.look_for_claims()
+        ui.app.desk.poll_claims()
         await ui.settle()
         assert ui.state.host.groups[1].claim is None
 
@@ -50,12 +50,12 @@ async def test_a_virtual_machine_that_starts_and_ends_is_seen(tmp_path: Path) ->
 async def test_nobody_is_asked_where_nothing_can_be_held() -> None:
     machine = LiveLike(small(), Refusing("no"))
     async with screen_of(machine) as ui:
-        ui.app.desk.look_for_claims()
+        ui.app.desk.poll_claims()
         await ui.settle()
         assert machine.asked == 0
         machine.host = handed_over()
         await ui.press("r")
-        ui.app.desk.look_for_claims()
+        ui.app.desk.poll_claims()
         await ui.settle()
         assert machine.asked == 1
 
@@ -65,11 +65,11 @@ async def test_nobody_is_asked_while_a_plan_is_applied() -> None:
     async with screen_of(machine) as ui:
         ready = ui.state
         ui.app.desk.update(ready._replace(phase=Phase.APPLYING, model=MODELS["dma-owner"]))
-        ui.app.desk.look_for_claims()
+        ui.app.desk.poll_claims()
         await ui.settle()
         assert machine.asked == 0
         ui.app.desk.update(ready)
-        ui.app.desk.look_for_claims()
+        ui.app.desk.poll_claims()
         await ui.settle()
         assert machine.asked == 1
 

@@ -1,4 +1,4 @@
-"""Every command in every state: it does something, or it says why not, and nothing breaks."""
+"""Every command in every state acts or says why not, and nothing breaks."""
 
 from collections.abc import Callable
 

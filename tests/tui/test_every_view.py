@@ -1,4 +1,4 @@
-"""Every view as text, at the sizes that matter: of machines that were recorded, and of such as no guest can be."""
+"""Every view as text, at the sizes that matter, of recorded machines and of some that no guest can be."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Dangers, the countdown, and an apply that was cut off."""
+"""Dangers, the countdown, and an interrupted apply."""
 
 from collections.abc import Callable
 
@@ -96,7 +96,7 @@ async def test_the_timer_is_played_on_a_machine_that_is_not_real() -> None:
         await ui.select(NIC)
         await ui.press("v", "a", "t")
         await ui.pilot.press("y")
-        await until(ui, lambda: "Nothing is real here" in ui.text())
+        await until(ui, lambda: "This is only a simulation" in ui.text())
         await ui.pilot.press("u")
         await until(ui, lambda: ui.state.phase is Phase.READY)
         await ui.settle()
@@ -104,7 +104,7 @@ async def test_the_timer_is_played_on_a_machine_that_is_not_real() -> None:
         assert ui.state.host.devices[NIC].driver == "igb"
         await ui.press("escape", "a", "t")
         await ui.pilot.press("y")
-        await until(ui, lambda: "Nothing is real here" in ui.text())
+        await until(ui, lambda: "This is only a simulation" in ui.text())
         await ui.pilot.press("y")
         await until(ui, lambda: ui.state.phase is Phase.READY)
         await ui.settle()

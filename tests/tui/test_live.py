@@ -1,4 +1,4 @@
-"""A machine that changes while it is looked at, and that another process writes to."""
+"""A machine that changes while it is shown, and that another process writes to."""
 
 import json
 import sys
@@ -76,7 +76,7 @@ async def test_an_intent_that_somebody_else_has_fulfilled_is_told_of() -> None:
         await ui.press("v")
         machine.host = changed(machine.host, NIC, driver="vfio-pci", driver_override="vfio-pci")
         machine.changed()
-        await _until(ui, "is the case already")
+        await _until(ui, "is done already")
         assert ui.staged() == []
 
 
@@ -262,7 +262,7 @@ def test_the_request_reaches_the_process_and_its_events_come_back(tmp_path: Path
     assert asked.basis == _plan().basis
 
 
-def test_a_process_that_says_nothing_is_an_error_with_its_own_words(tmp_path: Path) -> None:
+def test_a_process_without_events_is_an_error_with_its_own_message(tmp_path: Path) -> None:
     applier = _player(tmp_path, [], "iommutui: it is refused.", 3)
     applier.begin(_job())
     with pytest.raises(IommutuiError, match="it is refused"):
@@ -294,7 +294,7 @@ def test_a_revert_names_its_journal_in_the_request() -> None:
     assert (asked.reverts, asked.intents, asked.basis) == ("j7", (), _plan().basis)
 
 
-def test_what_was_accepted_and_the_time_to_keep_it_are_in_the_request() -> None:
+def test_accepted_dangers_and_the_timeout_are_in_the_request() -> None:
     danger = Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, NIC)
     job = _job()._replace(plan=_plan()._replace(hazards=(danger,)), keep_within=30.0)
     asked = request(job)

@@ -1,4 +1,4 @@
-"""Views, tabs, wishes, marks and places, told by keys."""
+"""Views, pages, presets, marks and jumps, driven by keys."""
 
 import pytest
 
@@ -37,7 +37,7 @@ async def test_one_key_stages_all_that_frees_the_card_and_one_gives_it_back() ->
         assert ui.toasts()[-1].startswith("Nothing to give back: the host has the card 0000:01:00.")
 
 
-async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:
+async def test_on_a_groups_row_the_preset_is_for_the_group() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(2)
         await ui.press("c")
@@ -48,7 +48,7 @@ async def test_on_a_group_s_row_the_wish_is_for_the_group() -> None:
     ("row", "why"),
     [(PORT, "is a bridge, and vfio-pci refuses bridges"), (3, "Nothing is needed: no driver has to leave group 3")],
 )
-async def test_a_wish_that_cannot_be_says_why(row: str | int, why: str) -> None:
+async def test_an_impossible_preset_says_why(row: str | int, why: str) -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(row)
         await ui.press("c")
@@ -207,7 +207,7 @@ async def test_what_is_copied_is_chosen_from_a_list() -> None:
         assert "IOMMU Group 1 (blocked):" in ui.app.clipboard
 
 
-def test_the_report_is_what_a_forum_asks_for() -> None:
+def test_the_report_has_what_a_forum_asks_for() -> None:
     copied = {copy.name: copy for copy in copies(state_of(small()))}
     text = copied["report"].text()
     assert "- Kernel: 6.12.1\n" in text
@@ -266,7 +266,7 @@ async def test_a_click_on_a_title_does_what_it_says() -> None:
         ("0000:0d:00.0", "c", "Nothing frees 0000:0d:00.0 for a virtual machine: Firmware requires a direct mapping"),
         ("0000:0d:00.0", "F", "Nothing frees 0000:0d:00.0 for a virtual machine: Firmware requires a direct mapping"),
         ("0000:0b:00.0", "c", "Nothing is needed: group 19 is handed over already, and in use by qemu"),
-        ("0000:00:14.0", "c", "Nothing here is of use to a virtual machine. 0000:00:14.0 is an SMBus controller"),
+        ("0000:00:14.0", "c", "Nothing here can go to a virtual machine. 0000:00:14.0 is an SMBus controller"),
     ],
 )
 async def test_what_cannot_be_freed_says_why(what: str, key: str, said: str) -> None:

@@ -15,7 +15,7 @@ from iommutui.tui.app import IommutuiApp
 from iommutui.tui.commands import COMMANDS
 from iommutui.tui.machines.simulated import SimulatedMachine
 from iommutui.tui.state import Phase, start
-from iommutui.tui.theme import CONSOLE, IOMMUTUI, SIGNS, ConsoleDriver
+from iommutui.tui.theme import CONSOLE, CONSOLE_SIGNS, IOMMUTUI, ConsoleDriver
 from tests.tui.driver import SMALLEST, USUAL, Ui, screen_of, snapshot_of
 from tests.tui.machines import GPU, small
 from tests.tui.snapshot import FOLDER
@@ -149,7 +149,7 @@ def test_nothing_is_described_by_its_colour() -> None:
         (("v", "a"), "y apply  Esc cancel  t timer  Y copy  j k scroll"),
         (("question_mark",), "Esc close  j k scroll  / search  y copy"),
         (("t",), "Enter stage  Esc close  j k move"),
-        (("o",), "Enter go on  Esc close"),
+        (("o",), "Enter continue  Esc close"),
         (("v", "q"), "y leave  Esc stay  Tab other"),
     ],
 )
@@ -165,10 +165,10 @@ FONT = set(map(chr, range(0x20, 0x7F))) | set("─│┌┐└┘├┤┬┴┼
 """What every font of the console has."""
 
 
-def test_the_console_is_sent_no_sign_that_its_fonts_lack() -> None:
+def test_the_console_gets_no_glyph_that_its_fonts_lack() -> None:
     shown = "".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.txt"))
     assert "✖" in shown
-    assert set(shown.translate(SIGNS)) <= FONT
+    assert set(shown.translate(CONSOLE_SIGNS)) <= FONT
 
 
 def test_the_console_s_theme_has_only_its_colours() -> None:

@@ -1,4 +1,4 @@
-"""What is remembered, and the orientation for the first time."""
+"""Saved state, and the orientation of a first start."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.tui.machines import DISK, GPU, NIC, changed, small
 from tests.tui.test_tabs import state_of
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+def test_saved_state_is_read_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "deep" / "screen.json")
     memory = Memory(True, {"live": ("0000:01:00.0 10de:2484",)})
     assert store.write(memory) is None
@@ -26,7 +26,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"marks": 3}', '{"marks": {"live": 3, "x": [1]}}', "[" * 100_000])
-def test_a_file_with_something_else_in_it_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+def test_a_file_with_other_content_is_ignored(tmp_path: Path, text: str) -> None:
     path = tmp_path / "screen.json"
     path.write_text(text)
     memory = Store(path).read()
@@ -34,12 +34,12 @@ def test_a_file_with_something_else_in_it_is_as_good_as_none(tmp_path: Path, tex
     assert not any(memory.marks.values())
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "cannot be written" in (Store(tmp_path / "file" / "screen.json").write(Memory()) or "")
 
 
-def test_the_place_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/somewhere")
     assert state_path() == Path("/somewhere/iommutui/screen.json")
 
@@ -92,9 +92,9 @@ async def test_the_first_time_a_hint_leads_on_and_esc_ends_it_for_good(tmp_path:
     assert not any("Welcome" in line for line in lines)
 
 
-def test_the_hint_follows_what_is_done() -> None:
+def test_the_hint_follows_the_users_steps() -> None:
     state = state_of(hints=True, cursor=Key(1, GPU))
-    assert "c stages all that frees it" in orientation(state)[0].text
+    assert "c stages what frees it" in orientation(state)[0].text
     assert "a shows the exact writes" in orientation(staged(state, {GPU: "vfio-pci"}))[0].text
     assert "R reverts it" in orientation(state._replace(applies=1))[0].text
     assert "a whole group" in orientation(state._replace(cursor=Key(1)))[0].text
@@ -184,14 +184,14 @@ def test_the_keys_of_every_command_are_keys() -> None:
     "word",
     ["zz", "f99", "ctrl+shift+zz", "ctl+x", "+x", "ctrl+", "ctrl", "shift+x", "<any>", "ctrl-at", "return", "\a"],
 )
-def test_what_no_keyboard_has_is_no_key(word: str) -> None:
+def test_a_name_that_no_terminal_sends_is_no_key(word: str) -> None:
     assert spelt(word) is None
 
 
-def test_the_hint_promises_nothing_where_the_drivers_are_not_known() -> None:
+def test_the_hint_promises_nothing_if_drivers_are_unknown() -> None:
     host = small()
     for address in host.groups[1].members:
         host = changed(host, address, driver=None, gaps=(Gap("driver", "not-listed"),))
     text = orientation(state_of(host, hints=True, cursor=Key(1, GPU)))[0].text
-    assert "is in group 1, and whether that is viable is not known." in text
+    assert "is in group 1, and it is not known whether that is viable." in text
     assert "c stages" not in text

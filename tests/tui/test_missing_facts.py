@@ -1,4 +1,4 @@
-"""A machine of which not everything is known says so, and what to do about it."""
+"""A machine with unknown facts says so, and how to find them."""
 
 from iommutui.core.advice import missing_facts
 from iommutui.core.host import Host
@@ -23,7 +23,7 @@ def partial() -> Host:
     return host
 
 
-def test_nothing_is_said_of_a_machine_that_is_known() -> None:
+def test_a_fully_known_machine_needs_no_note() -> None:
     assert missing_facts(small(), live=False, recorded=True) == ()
     assert missing_facts(small(), live=True, recorded=False) == ()
     assert missing_facts(changed(nameless(), GPU, vendor_name="NVIDIA"), live=True, recorded=False) == ()
@@ -32,7 +32,7 @@ def test_nothing_is_said_of_a_machine_that_is_known() -> None:
 def test_the_package_with_the_names_is_named() -> None:
     (said,) = missing_facts(nameless(), live=True, recorded=False)
     assert "pci.ids (Debian, Ubuntu) or hwdata (Fedora" in said
-    assert said.endswith("r looks again.")
+    assert said.endswith("r rescans.")
     assert missing_facts(nameless(), live=False, recorded=True)[0].endswith("open it again.")
 
 

@@ -1,4 +1,4 @@
-"""The orders of the groups: which, and what one costs."""
+"""The orders of the groups, and the cost of ordering."""
 
 import sys
 from types import FrameType
@@ -54,13 +54,13 @@ def test_the_orders(sort: Sort, expected: list[int]) -> None:
     assert order(MIXED, sort) == expected
 
 
-def test_what_has_no_group_comes_last_in_every_order() -> None:
+def test_devices_without_a_group_come_last_in_every_order() -> None:
     host = MIXED._replace(devices=by_address([*MIXED.devices.values(), card("0000:00:00.0", "igb", "030000")]))
     assert {order(host, sort)[-1] for sort in Sort} == {None}
 
 
 def calls(groups: int, sort: Sort) -> int:
-    """How many Python functions are entered to list so many groups, half of which hold a bridge alone."""
+    """How many Python functions are entered to list this many groups, half of which hold only a bridge."""
     made = {n: (bridge if n % 2 else card)(f"0000:{n:02x}:00.0") for n in range(groups)}
     host, found = machine(made), 0
 

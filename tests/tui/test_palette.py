@@ -24,7 +24,7 @@ from tests.tui.machines import GPU, small
         ("maximize", "zoom"), ("divider", "narrower"),
     ],
 )  # fmt: skip
-def test_what_people_type_finds_what_they_look_for(typed: str, first: str) -> None:
+def test_common_words_find_the_right_command(typed: str, first: str) -> None:
     offered = [command for command in COMMANDS if command.palette]
     assert max(offered, key=lambda command: score(command, typed)).id == first
 
@@ -34,15 +34,15 @@ def test_every_typed_word_has_to_fit() -> None:
     assert score(BY_ID["free"], "card fold") == 0
 
 
-def test_a_command_is_called_in_the_settings_what_it_is_called_in_the_palette() -> None:
+def test_a_command_has_the_same_name_in_settings_and_palette() -> None:
     assert [command.id for command in COMMANDS] == [command.label.lower().replace(" ", "-") for command in COMMANDS]
     assert len({name_of(command) for command in COMMANDS}) == len(BY_ID) == len(COMMANDS)
 
 
-def test_what_cannot_be_done_says_why() -> None:
+def test_an_unavailable_command_says_why() -> None:
     state = start(snapshot_of(small()).source, None)
     assert help_of(BY_ID["revert"], state) == "not now: The machine is still being scanned."
-    assert help_of(BY_ID["quit"], state) == "q  Leave; asks while something is staged."
+    assert help_of(BY_ID["quit"], state) == "q  Quit; asks if something is staged."
 
 
 def _is_open(ui: Ui) -> bool:

@@ -1,4 +1,4 @@
-"""Keys pressed without any sense: nothing breaks. ``python -m tests.tui.random_keys 10000`` presses more of them."""
+"""Random keys: nothing breaks. ``python -m tests.tui.random_keys 10000`` presses more of them."""
 
 import pytest
 

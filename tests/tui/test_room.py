@@ -1,4 +1,4 @@
-"""Who has how much of the screen, and what of it comes back at the next start."""
+"""The shares of the screen, and their return at the next start."""
 
 from pathlib import Path
 
@@ -114,7 +114,7 @@ async def test_order_room_and_theme_come_back_at_the_next_start(tmp_path: Path) 
     assert store.read() == Memory(True, {"snapshot friend.json": ()}, Sort.KIND, 56, True, False, "nord")
 
 
-def test_what_stands_in_the_file_and_cannot_be_is_as_good_as_absent(tmp_path: Path) -> None:
+def test_impossible_values_in_the_file_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "screen.json"
     path.write_text('{"sort": "size", "share": 999, "zoomed": 3, "bridges": null, "theme": 7}')
     assert Store(path).read() == Memory()

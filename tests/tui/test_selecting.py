@@ -1,4 +1,4 @@
-"""Several rows and one verb; the plan's own cursor; pages, prompts, and leaving for the shell."""
+"""Several rows and one command; the plan's own cursor; pages, prompts, and suspending to the shell."""
 
 from pathlib import Path
 

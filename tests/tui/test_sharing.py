@@ -1,4 +1,4 @@
-"""What leaves the screen, and what comes onto it: reports, exports, errors, comparisons, other machines."""
+"""Sharing and opening from the screen: reports, exports, errors, comparisons, other machines."""
 
 from pathlib import Path
 
@@ -102,7 +102,7 @@ async def test_only_this_machine_persists() -> None:
     async with screen_of(demo()) as ui:
         await ui.select("0000:09:00.0")
         await ui.press("c", "P")
-        assert "Only the machine that this runs on" in ui.text()
+        assert "only on the machine" in ui.text()
 
 
 async def test_a_machine_is_compared_with_a_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A machine that is not real goes on as a real one would after an apply."""
+"""A simulated machine after an apply behaves like a real one."""
 
 from concurrent.futures import Future
 

@@ -70,7 +70,7 @@ def test_the_cursor_is_at_first_on_a_card_and_not_on_the_display_of_the_board(
     assert first_row(host._replace(devices={display.address: display, GPU: host.devices[GPU]})).device == chosen
 
 
-def test_the_model_follows_the_kernel_until_the_person_chooses() -> None:
+def test_the_model_follows_the_kernel_until_the_user_chooses() -> None:
     old = with_host(start(DEMO), small("5.10"))[0]
     assert old.model.name == "vfio-group"
     chosen = old._replace(model=MODELS["dma-owner"], chosen_model=True)
@@ -84,7 +84,7 @@ def test_folding_takes_the_cursor_to_the_group() -> None:
     assert folded(state, 1, False).collapsed == frozenset()
 
 
-def test_a_fresh_look_keeps_everything_that_was_set_up() -> None:
+def test_a_rescan_keeps_everything_that_was_set_up() -> None:
     before = staged(ready(cursor=Key(2, NIC), filter="igb", collapsed=frozenset({3})), {GPU: "vfio-pci"})
     after, notes = with_host(before, changed(small(), DISK, driver="nvme"))
     assert (after.cursor, after.filter, after.collapsed, after.intents) == (
@@ -93,20 +93,20 @@ def test_a_fresh_look_keeps_everything_that_was_set_up() -> None:
     assert notes == ()
 
 
-def test_an_intent_that_came_true_by_itself_is_taken_off_the_plan() -> None:
+def test_an_intent_fulfilled_by_itself_leaves_the_plan() -> None:
     before = staged(ready(), {GPU: "vfio-pci"})
     after, notes = with_host(before, changed(small(), GPU, driver="vfio-pci", driver_override="vfio-pci"))
     assert after.intents == ()
-    assert notes == ("0000:01:00.0=vfio-pci is the case already; it is taken off the plan.",)
+    assert notes == ("0000:01:00.0=vfio-pci is done already; it is removed from the plan.",)
 
 
-def test_an_intent_that_has_become_impossible_stays_and_is_told_of_once() -> None:
+def test_an_intent_that_has_become_impossible_stays_and_is_reported_once() -> None:
     before = staged(ready(), {GPU: "vfio-pci"})
     gone = small()
     devices = {address: device for address, device in gone.devices.items() if address != GPU}
     after, notes = with_host(before, gone._replace(devices=devices))
     assert after.intents == before.intents
-    assert notes == ("0000:01:00.0=vfio-pci cannot be done any more. There is no device 0000:01:00.0.",)
+    assert notes == ("0000:01:00.0=vfio-pci is no longer possible. There is no device 0000:01:00.0.",)
     assert with_host(after, gone._replace(devices=dict(devices)))[1] == ()
 
 
@@ -117,12 +117,12 @@ def test_the_cursor_follows_a_device_into_another_group() -> None:
     assert with_host(ready(cursor=Key(3, DISK)), moved._replace(groups=groups))[0].cursor == Key(2, DISK)
 
 
-def test_a_scan_that_fails_leaves_what_was_seen_before() -> None:
+def test_a_failed_scan_keeps_the_machine_seen_before() -> None:
     assert failed(ready(), IommutuiError("no")).phase is Phase.READY
     assert failed(start(DEMO), IommutuiError("no")).phase is Phase.FAILED
 
 
-def test_only_two_hundred_stagings_can_be_taken_back() -> None:
+def test_only_two_hundred_stagings_can_be_undone() -> None:
     state = ready()
     for number in range(300):
         state = staged(state, {Address("0000:05:00.0"): ("none", "pci-stub")[number % 2]})

@@ -1,4 +1,4 @@
-"""What people do with the screen, told by keys."""
+"""Stories of using the screen, driven by keys."""
 
 from textual.widgets import Input
 

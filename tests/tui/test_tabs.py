@@ -31,11 +31,11 @@ def test_the_device_tab_of_a_group_lists_every_member_s_facts() -> None:
     assert "10de:228b" in text
 
 
-def test_the_device_tab_says_that_a_bridge_need_not_go() -> None:
+def test_the_device_page_says_that_a_bridge_can_stay() -> None:
     assert "It is a bridge: it need not be handed over" in shown(Tab.DEVICE, Key(1, PORT))
 
 
-def test_what_is_lost_is_asked_of_the_whole_card() -> None:
+def test_the_impact_is_that_of_the_whole_card() -> None:
     boot = changed(small(), GPU, boot_vga=True)
     text = shown(Tab.IMPACT, Key(1, GPU), boot)
     assert "What this machine would lose with this card" in text
@@ -43,19 +43,19 @@ def test_what_is_lost_is_asked_of_the_whole_card() -> None:
     assert "‼ danger display  0000:01:00.0 is the display" in text
 
 
-def test_what_is_lost_is_asked_of_the_plan_where_there_is_one() -> None:
+def test_with_a_plan_the_impact_is_that_of_the_plan() -> None:
     text = words(details(staged(state_of(cursor=Key(1, GPU), tab=Tab.IMPACT), {GPU: "vfio-pci"})))
     assert "What this machine loses with the plan" in text
     assert "0000:01:00.1 (snd_hda_intel) is a function of the same card" in text
     assert "↳ Hand over every function of the card" in text
 
 
-def test_where_nothing_is_lost_the_tab_says_so() -> None:
-    assert "This machine uses none of it" in shown(Tab.IMPACT, Key(3, DISK))
+def test_the_page_says_if_nothing_is_lost() -> None:
+    assert "this machine uses none of it" in shown(Tab.IMPACT, Key(3, DISK))
     assert "This machine loses nothing with it" in shown(Tab.IMPACT, Key(1, PORT))
 
 
-def test_what_could_not_be_found_out_is_not_taken_for_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_impact_is_not_shown_as_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = Hazard("gpu-in-use", Topic.USE, Severity.WARN, NIC, unknown="EACCES")
     monkeypatch.setattr(impact, "hazards_of", lambda *_: [hidden])
     text = shown(Tab.IMPACT, Key(2, NIC), changed(small(), NIC, revision="77"))
@@ -71,18 +71,18 @@ def test_the_models_stand_side_by_side_and_the_kernel_s_own_is_named() -> None:
     assert gpu.count("Opening it through VFIO") == 4
 
 
-def test_of_a_kernel_that_is_not_known_no_model_is_the_own_one() -> None:
+def test_for_an_unknown_kernel_no_model_is_marked_as_its_own() -> None:
     text = shown(Tab.MODELS, Key(1, GPU), small()._replace(kernel=None))
     assert "assumed: the kernel is unknown" in text
     assert "this kernel" not in text
 
 
-def test_what_is_handed_over_already_is_not_lost_once_more() -> None:
+def test_a_device_already_handed_over_is_no_further_loss() -> None:
     host = changed(small(), NIC, driver="vfio-pci", driver_override="vfio-pci")
     assert "This machine loses nothing with it." in shown(Tab.IMPACT, Key(2, NIC), host)
 
 
-def test_without_a_group_nothing_is_lost_because_nobody_can_have_it() -> None:
+def test_a_device_without_a_group_has_no_impact() -> None:
     assert "This machine loses nothing with it." in shown(Tab.IMPACT, Key(None, GPU), without_iommu())
 
 
@@ -90,7 +90,7 @@ def test_without_a_group_no_model_has_a_verdict() -> None:
     assert "is in no IOMMU group" in shown(Tab.MODELS, Key(None, GPU), without_iommu())
 
 
-def test_why_devices_are_why_shared() -> None:
+def test_the_page_says_why_devices_share_a_group() -> None:
     host = demo_host()
     lumped = why_shared(host, host.groups[12])
     assert any("0000:02:00.2 is a bridge in the group itself, and 4 others are below it" in text for text in lumped)
@@ -99,11 +99,11 @@ def test_why_devices_are_why_shared() -> None:
     assert why_shared(small(), small().groups[1])[0].startswith("0000:00:01.0 is a bridge in the group itself, and 2")
 
 
-def test_groups_cut_by_the_override_are_said_to_be() -> None:
+def test_groups_split_by_the_acs_override_are_marked() -> None:
     host = small()._replace(cmdline="quiet pcie_acs_override=downstream")
     assert "pcie_acs_override" in why_shared(host, host.groups[1])[-1]
 
 
-def test_what_is_lost_stands_before_the_rebinds_that_it_is_lost_by() -> None:
+def test_the_impact_comes_before_the_rebinds_that_cause_it() -> None:
     text = shown(Tab.IMPACT, Key(1, GPU))
     assert text.index("machine") < text.index("With these rebinds") < text.index("nvidia → vfio-pci")

@@ -35,7 +35,7 @@ def test_the_group_of_the_cursor_stands_out_by_its_border() -> None:
     assert text(state, Key(2, NIC)).startswith("  2 ✖╶")
 
 
-def test_an_intent_stands_beside_what_is() -> None:
+def test_an_intent_is_shown_beside_the_driver() -> None:
     assert "nvidia → vfio-pci" in text(staged(state_of(small()), {GPU: "vfio-pci"}), Key(1, GPU))
 
 
@@ -44,18 +44,18 @@ def test_every_device_is_in_the_tree_once() -> None:
     assert sorted(str(key.device) for key in tree(host).keys) == sorted(host.devices)
 
 
-def test_bridges_that_claim_to_be_above_each_other_are_shown_all_the_same() -> None:
+def test_bridges_in_a_cycle_are_still_shown() -> None:
     host = changed(changed(small(), PORT, parent=GPU), GPU, parent=PORT)
     assert {key.device for key in tree(host).keys} == host.devices.keys()
 
 
-def test_a_device_on_another_bus_has_its_place() -> None:
+def test_a_device_on_another_bus_is_in_the_tree() -> None:
     odd = Address("arm-smmu-dev.0")
     host = small().with_device(Device(odd, bus="platform", group=3))
     assert Key(3, odd) in tree(host).keys
 
 
-def test_a_search_finds_and_goes_round() -> None:
+def test_a_search_wraps_around() -> None:
     state = state_of(small(), filter="audio", cursor=Key(2, NIC))
     assert matches(state) == frozenset({SOUND})
     assert matches(state._replace(filter="driver:igb")) == frozenset({NIC})
@@ -77,7 +77,7 @@ def test_virtual_functions_stand_below_their_physical_one() -> None:
     assert len(tree(small()).branches[Key(1, SOUND)]) == len(branches[Key(1, GPU)])
 
 
-def test_what_the_plan_makes_of_a_group_stands_on_its_first_row() -> None:
+def test_the_planned_verdict_is_on_the_first_row_of_a_group() -> None:
     host = small()
     state = state_of(host, intents=(Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")))
     keys = [key for key in tree(host).keys if key.group == 1]

@@ -34,17 +34,17 @@ def words(lines: tuple[Line, ...]) -> str:
     return "\n".join(source.text for source in lines)
 
 
-def test_groups_stand_above_their_devices() -> None:
+def test_groups_are_above_their_devices() -> None:
     keys = listing(state_of()).keys
     assert keys == (Key(1), Key(1, PORT), Key(1, GPU), Key(1, SOUND), Key(2), Key(2, NIC), Key(3), Key(3, DISK))
 
 
-def test_a_group_row_says_verdict_number_and_what_is_in_it() -> None:
+def test_a_group_row_has_verdict_number_and_contents() -> None:
     assert text(state_of(), Key(1)) == "  ▾ ✖ blocked group  1  VGA, Audio, Bridge"
     assert text(state_of(), Key(3)) == "  ▾ ✔ viable  group  3  NVMe"
 
 
-def test_a_device_row_says_driver_role_kind_and_name_and_what_blocks() -> None:
+def test_a_device_row_has_driver_role_kind_and_name_and_marks_blockers() -> None:
     assert text(state_of(), Key(1, GPU)) == (
         "   ✖ 01:00.0 nvidia           host    VGA       GA104 [GeForce RTX 3070] · NVIDIA Corpora…"
     )
@@ -58,14 +58,14 @@ def test_a_long_address_leaves_room_for_the_name() -> None:
     assert "SM981" in text(state_of(host), Key(3, DISK), 80)
 
 
-def test_a_group_without_isolation_is_told_once_and_apart_from_its_number() -> None:
+def test_a_group_without_isolation_is_marked_once_and_apart_from_its_number() -> None:
     host = small().with_group(small().groups[3]._replace(name=NO_IOMMU))
     assert text(state_of(host), Key(3)).startswith("  ▾ ! no isolation group  3")
     told = words(details(state_of(host, cursor=Key(3))))
     assert told.count("no-IOMMU mode") == 1
 
 
-def test_the_review_says_once_what_several_drivers_have_in_common() -> None:
+def test_the_review_shows_a_shared_reason_once() -> None:
     host = small()
     plan = plan_intents(host, [Intent(PORT, "none")], MODELS["dma-owner"])
     assert words(review_lines(Review("Review", Job(plan, (), MODELS["dma-owner"])))).count("until all are unbound") == 1
@@ -78,14 +78,14 @@ def test_a_virtual_function_and_its_physical_one_say_so() -> None:
     assert "VF" not in text(state_of(), Key(1, GPU), 120)
 
 
-def test_an_intent_stands_beside_what_is() -> None:
+def test_an_intent_is_shown_beside_the_driver() -> None:
     state = staged(state_of(), {GPU: "vfio-pci", SOUND: "vfio-pci"})
     assert "nvidia → vfio-pci" in text(state, Key(1, GPU))
     assert "snd_hda_intel → vfio-pci" in text(state, Key(1, SOUND))
     assert text(state, Key(1)) == "  ▾ ✖ blocked group  1  → ✔ viable planned VGA, Audio, Bridge"
 
 
-def test_of_a_device_that_is_there_already_the_override_is_said_to_be_set() -> None:
+def test_for_a_device_already_on_the_driver_only_the_override_is_set() -> None:
     host = small()
     for address in (GPU, SOUND):
         host = changed(host, address, driver="vfio-pci", driver_override=None)
@@ -140,7 +140,7 @@ def test_a_filter_opens_folded_groups() -> None:
     assert Key(1, GPU) in listing(state_of(filter="nvidia", collapsed=frozenset({1}))).keys
 
 
-def test_the_cursor_goes_to_the_nearest_row_that_is_left() -> None:
+def test_the_cursor_goes_to_the_nearest_remaining_row() -> None:
     state = state_of(filter="igb", cursor=Key(1, GPU))
     assert settled(state).cursor == Key(2, NIC)
     assert settled(state_of(cursor=Key(9, Address("gone"))), hint=3).cursor == Key(1, SOUND)
@@ -151,7 +151,7 @@ def test_groups_of_bridges_alone_are_folded_at_first() -> None:
     assert nothing_to_pass(host) == {2}
 
 
-def test_devices_without_a_group_are_listed_all_the_same() -> None:
+def test_devices_without_a_group_are_listed_too() -> None:
     state = state_of(without_iommu())
     assert listing(state).keys[0] == Key(None)
     assert text(state, Key(None)) == "  ▾ no group  5 devices that no IOMMU translates"
@@ -163,11 +163,11 @@ def test_without_an_iommu_the_details_say_what_to_do() -> None:
     assert "shows no IOMMU groups" in words(details(state_of(without_iommu())))
 
 
-def test_where_the_iommu_covers_no_pci_device_the_details_say_that_nothing_changes_it() -> None:
+def test_the_details_say_that_nothing_helps_if_the_iommu_covers_no_pci_device() -> None:
     codec = Device(Address("fe800000.codec"), bus="platform", group=0)
     host = without_iommu().with_device(codec).with_group(Group(0, (codec.address,)))
     for key in (Key(0), Key(None), Key(None, NIC)):
-        assert "No setting and no parameter changes that" in words(details(state_of(host, cursor=key)))
+        assert "No setting or parameter changes that" in words(details(state_of(host, cursor=key)))
     for command in ("fix", "pass"):
         assert reason_against(command, state_of(host, cursor=Key(0))) == "Group 0 holds nothing to pass through."
 
@@ -191,7 +191,7 @@ def test_the_details_of_a_device_hold_every_fact() -> None:
         assert fact in shown, fact
 
 
-def test_what_was_not_recorded_is_said() -> None:
+def test_missing_facts_are_named() -> None:
     bare = Device(NIC, group=2, driver="igb", gaps=(Gap("driver_override", "EACCES"),))
     shown = words(details(state_of(small().with_device(bare), cursor=Key(2, NIC), tab=Tab.DEVICE)))
     assert "Override    not known: it can be read by root only" in shown
@@ -205,9 +205,9 @@ def test_a_fix_completes_what_is_staged() -> None:
     assert [str(intent) for intent in fix.intents or ()] == ["0000:01:00.1=vfio-pci"]
 
 
-def test_where_nothing_fixes_a_group_its_own_reason_is_given() -> None:
+def test_a_group_without_a_fix_shows_its_own_reason() -> None:
     state = state_of(demo_host())
-    assert "holds swap that is in use" in words(details(state._replace(cursor=Key(11))))
+    assert "holds swap in use" in words(details(state._replace(cursor=Key(11))))
     refused = words(details(state._replace(cursor=Key(23))))
     assert "refuses to hand over such a group" in refused
     assert "rebind" not in refused
@@ -242,7 +242,7 @@ def test_a_refused_plan_promises_no_verdict() -> None:
     assert words(orientation(state._replace(hints=True))).startswith("Staged, but refused. 3 shows why")
 
 
-def test_a_probe_that_binds_nothing_is_not_called_good_although_its_write_is() -> None:
+def test_a_probe_that_binds_nothing_is_not_called_good_although_its_write_succeeds() -> None:
     host = changed(small(), NIC, virtfns=(Address("0000:05:10.0"),), fits=(Fit("vfio-pci", None, True, True),))
     plan = plan_intents(host, [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
     assert [step.outcome for step in plan.steps] == ["ok"] * 3

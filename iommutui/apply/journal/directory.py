@@ -1,6 +1,6 @@
-"""The one directory of journals: where it is, whether it can be trusted, and who holds it now.
+"""The directory of journals: its path, whether it can be trusted, and who holds it now.
 
-What stands in a journal is written to the system by a revert, so nobody else may be able to change it.
+A revert writes the contents of a journal to the system, so nobody else may be able to change it.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ _FLOCK = "hhqqi4x"
 
 
 def journal_dir() -> Path:
-    """Where everybody who applies to this machine writes journals, and everybody who looks reads them.
+    """The path where every apply to this machine writes its journal and every command reads them.
 
     ``/var/lib/iommutui/journal``, or below ``$IOMMUTUI_STATE_DIR``.
     """
@@ -38,7 +38,7 @@ def journal_dir() -> Path:
 
 
 def new_id(directory: Path, now: datetime, boot: str | None) -> str:
-    """An id that sorts after every earlier one, also where the clock went back or two begin in one second."""
+    """An id that sorts after every earlier one, even if the clock went back or two begin in the same second."""
     form = "%Y%m%dT%H%M%S"
     last = max((name.partition("-")[0] for name in names(directory)), default="")
     started = now.astimezone(UTC).strftime(form)
@@ -48,13 +48,13 @@ def new_id(directory: Path, now: datetime, boot: str | None) -> str:
 
 
 def names(directory: Path) -> list[str]:
-    """The ids of the journals in a directory, the oldest first; OSError where it cannot be read."""
+    """The ids of the journals in a directory, the oldest first. Raises OSError if it cannot be read."""
     found = (name.removesuffix(SUFFIX) for name in os.listdir(directory) if name.endswith(SUFFIX))
     return sorted(name for name in found if ID.fullmatch(name))
 
 
 def of_boot(journal_id: str, boot: str | None) -> bool:
-    """Whether a journal of this id may be of this boot: what its file holds need not be readable for that."""
+    """Whether a journal of this id may be of this boot: its file need not be readable for that."""
     return _mark(boot) in ("", journal_id.rpartition("-")[2])
 
 
@@ -73,9 +73,9 @@ def is_ended(content: bytes) -> bool:
 
 
 def may_be_open(directory: Path, boot: str | None) -> bool:
-    """Whether a journal of this boot has no end: its apply is at work, or was cut off.
+    """Whether a journal of this boot has no end: its apply is running, or was interrupted.
 
-    Only the ends of files that may be of this boot are looked at, and nothing is parsed.
+    Only the ends of files that may be of this boot are read, and nothing is parsed.
     """
     try:
         found = names(directory)
@@ -94,9 +94,9 @@ def _has_end(path: Path) -> bool:
 
 
 def prepare(directory: Path) -> None:
-    """Creates the journal directory and the state directory above it where they are missing, and checks both.
+    """Creates the journal directory and the state directory above it if they are missing, and checks both.
 
-    NotPermittedError where it cannot be created, or where somebody else could change what is in it.
+    Raises NotPermittedError if it cannot be created, or if somebody else could change what is in it.
     """
     mode = 0o755 if os.geteuid() == 0 else 0o700
     try:
@@ -106,7 +106,7 @@ def prepare(directory: Path) -> None:
                 path.mkdir(mode=mode)
             except FileExistsError:
                 continue
-            path.chmod(mode)  # the umask may have taken more away
+            path.chmod(mode)  # the umask may have removed more bits
             sync_directory(path.parent)
     except OSError as error:
         raise NotPermittedError(
@@ -117,7 +117,7 @@ def prepare(directory: Path) -> None:
 
 
 def check_trusted(directory: Path) -> None:
-    """NotPermittedError where somebody else could change what is in the directory, or put another one in its place."""
+    """Raises NotPermittedError if somebody else could change or replace the directory."""
     for path in (directory.parent, directory):
         facts = os.lstat(path)
         shared = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
@@ -127,7 +127,7 @@ def check_trusted(directory: Path) -> None:
             raise _distrusted(path, "it is not a directory", "Move it out of the way.")
         if facts.st_uid not in (0, os.geteuid()):
             raise _distrusted(path, f"it belongs to user {facts.st_uid}", "Only root and you may own it.")
-        # In a sticky directory of root's, such as /tmp, nobody else can replace what is ours.
+        # In a sticky directory of root's, such as /tmp, nobody else can replace our files.
         if shared and not (path == directory.parent and facts.st_mode & stat.S_ISVTX):
             raise _distrusted(path, "others may write to it", f"Run: chmod go-w {path}")
 
@@ -137,7 +137,7 @@ def _distrusted(path: Path, why: str, remedy: str) -> NotPermittedError:
 
 
 def may_write(directory: Path) -> bool:
-    """Whether this user may write journals to the directory, or make it where it is missing."""
+    """Whether this user may write journals to the directory, or create it if it is missing."""
     while not os.path.lexists(directory):
         directory = directory.parent
     return os.access(directory, os.W_OK)
@@ -145,7 +145,7 @@ def may_write(directory: Path) -> bool:
 
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Holds the journals for one apply; RefusedError where another has them."""
+    """Holds the journals for one apply. Raises RefusedError if another has them."""
     prepare(directory)
     path = directory / LOCK
     try:
@@ -158,18 +158,18 @@ def lock(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def holding(descriptor: int) -> Iterator[None]:
-    """Holds a file that is open for writing, and closes it; RefusedError where another apply holds it.
+    """Holds a file that is open for writing, and closes it. Raises RefusedError if another apply holds it.
 
-    The lock is one of the open file (``F_OFD_SETLK``): a child whose write is stuck in the kernel keeps it for as long
-    as it lives, and others can ask for it without taking it.
+    The lock is one of the open file (``F_OFD_SETLK``): a child whose write is stuck in the kernel keeps it while it
+    lives, and others can query it without taking it.
     """
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
     except (BlockingIOError, PermissionError):
         os.close(descriptor)
         raise RefusedError(
-            "Another apply is at work on this machine, or a write of it has not returned yet.",
-            "Wait until it has ended; 'iommutui journal' shows how far it has got.",
+            "Another apply is running on this machine, or one of its writes has not returned yet.",
+            "Wait until it ends; 'iommutui journal' shows its progress.",
         ) from None
     try:
         yield
@@ -178,7 +178,7 @@ def holding(descriptor: int) -> Iterator[None]:
 
 
 def at_work(directory: Path) -> bool:
-    """Whether an apply holds the journals now. Nothing is created or taken, so that looking gets in no apply's way."""
+    """Whether an apply holds the journals now. Nothing is created or locked, so a query never hinders an apply."""
     path = directory / LOCK
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -204,7 +204,7 @@ def _listed(path: Path) -> bool:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes a new name in the directory survive a crash."""
+    """Syncs the directory, so that a new name in it survives a crash."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

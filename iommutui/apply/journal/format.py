@@ -1,7 +1,7 @@
 """The format of a journal, and writing it: on disk before the first write, then line by line.
 
-Each line is a JSON object whose ``line`` names its kind. The first is a `Header`, the last `Finished`; what both a
-journal and its reader are told is an event.
+Each line is a JSON object whose ``line`` names its kind. The first is a `Header`, the last `Finished`; lines that are
+shown as well are events.
 """
 
 import errno
@@ -54,7 +54,7 @@ class Header(Message):
     accepted: tuple[Acceptance, ...] = ()
     """The dangers that were accepted for it."""
     boot: str | None = None
-    """``boot_id`` of the kernel that was running; None where it could not be read."""
+    """``boot_id`` of the kernel that was running; None if it could not be read."""
 
 
 class Module(Message):
@@ -83,7 +83,7 @@ class Result(Message):
 
 
 class Late(Message):
-    """A write has returned after it had been given up, or after the process that waited for it had gone."""
+    """A write has returned after it was given up, or after the waiting process was gone."""
 
     number: int
     result: str
@@ -116,14 +116,14 @@ class JournalWriter:
     @classmethod
     @contextmanager
     def open_new(cls, directory: Path, header: Header) -> Iterator["JournalWriter"]:
-        """Begins the journal ``header.id``. The caller holds the lock. IommutuiError where it cannot be made safe."""
+        """Begins the journal ``header.id``, under the lock. Raises IommutuiError if it cannot be made safe."""
         prepare(directory)
         path = directory / f"{header.id}{SUFFIX}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(path, flags, mode=0o600)
             if os.geteuid() == 0:
-                # What root did to the machine is no secret, and the unprivileged screen shows it.
+                # A journal is no secret, and the unprivileged screen shows it.
                 os.fchmod(descriptor, 0o644)
             sync_directory(directory)
         except OSError as error:
@@ -138,16 +138,13 @@ class JournalWriter:
     @classmethod
     @contextmanager
     def reopen(cls, directory: Path, journal_id: str) -> Iterator["JournalWriter"]:
-        """A journal that was cut off, to be ended. The caller holds the lock.
-
-        IommutuiError where it cannot be opened.
-        """
+        """An interrupted journal, to be ended under the lock. Raises IommutuiError if it cannot be opened."""
         path = directory / f"{journal_id}{SUFFIX}"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
             size = os.fstat(descriptor).st_size
             tail = os.pread(descriptor, LINE_LIMIT, max(size - LINE_LIMIT, 0))
-            # What follows the last newline was being written when the process died.
+            # Text after the last newline was being written when the process died.
             os.ftruncate(descriptor, size - (len(tail) - tail.rfind(b"\n") - 1))
         except OSError as error:
             raise IommutuiError(f"The journal {path} cannot be written: {error.strerror}.") from None
@@ -157,7 +154,7 @@ class JournalWriter:
             os.close(descriptor)
 
     def append(self, line: Line) -> None:
-        """Writes a line. IommutuiError where that fails and the journal is not muted."""
+        """Writes a line. Raises IommutuiError if that fails and the journal is not muted."""
         if self._descriptor is None:
             return
         data = to_line(tagged("line", line))
@@ -168,7 +165,7 @@ class JournalWriter:
             os.fsync(self._descriptor)
         except OSError as error:
             self.broken = True
-            # Half a line would make the one that follows unreadable as well.
+            # Half a line would make the next one unreadable too.
             with suppress(OSError):
                 os.ftruncate(self._descriptor, whole)
             if not self.muted:

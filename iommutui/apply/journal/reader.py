@@ -1,4 +1,4 @@
-"""Reading journals: what was done to this machine, how it ended, and what of it has been reverted."""
+"""Reads journals: what was done to this machine, how it ended, and what has been reverted."""
 
 import os
 from collections.abc import Sequence
@@ -34,18 +34,18 @@ class JournaledWrite(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """What one journal says."""
+    """The content of one journal."""
 
     header: Header
     steps: tuple[JournaledWrite, ...] = ()
     why: str | None = None
-    """Why everything was rolled back; None where that was not begun."""
+    """Why everything was rolled back; None if that was not begun."""
     end: Finished | None = None
-    """None: the apply is going on, or was cut off."""
+    """None: the apply is running, or was interrupted."""
     within: float | None = None
-    """The seconds in which it had to be confirmed; None where it did not have to be."""
+    """The seconds in which it had to be confirmed; None if it did not have to be."""
     kept_by: str | None = None
-    """Who confirmed it; None where nobody did."""
+    """Who confirmed it; None if nobody did."""
     damage: str = ""
     """What is wrong with a line of it; what stands before that line is known all the same."""
     reverted_by: str | None = None
@@ -68,12 +68,12 @@ class Journal:
 
     @property
     def open(self) -> bool:
-        """It has no end: the apply is going on, or was cut off."""
+        """It has no end: the apply is running, or was interrupted."""
         return self.end is None
 
     @property
     def waiting(self) -> bool:
-        """Everything was carried out, and nobody has confirmed it or let it be rolled back so far."""
+        """Everything is in effect, neither confirmed nor rolled back yet."""
         return self.open and self.within is not None and self.why is None and self.kept_by is None
 
     @property
@@ -90,12 +90,12 @@ class Journal:
 
 
 class Damaged(NamedTuple):
-    """A file that does not even begin with a header: what was applied cannot be known."""
+    """A file without even a header: it is unknown what was applied."""
 
     id: str
     why: str
     open: bool
-    """It has no last line: its apply may be going on, or was cut off."""
+    """It has no last line: its apply is running, or was interrupted."""
     reverts: None = None
     """Whether it reverts another one is not known."""
 
@@ -117,7 +117,7 @@ class Journals(NamedTuple):
     def find_any(self, wanted: str) -> Journal | Damaged:
         """The journal of this id, or of the only one that begins so.
 
-        RefusedError where several fit, IommutuiError where none does.
+        Raises RefusedError if several fit, IommutuiError if none does.
         """
         fitting = [journal for journal in self.every if journal.id.startswith(wanted)] if wanted else []
         if not fitting:
@@ -125,12 +125,12 @@ class Journals(NamedTuple):
         if len(fitting) > 1:
             raise RefusedError(
                 f"More than one journal begins with {wanted!r}: {', '.join(each.id for each in fitting)}.",
-                "Write more of the id.",
+                "Give more of the id.",
             )
         return fitting[0]
 
     def find(self, wanted: str) -> Journal:
-        """Like `find_any`; SourceError where the journal is damaged."""
+        """Like `find_any`. Raises SourceError if the journal is damaged."""
         found = self.find_any(wanted)
         if isinstance(found, Damaged):
             closing = f"'iommutui keep {found.id}' closes it." if found.open else "Nothing can be done with it."
@@ -139,9 +139,9 @@ class Journals(NamedTuple):
 
 
 def read_journals(directory: Path, boot: str | None = None) -> Journals:
-    """Every journal, or only those that may be of a boot; none where there is no directory.
+    """Every journal, or only those that may be of a boot; none if there is no directory.
 
-    NotPermittedError where somebody else could have changed them. What is damaged hides no other.
+    Raises NotPermittedError if somebody else could have changed them. A damaged journal hides no other.
     """
     if not os.path.lexists(directory):
         return Journals()
@@ -156,7 +156,7 @@ def read_journals(directory: Path, boot: str | None = None) -> Journals:
 
 
 def _read(directory: Path, name: str) -> Journal | Damaged | None:
-    """None for a journal whose header is not whole: nothing had been written to the system then."""
+    """None for a journal whose header is incomplete: nothing had been written to the system."""
     path = directory / f"{name}{SUFFIX}"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -166,7 +166,7 @@ def _read(directory: Path, name: str) -> Journal | Damaged | None:
         return Damaged(name, f"it cannot be read ({error.strerror})", open=False)
     if len(content) > SIZE_LIMIT:
         return Damaged(name, "it is longer than any that this program writes", open=False)
-    # Whatever follows the last newline was being written when the machine or the process died.
+    # Text after the last newline was being written when the machine or the process died.
     whole = content.split(b"\n")[:-1]
     if not whole:
         return None

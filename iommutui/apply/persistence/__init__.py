@@ -1,1 +1,1 @@
-"""Bindings that are there at the next boot, before the host drivers: a declaration, and files that carry it out."""
+"""Persistent bindings, set at the next boot before host drivers load: a declaration, and the files that apply it."""

@@ -1,6 +1,6 @@
-"""The declaration ``/etc/iommutui/persist.conf``, and ways to make it last: which files each takes, and its command.
+"""The declaration ``/etc/iommutui/persist.conf``, and the mechanisms that apply it: their files and their commands.
 
-The declaration says which device, by address and ids, goes to which driver; the command makes the initramfs.
+The declaration names devices by address and ids, and their drivers; the command rebuilds the initramfs.
 """
 
 import re
@@ -42,12 +42,12 @@ class Entry(NamedTuple):
 
 
 def entries_of(host: Host, plan: Plan) -> list[Entry]:
-    """The plan's goals as entries. RefusedError for a device that the next boot could not identify."""
+    """The plan's goals as entries. Raises RefusedError for a device that the next boot could not identify."""
     found = []
     for goal in plan.goals:
         if goal.override is None:
             raise RefusedError(
-                f"{goal.device} goes to the driver that the kernel chooses, and that needs no entry.",
+                f"{goal.device} goes to the driver that the kernel chooses, which needs no entry.",
                 f"'iommutui unpersist {goal.device}' removes an entry for it.",
             )
         device = host.devices[goal.device]
@@ -58,7 +58,7 @@ def entries_of(host: Host, plan: Plan) -> list[Entry]:
 
 
 def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
-    """Both, in the order of addresses; of one address the new one."""
+    """Both lists merged by address; a new entry replaces an old one."""
     every = {entry.address: entry for entry in (*old, *new)}
     return sorted(every.values(), key=lambda entry: sort_key(entry.address))
 
@@ -85,7 +85,7 @@ def from_text(text: str, path: str) -> list[Entry]:
 
 
 def why_not_in_force(entry: Entry, host: Host, *, booted: bool) -> str:
-    """Why the entry is not in force now; empty where it is. ``booted``: since it was declared."""
+    """Why the entry is not in force now; empty if it is. ``booted``: since it was declared."""
     device = host.devices.get(entry.address)
     if device is None:
         return f"no device is at {entry.address}"
@@ -104,7 +104,7 @@ _DRIVERCTL_FILE = "/etc/driverctl.d/pci-"
 
 
 class File(NamedTuple):
-    """A file as it is, or is to be. ``path`` is absolute on the machine; ``text`` of None: there is none."""
+    """A file as it is, or as planned. ``path`` is absolute on the machine; ``text`` of None: there is none."""
 
     path: str
     text: str | None
@@ -123,7 +123,7 @@ class Mechanism(NamedTuple):
     """What rebuilds the initramfs of every installed kernel: the first of them that is installed. Empty: none."""
 
     def command(self, root: Path) -> tuple[str, ...]:
-        """The one to run on the machine; empty where nothing is to be rebuilt."""
+        """The one to run on the machine; empty if nothing is to be rebuilt."""
         return next((each for each in self.commands if _installed(root, each[0])), ())
 
 
@@ -140,7 +140,7 @@ MECHANISMS = (
             (f"/etc/iommutui/{_UNIT}", _UNIT, 0o644),
             ("/etc/initcpio/install/iommutui", "mkinitcpio-install.sh", 0o644),
             ("/etc/initcpio/hooks/iommutui", "mkinitcpio-hook.sh", 0o644),
-            # Drop-in files are read in the order of their names, and one of another may set HOOKS anew.
+            # Drop-in files are read in the order of their names, and a later one may reset HOOKS.
             ("/etc/mkinitcpio.conf.d/zz-iommutui.conf", "mkinitcpio.conf", 0o644),
         ),
         # The first is of Limine's hook, whose /usr/local/bin/mkinitcpio asks a question.
@@ -165,7 +165,7 @@ MECHANISMS = (
             (f"{_DRACUT}/pre-udev.sh", "dracut-pre-udev.sh", 0o755),
             (f"{_DRACUT}/{_UNIT}", _UNIT, 0o644),
         ),
-        # The first is EndeavourOS's: its images have names that dracut itself does not know.
+        # The first is EndeavourOS's: dracut itself does not know the names of its images.
         (("dracut-rebuild",), ("dracut", "--force", "--regenerate-all")),
     ),
     Mechanism(DRIVERCTL, "driverctl"),
@@ -173,25 +173,27 @@ MECHANISMS = (
 
 
 def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
-    """The one to use on the machine. RefusedError, with what to do instead, where there is none."""
+    """The mechanism to use on the machine. RefusedError, with what to do instead, where there is none."""
     if driverctl:
         if not _installed(root, DRIVERCTL):
             raise RefusedError("driverctl is not installed.", "Leave '--with driverctl' out.")
         return by_name(DRIVERCTL)
     if (root / "etc/NIXOS").exists():
-        raise RefusedError("NixOS makes its initrd from its configuration.", "'iommutui export nixos' prints a module.")
+        raise RefusedError(
+            "NixOS builds its initrd from its configuration.", "'iommutui export nixos' prints a module."
+        )
     if (root / "run/ostree-booted").exists():
         raise RefusedError(
             "/usr of this system is read-only (ostree), and so are the modules of its initramfs.",
-            "'iommutui export rpm-ostree' prints kernel arguments, which go by ids.",
+            "'iommutui export rpm-ostree' prints kernel arguments, which use ids.",
         )
     usable = [each for each in MECHANISMS if each.commands and _installed(root, each.program)]
     if not usable:
         raise RefusedError(
-            "No program that makes an initramfs was found: mkinitcpio, initramfs-tools or dracut.",
+            "No initramfs generator was found: mkinitcpio, initramfs-tools or dracut.",
             "'iommutui export' lists other ways, such as the kernel command line.",
         )
-    # Debian's dracut makes the images, whatever else is left there of initramfs-tools.
+    # Debian's dracut builds the images, even if parts of initramfs-tools are left.
     debians = (root / "etc/kernel/postinst.d/dracut").exists()
     found = next((each for each in usable if debians and each.name == "dracut"), usable[0])
     if found.name == "mkinitcpio":
@@ -204,21 +206,21 @@ def _installed(root: Path, program: str) -> bool:
 
 
 def _refuse_unread_settings(root: Path) -> None:
-    """RefusedError where mkinitcpio would not read /etc/mkinitcpio.conf.d (mkinitcpio(8), ``--config``)."""
+    """Raises RefusedError if mkinitcpio would not read /etc/mkinitcpio.conf.d (mkinitcpio(8), ``--config``)."""
     if "mkinitcpio.conf.d" not in (root / "usr/bin/mkinitcpio").read_text("utf-8", "replace"):
         raise RefusedError("This mkinitcpio is older than 36 and reads no /etc/mkinitcpio.conf.d.", "Update it first.")
     for preset in sorted((root / "etc/mkinitcpio.d").glob("*.preset")):
         for number, line in enumerate(preset.read_text("utf-8", "replace").splitlines(), 1):
             if re.match(r"\s*\w+_config=", line):
                 raise RefusedError(
-                    f"/etc/mkinitcpio.d/{preset.name}, line {number}: it names a file of settings, and with that "
-                    "mkinitcpio reads no /etc/mkinitcpio.conf.d.",
-                    "Put # before that line (/etc/mkinitcpio.conf is read all the same), and try again.",
+                    f"/etc/mkinitcpio.d/{preset.name}, line {number}: it names a settings file, so mkinitcpio does "
+                    f"not read /etc/mkinitcpio.conf.d.",
+                    "Put # before that line (/etc/mkinitcpio.conf is read anyway), and try again.",
                 )
 
 
 def by_name(name: str) -> Mechanism:
-    """The mechanism of this name. RefusedError for one that another version made."""
+    """The mechanism of this name. Raises RefusedError for one that another version made."""
     for each in MECHANISMS:
         if each.name == name:
             return each
@@ -226,12 +228,12 @@ def by_name(name: str) -> Mechanism:
 
 
 def paths_of(mechanism: Mechanism) -> tuple[str, ...]:
-    """Where its files are, but those that are named after a device."""
+    """The paths of its files, except those named after a device."""
     return (CONF, *(path for path, _, _ in mechanism.data)) if mechanism.data else ()
 
 
 def files_of(mechanism: Mechanism, entries: Iterable[Entry]) -> list[File]:
-    """Every file, the declaration first; none where nothing is left to declare."""
+    """Every file, the declaration first; none if nothing is left to declare."""
     entries = list(entries)
     if mechanism.name == DRIVERCTL:
         return [File(f"{_DRIVERCTL_FILE}{entry.address}", f"{entry.target}\n") for entry in entries]
@@ -241,5 +243,5 @@ def files_of(mechanism: Mechanism, entries: Iterable[Entry]) -> list[File]:
 
 
 def driverctl_entry(path: str, text: str) -> Entry:
-    """What a file of driverctl declares: it goes by the address alone."""
+    """The entry in a file of driverctl, which uses the address only."""
     return Entry(Address(path.removeprefix(_DRIVERCTL_FILE)), "-", "-", text.strip())

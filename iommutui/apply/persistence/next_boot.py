@@ -1,4 +1,4 @@
-"""What the next boot needs of a machine, so that it may not persist away from its driver."""
+"""The devices that the next boot needs on their drivers, which must not persist elsewhere."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _NAMED = re.compile(r"\(([^()]+)\)")
 
 
 class Tables(NamedTuple):
-    """What the boot mounts, opens and resumes from."""
+    """The mounts, encrypted devices and resume device of the boot."""
 
     fstab: str = ""
     crypttab: str = ""
@@ -31,7 +31,7 @@ class Tables(NamedTuple):
 
 
 def tables_of(root: Path, cmdline: str) -> Tables:
-    """The tables of a machine. RefusedError where one cannot be read by root."""
+    """The tables of a machine. Raises RefusedError if one cannot be read by root."""
 
     def text(name: str) -> str:
         try:
@@ -40,10 +40,8 @@ def tables_of(root: Path, cmdline: str) -> Tables:
             return ""
         except OSError as error:
             if isinstance(error, PermissionError) and os.geteuid() != 0:
-                return ""  # the process that writes is root, and looks by itself
-            raise RefusedError(
-                f"/etc/{name} cannot be read ({error.strerror}), and the next boot goes by it."
-            ) from None
+                return ""  # the process that writes is root, and checks again
+            raise RefusedError(f"/etc/{name} cannot be read ({error.strerror}), and the next boot uses it.") from None
 
     words = cmdline.split()
     network = next(filter(_NETWORK_ROOT.fullmatch, words), "")
@@ -86,7 +84,7 @@ def _need(use: Storage, mounts: dict[str, str], names: dict[str, str], resume: s
 
 
 def _required(table: str, key: int) -> dict[str, str]:
-    """The lines that the boot does not go on without, by one of their fields. Their options are the fourth."""
+    """The lines that the boot requires, by one of their fields. Their options are the fourth."""
     found = {}
     for line in table.splitlines():
         fields = line.split()

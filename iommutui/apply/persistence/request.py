@@ -1,8 +1,8 @@
-"""What may be asked for: devices and targets to persist, or addresses to forget. No path and no command.
+"""Requests: devices and targets to persist, or addresses to forget. They hold no path and no command.
 
-The asking program prepares the same change to show it. The process that writes, as root, prepares it again, from a
-fresh look at the machine, and refuses where it differs. One request as a line of JSON goes in; events as lines of JSON
-come out, the last of them with an exit code.
+The asking program prepares the same change to show it. The process that writes, as root, prepares it again from a
+fresh scan, and refuses if it differs. One request as a line of JSON goes in; events as lines of JSON come out, the
+last of them with an exit code.
 """
 
 import os
@@ -77,7 +77,7 @@ class Prepared(NamedTuple):
 
 
 def parse_persist_request(text: str) -> PersistRequest:
-    """The request in the text; IommutuiError for anything else."""
+    """The request in the text. Raises IommutuiError for anything else."""
     what = "The request to persist"
     request = parse(PersistRequest, text.encode(errors="replace"), what)
     if request.schema != SCHEMA:
@@ -91,7 +91,7 @@ def parse_persist_request(text: str) -> PersistRequest:
 
 
 def declared(store: Store) -> list[Entry]:
-    """What is declared now."""
+    """The entries declared now."""
     record = store.record()
     if record.mechanism == DRIVERCTL:
         return [driverctl_entry(path, store.read(path).text or "") for path in record.made]
@@ -100,7 +100,7 @@ def declared(store: Store) -> list[Entry]:
 
 
 def prepare(request: PersistRequest, host: Host, store: Store) -> Prepared:
-    """The change that is asked for. RefusedError where it may not be made."""
+    """The requested change. Raises RefusedError if it may not be made."""
     record = store.record()
     if request.revert_last:
         if not record.before:
@@ -135,7 +135,7 @@ def prepare(request: PersistRequest, host: Host, store: Store) -> Prepared:
 def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:
     """The plan for the next boot, by the rules of the running kernel.
 
-    Who has a device open, or claims it, ends with this boot; what is mounted now is a danger that may be accepted.
+    Open devices and claims end with this boot; a current mount is a danger that can be accepted.
     """
     groups = {number: group._replace(claim=None) for number, group in host.groups.items()}
     plan = plan_intents(host._replace(groups=groups), request.intents, model_for(host.kernel))
@@ -148,25 +148,25 @@ def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:
     late = [g.device for g in plan.goals if host.devices[g.device].physfn is not None and not request.driverctl]
     if late:
         raise RefusedError(
-            f"{', '.join(late)}: a virtual function is made later in the boot than the declaration is read.",
+            f"{', '.join(late)}: a virtual function is created only after the declaration is read at boot.",
             "'--with driverctl' binds it when it appears.",
         )
     needs = list(next_boot_needs(host, plan.goals, tables_of(root, host.cmdline or "")))
     if needs:
-        raise RefusedError(" ".join(needs), "Move that away from the device first, or leave the device to the host.")
+        raise RefusedError(" ".join(needs), "Move that to another device first, or leave this device to the host.")
     lasting = [hazard for hazard in plan.hazards if not (hazard.refused and hazard.topic is Topic.USE)]
     return plan._replace(hazards=tuple(hazard._replace(refused=False) for hazard in lasting))
 
 
 def carry_out(request: PersistRequest, host: Host, store: Store, run: Run = run_command) -> Iterator[str]:
-    """Makes the change; lines of progress. IommutuiError where it is refused, or failed and was reverted."""
+    """Makes the change; lines of progress. Raises IommutuiError if it is refused, or failed and was reverted."""
     with lock(store.state / "journal"):
         if request.basis is not None:
             refuse_drift(request.basis, host, [intent.device for intent in request.intents])
         prepared = prepare(request, host, store)
         refuse_dangers(prepared.hazards, request.accepted)
         if request.shown is not None and request.shown != digest_of(prepared.changes):
-            raise RefusedError("The files to write are no longer those that were shown.", "Look at it again.")
+            raise RefusedError("The files to write are no longer those shown.", "Review the change again.")
         if request.revert_last:
             yield from store.revert(run)
         elif not prepared.changes:
@@ -178,7 +178,7 @@ def carry_out(request: PersistRequest, host: Host, store: Store, run: Run = run_
 # -- the process that makes a change, and the program that asks for it
 
 
-class Event(NamedTuple):
+class Progress(NamedTuple):
     """A line of progress; with a code, the last one."""
 
     text: str
@@ -194,7 +194,7 @@ def machine_store() -> Store:
 def serve() -> int:
     """``persist --stdin``: reads one request, makes the change, and writes events; the exit code.
 
-    What was begun is completed, even if nobody reads the events any more or a signal asks to stop.
+    A change is completed even if nobody reads the events any more or a signal asks to stop.
     """
     code = 0
     with held_signals():
@@ -205,22 +205,22 @@ def serve() -> int:
     return code
 
 
-def events_of(text: str) -> Iterator[Event]:
-    """What becomes of a request. It does not raise IommutuiError or OSError: they are events."""
+def events_of(text: str) -> Iterator[Progress]:
+    """The events of a request. It does not raise IommutuiError or OSError: they are events."""
     try:
         request = parse_persist_request(text)
         for line in carry_out(request, sources.load(), machine_store()):
-            yield Event(line)
+            yield Progress(line)
     except IommutuiError as error:
-        yield Event(error.what, error.exit_code, error.remedy)
+        yield Progress(error.what, error.exit_code, error.remedy)
     except OSError as error:
-        yield Event(f"{error.filename}: {error.strerror}.", Exit.ERROR, "Nothing was written.")
+        yield Progress(f"{error.filename}: {error.strerror}.", Exit.ERROR, "Nothing was written.")
     else:
-        yield Event("Done.", Exit.DONE)
+        yield Progress("Done.", Exit.DONE)
 
 
-def changed_as_root(request: PersistRequest) -> Iterator[Event]:
-    """Has another process make the change, as root. NotPermittedError where nothing can become root."""
+def changed_as_root(request: PersistRequest) -> Iterator[Progress]:
+    """Has another process make the change, as root. Raises NotPermittedError if nothing can become root."""
     command = as_root(["persist", "--stdin"], own_program(), root_program())
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -230,7 +230,9 @@ def changed_as_root(request: PersistRequest) -> Iterator[Event]:
             process.stdin.close()
         last = None
         for line in process.stdout:
-            last = parse(Event, line, "What the writing process said")
+            last = parse(Progress, line, "The output of the writing process")
             yield last
     if last is None or last.code is None:
-        yield Event("The writing process ended before it had finished.", Exit.ERROR, "See 'iommutui persist --list'.")
+        yield Progress(
+            "The writing process ended before it had finished.", Exit.ERROR, "See 'iommutui persist --list'."
+        )

@@ -1,9 +1,9 @@
-"""Files of other programs' directories, written as one change: each atomically, all of them or none.
+"""Files in other programs' directories, written as one change: each atomically, all or none.
 
-What was there before is on disk before the first write, so that a change that is cut off, by a failure or a power cut,
-can be reverted. Only files that iommutui made are replaced or removed: their text says so, or the record of the last
-change has them, unchanged since. The change ends with the command of the distribution that rebuilds the initramfs: it
-takes a minute, and may hang.
+The old content is on disk before the first write, so a change interrupted by a failure or a power cut can be reverted.
+Only files that iommutui made are replaced or removed: their text says so, or the record of the last change lists them,
+unchanged since. The change ends with the distribution's command that rebuilds the initramfs: it takes a minute, and
+may hang.
 """
 
 import difflib
@@ -32,7 +32,7 @@ SIZE_LIMIT = 1 << 20
 """The most bytes of a file that is replaced or removed; no file of ours is longer."""
 
 Run = Callable[[tuple[str, ...]], Iterator[str]]
-"""Runs a command and yields its lines; IommutuiError where it fails."""
+"""Runs a command and yields its lines. Raises IommutuiError if it fails."""
 
 
 class ChangeError(IommutuiError):
@@ -44,7 +44,7 @@ class ChangeError(IommutuiError):
 
 
 class Record(NamedTuple):
-    """The last change: whether it is finished, what was there before it, and what it left."""
+    """The last change: whether it is finished, the files before it, and the files after it."""
 
     finished: bool
     before: tuple[File, ...] = ()
@@ -57,7 +57,7 @@ class Record(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One path, as it is and as it is to be."""
+    """One path, as it is and as planned."""
 
     before: File
     after: File
@@ -71,7 +71,7 @@ class Store:
         self._record = state / "persist.json"
 
     def record(self) -> Record:
-        """The last change; a finished one without files where there was none."""
+        """The last change; a finished one without files if there was none."""
         try:
             text = self._record.read_bytes()
         except FileNotFoundError:
@@ -81,20 +81,20 @@ class Store:
         return parse(Record, text, f"The record {self._record}")
 
     def read(self, path: str) -> File:
-        """The file as it is. RefusedError for what is no plain file of ours."""
+        """The file as it is. Raises RefusedError if it is not a regular file of ours."""
         place = self._place(path)
         try:
             facts = os.lstat(place)
         except (FileNotFoundError, NotADirectoryError):
             return File(path, None, 0)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > SIZE_LIMIT:
-            raise RefusedError(f"{path} is not a file that iommutui made.", "Move it out of the way, and try again.")
+            raise RefusedError(f"{path} was not made by iommutui.", "Move it out of the way, and try again.")
         return File(path, place.read_text("utf-8", "backslashreplace"), stat.S_IMODE(facts.st_mode))
 
     def changes(self, wanted: Iterable[File], known: Iterable[str] = ()) -> list[Change]:
-        """What it takes that exactly these files are there and no others of ours. RefusedError: one is not ours.
+        """The changes after which exactly these files of ours exist. RefusedError: one is not ours.
 
-        ``known`` are paths at which files of ours may be that the record does not have.
+        ``known`` are paths of files of ours that the record may lack.
         """
         made = self.record().made
         files = {file.path: file for file in wanted}
@@ -111,12 +111,12 @@ class Store:
         return found
 
     def undo(self) -> list[Change]:
-        """What it takes to restore what was there before the last change."""
+        """The changes that restore the files before the last change."""
         changes = [Change(self.read(old.path), old) for old in self.record().before]
         return [change for change in changes if change.before != change.after]
 
     def carry_out(self, changes: list[Change], made: Iterable[File], mechanism: Mechanism, run: Run) -> Iterator[str]:
-        """Writes the changes and rebuilds the initramfs; lines of progress. ChangeError where it failed."""
+        """Writes the changes and rebuilds the initramfs; lines of progress. Raises ChangeError if it failed."""
         before = tuple(change.before for change in changes)
         record = Record(False, before, self.record().made, mechanism.name, boot_id(str(self.root)))
         self._keep(record)
@@ -125,11 +125,11 @@ class Store:
         except (OSError, IommutuiError) as error:
             yield f"failed: {_said(error)}"
             yield from self.revert(run)
-            raise ChangeError(f"{_said(error)} The files are as they were before.", Exit.ROLLED_BACK) from None
+            raise ChangeError(f"{_said(error)} The files are unchanged.", Exit.ROLLED_BACK) from None
         self._keep(record._replace(finished=True, made={file.path: _sum(file.text or "") for file in made}))
 
     def revert(self, run: Run) -> Iterator[str]:
-        """Restores what was there before the last change, and rebuilds the initramfs."""
+        """Restores the files before the last change, and rebuilds the initramfs."""
         record = self.record()
         try:
             self._keep(record._replace(finished=False))
@@ -153,7 +153,7 @@ class Store:
             yield from run(command)
 
     def _put(self, file: File) -> None:
-        """The file at once as a whole, on disk when this returns; its directory is made where it is missing."""
+        """Writes the file atomically and durably; its directory is created if it is missing."""
         place = self._place(file.path)
         if file.text is not None:
             place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -172,12 +172,12 @@ class Store:
 
     def _keep(self, record: Record) -> None:
         self._record.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        # Whoever looks at the machine may see what persists.
+        # Everyone may see what persists.
         _replace(self._record, to_line(record), 0o644)
 
 
 def _unfinished(place: Path) -> Path:
-    """The file until it is whole; a power cut may leave it."""
+    """The file until it is complete; a power cut may leave it."""
     return place.with_name(f".{place.name}.new")
 
 
@@ -205,7 +205,7 @@ def _said(error: OSError | IommutuiError) -> str:
 
 
 def diff_of(changes: Iterable[Change]) -> list[str]:
-    """The changes as a person reviews them."""
+    """The changes as shown for review."""
     lines: list[str] = []
     for change in changes:
         old, new = ((file.text or "").splitlines() for file in change)
@@ -215,7 +215,7 @@ def diff_of(changes: Iterable[Change]) -> list[str]:
 
 
 def digest_of(changes: Iterable[Change]) -> str:
-    """What stands for these changes and no others, to compare what was shown with what would be written."""
+    """A digest of these changes, to compare those shown with those to be written."""
     return _sum(json.dumps(list(changes)))
 
 
@@ -228,10 +228,11 @@ LONGEST = 1800.0
 
 
 def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[str]:
-    """Its lines as they come. IommutuiError where it does not start, fails, or takes longer than ``longest`` seconds.
+    """Its lines as they come. Raises IommutuiError if it does not start, fails, or takes longer than ``longest``
+    seconds.
 
-    It has a session of its own, so that what ends the terminal does not end it half way. A process of it that is stuck
-    in the kernel is not waited for.
+    It has its own session, so it survives the end of the terminal. It does not wait for a child that is stuck in the
+    kernel.
     """
     words = " ".join(command)
     yield f"run {words}"

@@ -1,9 +1,9 @@
-"""Error messages of the kernel, QEMU, libvirt and the shell, and what on this Host explains them.
+"""Error messages of the kernel, QEMU, libvirt and the shell, and their causes on this Host.
 
 One entry in a table for each message, by family: its patterns, and a function that looks at the Host for the causes
-that fit, most likely first; what the Host rules out is not among them. Of two messages in the same place of a text the
-one with more literal characters in its pattern is meant; what is only the name of an errno, or a harmless note, counts
-where nothing else is known.
+that fit, most likely first; causes that the Host rules out are left out. Of two messages in the same place of a text
+the one with more literal characters in its pattern is meant; what is only the name of an errno, or a harmless note,
+counts where nothing else is known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,15 +26,15 @@ MESSAGES: tuple[Message, ...] = (*start.MESSAGES, *writes.MESSAGES, *modules.MES
 
 
 class Diagnosis(NamedTuple):
-    """What was recognised, and what fits the Host."""
+    """The recognised messages, and the causes that fit the Host."""
 
     messages: tuple[str, ...]
-    """The names of the messages, the most specific first; empty where none is known."""
+    """The names of the messages, the most specific first; empty if none is known."""
     causes: tuple[Cause, ...]
     about: tuple[str, ...]
     """Without causes: what is known of the devices and groups that the text names. Whole sentences."""
     named: bool
-    """Whether the text, or whoever asks, names a device or group."""
+    """Whether the text or the caller names a device or group."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ class Diagnosis(NamedTuple):
             lines.append("Ask again while it fails, as root: only root sees which programs hold a group.")
             lines += [] if self.named else ["Name the device as well: 'iommutui why DEVICE --error TEXT'."]
         if self.about:
-            lines += ["What is known of it on this machine:", *(f"  {sentence}" for sentence in self.about)]
+            lines += ["What is known about it on this machine:", *(f"  {sentence}" for sentence in self.about)]
         return tuple(lines)
 
 
@@ -65,7 +65,7 @@ class Match(NamedTuple):
 def explain(
     host: Host, text: str, model: Model, *, group: int | None = None, device: Device | None = None
 ) -> Diagnosis:
-    """What explains the text on this Host. ``group`` or ``device`` is what it is about, where it does not say so."""
+    """The causes of the text on this Host. ``group`` or ``device`` is what it is about, if the text does not say."""
     paste = read(text)
     matches = recognised(paste)
     causes: dict[tuple[str, int | None, Address | None], Cause] = {}

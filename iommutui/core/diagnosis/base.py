@@ -1,4 +1,4 @@
-"""What a message and a cause are, what a message names, and what several families of messages have in common."""
+"""Messages, causes, the names found in a message, and causes that several families of messages share."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ from iommutui.core.wording import sentence
 
 
 class Cause(NamedTuple):
-    """One explanation: what it is, and what to do about it. Whole sentences."""
+    """One explanation and its remedy. Whole sentences."""
 
     code: str
     text: str
@@ -31,12 +31,12 @@ class Cause(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What one code says, as templates: the cause, and what to do about it.
+    """The templates of one code: the cause and its remedy.
 
     ``{it}`` is what the message names and ``{name}`` the same in a command, ``{wanted}`` the driver that it is about;
     ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device is and ``{now}`` the same as a
-    sentence; ``{set[name=value]}`` the advice to set a parameter, or to look further where it is set. Whoever says it
-    gives the rest.
+    sentence; ``{set[name=value]}`` the advice to set a parameter, or to look further if it is set. The caller gives
+    the rest.
     """
 
     code: str
@@ -63,15 +63,15 @@ REMEDIES = {
 
 # fmt: off
 NO_DEVICE = Kind("no-device", "This machine has no device {it}.",
-    "'iommutui list' shows the devices as they are now; names start with the domain, mostly 0000.")
+    "'iommutui list' shows the devices as they are now; names start with the domain, usually 0000.")
 GROUP_MISSING = Kind("group-missing", "This machine has no group {group}. Group numbers change with cards, firmware "
     "and kernels.", "'iommutui list' shows the groups as they are now.")
 NO_GROUP = Kind("no-group", "{what}", "The IOMMU covers other devices of this machine, but not this one.")
 DIRECT_REGION = Kind("direct-region", "{what}",
-    "Look for a setting of the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels with "
+    "Look for a setting for the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels with "
     "the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk.")
-NOT_RESPONDING = Kind("not-responding", "{device} does not answer: its configuration space reads as all ones (so a "
-    "header type of 127 or 7f). It sleeps in D3cold or has fallen off the bus.",
+NOT_RESPONDING = Kind("not-responding", "{device} does not answer: its configuration space reads as all ones (hence "
+    "the header type 127 or 7f). It sleeps in D3cold or has fallen off the bus.",
     "Unplug the machine for a moment; check power cables, slot, and a laptop's switch for the card. If vfio-pci put it "
     "to sleep: {set[vfio-pci.disable_idle_d3=1]}")
 # fmt: on
@@ -90,20 +90,20 @@ class _Advice(dict[str, str]):
 
 
 class Found(NamedTuple):
-    """What a message names, as far as it does, on which Host; and the causes that several messages have in common."""
+    """The devices and words that a message names on a Host; and the causes that several messages share."""
 
     host: Host
     model: Model
     group: int | None
     device: Device | None
     address: Address | None
-    """The address in it, whether there is such a device or not."""
+    """The address in the text, even if there is no such device."""
     text: str
     """The whole text in one line and in lower case."""
     driver: str | None
     errno: str | None
     words: Mapping[str, str]
-    """What the pattern kept."""
+    """What the pattern captured."""
 
     @property
     def it(self) -> str:
@@ -112,7 +112,7 @@ class Found(NamedTuple):
 
     @property
     def wanted(self) -> str:
-        """The driver that it is about: vfio-pci where it names none."""
+        """The driver that it is about: vfio-pci if it names none."""
         return self.driver or VFIO_PCI
 
     @property
@@ -154,7 +154,7 @@ class Found(NamedTuple):
         return Cause(kind.code, what, remedy, group, device.address if device is not None else None)
 
     def firmware_regions(self) -> list[Cause]:
-        """What the firmware wants mapped one to one: RMRR of Intel, unity maps of AMD (``reserved_regions``)."""
+        """Regions that firmware requires mapped 1:1: Intel's RMRR, AMD's unity maps (``reserved_regions``)."""
         regions = ((group.id, reason) for group in self.groups for reason in direct_regions(group))
         return [self.say(DIRECT_REGION, group=group, what=sentence(reason)) for group, reason in regions]
 
@@ -169,7 +169,7 @@ class Found(NamedTuple):
         return [] if covered else [self.say(NO_GROUP, what=without)]
 
     def in_the_way(self) -> Iterator[Cause]:
-        """What keeps the groups from being handed over, under the model."""
+        """Why the groups cannot be handed over, under the model."""
         for group in self.groups:
             remedy = SHUT_DOWN if group.claim else f"'iommutui why {group.id}' shows the smallest fix."
             for reason in self.model.verdict(self.host, group).reasons:
@@ -177,7 +177,7 @@ class Found(NamedTuple):
                     yield Cause(reason.code, sentence(reason), remedy, group.id, reason.device)
 
     def settings(self, devices: Iterable[Device]) -> Iterator[Cause]:
-        """Settings that were meant to put these devices on a VFIO driver and have not."""
+        """Settings that should have put these devices on a VFIO driver, but did not."""
         for device in devices:
             for notice in notices_of(self.host, device):
                 yield Cause(notice.code, notice.text, notice.remedy, device.group, notice.device)
@@ -187,17 +187,17 @@ class Found(NamedTuple):
         return [self.say(NOT_RESPONDING, device)] if device is not None and device.silent else []
 
     def users(self, device: Device | None) -> str:
-        """Who has a node of the device open; empty where nobody is seen to."""
+        """Who has a node of the device open; empty if no one is seen."""
         return openers_words(self.uses.of(device.address).openers) if device is not None else ""
 
     def of_no_use(self, device: Device) -> Iterator[Cause]:
-        """Why no virtual machine can have the device whatever is rebound, as what is behind a VMD controller."""
+        """Why no rebind lets a virtual machine have the device, as behind a VMD controller."""
         reason = not_of_use(self.host, device)
         if reason is not None and reason.code in (Code.BEHIND_VMD, Code.OF_THE_BOARD):
             yield Cause(reason.code, sentence(reason), "Leave it to the host.", device.group, device.address)
 
     def refusals(self, reasons: Iterable[Reason]) -> Iterator[Cause]:
-        """Why a write or a probe of the device fails, as the engine says it, with what to do about it."""
+        """The engine's reason why a write or a probe of the device fails, with the remedy."""
         for reason in reasons:
             remedy = REMEDIES.get(reason.code, "'iommutui why {it}' says more.")
             if reason.code is Code.ALREADY_BOUND and self.driver == reason.driver:
@@ -210,11 +210,11 @@ class Found(NamedTuple):
 
 
 class Weight(IntEnum):
-    """What a message is worth beside others of the same text; only those of the highest weight are explained."""
+    """The weight of a message among others in the same text; only those of the highest weight are explained."""
 
     HARMLESS = 0
     ERRNO = 1
-    """The name of an errno, with nothing else that is known."""
+    """The bare name of an errno."""
     NAMED = 2
 
 

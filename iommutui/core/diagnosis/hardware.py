@@ -23,14 +23,16 @@ RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers dow
     "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above.")
 HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power.",
     "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off.")
-RESET_REGRESSION = Kind("reset-regression", "This kernel ({kernel}) has a fault: it resets a bus only where each of "
-    "its functions can be reset alone.", "Update to the next release of its series, or to 6.15 and later.")
-BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, which needs each device on it in one guest: {others}{kept}.",
-    "Hand over all: 'iommutui plan --card {it}'. The message is harmless if the guest starts and restarts.")
+RESET_REGRESSION = Kind("reset-regression", "This kernel ({kernel}) has a bug: it resets a bus only if each function "
+    "on it can be reset alone.", "Update to the next release of its series, or to 6.15 and later.")
+BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, so every device on that bus must be in one guest: "
+    "{others}{kept}.",
+    "Hand over all of them: 'iommutui plan --card {it}'. The message is harmless if the guest starts and restarts.")
 NO_RESET = Kind("no-reset", "The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",
-    "Give all behind its port to one virtual machine, or power-cycle it between guests. (Qubes, Xen: no-strict-reset.)")
-IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} meets a region of group {group} that the host reserves: "
-    "{region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
+    "Give everything behind its port to one virtual machine, or power-cycle it between guests. (Qubes, Xen: "
+    "no-strict-reset.)")
+IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} overlaps a region of group {group} that the host "
+    "reserves: {region}.", "Give the guest another memory layout: another machine type, or a smaller PCI window.")
 IOVA_TOO_WIDE = Kind("iova-too-wide", "{where} beyond the IOMMU's address width ({limit}), often of a large BAR.",
     "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or guest-phys-bits=39 from QEMU 9.1 (args: "
     "in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb).")
@@ -39,7 +41,7 @@ MEMLOCK_LIMIT = Kind("memlock-limit", "The guest's memory is pinned for DMA, and
     "unit, <memtune><hard_limit> in libvirt.")
 TOO_LITTLE_MEMORY = Kind("too-little-memory", "Or the host has not enough free memory to pin all of the guest's.",
     "Give the guest less memory; ballooning does not help here.")
-BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware did it.",
+BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware caused it.",
     "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest.")
 BLOCKED_ON_HOST = Kind("blocked-on-host", "{stopped}. It is {on}, a host driver; or the firmware still uses it.",
     "Update firmware and kernel; with iommu=pt host drivers are not translated. If it began when a neighbour was "
@@ -93,7 +95,7 @@ def _unbind_framebuffer(host: Host, owner: str) -> str:
 def rom(found: Found) -> Iterator[Cause]:
     """``pci_get_rom_size()``, and QEMU's ``vfio_pci_load_rom()``."""
     boot = found.device is not None and found.device.boots_display
-    shadowed = "it is the display that the machine booted on, whose ROM the firmware has shadowed or shut."
+    shadowed = "it is the display that the machine booted on, whose ROM the firmware has shadowed or disabled."
     hidden = "a card that sleeps, or that a driver has used before, often does not show it."
     yield from found.silent(found.device)
     yield found.say(ROM_UNREADABLE, why=shadowed if boot else hidden)
@@ -133,7 +135,7 @@ _FAULT = re.compile(r"fault reason:? (0x)?([0-9a-f]{1,2})\b")
 def map_invalid(found: Found) -> Iterator[Cause]:
     """EINVAL of VFIO_IOMMU_MAP_DMA (``vfio_iommu_iova_dma_valid()``): beyond the IOMMU's width, or reserved."""
     width = min((each.width for each in found.host.iommus or () if each.width is not None), default=None)
-    limit = f"{width} bits" if width else "39 bits on many desktops and laptops; Intel tells it in 'cap'"
+    limit = f"{width} bits" if width else "39 bits on many desktops and laptops; Intel reports it in 'cap'"
     match = _MAPPED.search(found.text)
     if match is None:
         yield found.say(IOVA_TOO_WIDE, where="The mapped address is most likely", limit=limit)
@@ -189,7 +191,7 @@ def fault(found: Found) -> Iterator[Cause]:
 
 
 def interrupt_shared(found: Found) -> Iterator[Cause]:
-    """EBUSY of VFIO_DEVICE_SET_IRQS for INTx (``vfio_intx_set_signal()``): the line is shared, and cannot be alone.
+    """EBUSY of VFIO_DEVICE_SET_IRQS for INTx (``vfio_intx_set_signal()``): the line is shared, but must not be.
 
     A device whose INTx cannot be masked (``pci_intx_mask_supported()``), or ``nointxmask``, wants the line for itself.
     """
@@ -225,19 +227,19 @@ MESSAGES = (
     means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault", "The IOMMU has stopped DMA; the "
           "next line names device and reason.", "Pass that line to --error too.", weight=Weight.ERRNO),
     means("the IOMMU waits for a device", "completion-wait loop timed out | iotlb_inv_timeout | invalidation time-out "
-          "error | qi_submit_sync | device-tlb*timed out", "device-gone", "A device does not answer the IOMMU any "
-          "more: it lost power, or did not come back from a reset or from D3cold.", "Look which card was handed over "
-          "or reset just before. Power the machine off and on; {set[vfio-pci.disable_idle_d3=1]} Or boot with "
+          "error | qi_submit_sync | device-tlb*timed out", "device-gone", "A device no longer answers the IOMMU: it "
+          "lost power, or did not come back from a reset or from D3cold.", "Check which card was handed over or "
+          "reset just before. Power the machine off and on; {set[vfio-pci.disable_idle_d3=1]} Or boot with "
           "pcie_aspm=off, or use another slot."),
     means("bad address to map", "vfio_map_dma*bad address | dma_map*bad address | ioas_map*bad address", "peer-to-peer",
-          "What is to be mapped is a BAR of another device, not memory. QEMU goes on without: only DMA from one "
-          "handed-over device straight to another does not work.", "Nothing to do, unless the guest needs such DMA."),
+          "The range to map is a BAR of another device, not memory. QEMU goes on without it: only DMA directly "
+          "between handed-over devices does not work.", "Nothing to do, unless the guest needs such DMA."),
     means("no memory for the guest", "unable to map backing store for guest ram | cannot set up guest memory | could "
           "not allocate*guest ram | dma_map*no space left", "guest-memory", "Too little free memory or huge pages, or "
           "too many DMA mappings (65535).", "Reserve huge pages at boot, or give the guest less memory."),
     means("unhandled interrupt", "nobody cared | disabling irq #", "stuck-interrupt", "A device holds its interrupt "
           "line asserted and no driver answers, so the kernel turns the line off; every device on it stops working.",
-          "/proc/interrupts names who shares the line. Make the guest's driver use MSI, or put the card elsewhere."),
+          "/proc/interrupts shows who shares the line. Make the guest's driver use MSI, or put the card elsewhere."),
     means("no interrupt vectors left", "interrupt msi*no space left | interrupt msi*vfio_device_set_irqs failure",
           "no-vectors", "The host has no interrupt vectors left, or the guest asked for more than the device has.",
           "Give the guest's driver fewer queues; x2APIC in the firmware setup gives the host more vectors."),
@@ -270,15 +272,15 @@ MESSAGES = (
           "Shut the virtual machine down; the unbind then ends by itself."),
     means("kernel crash at a bind", "kernel bug at drivers/vfio | vfio_group_nb_verify", "bug-on", "A host driver was "
           "bound to a device of a group that a virtual machine has; up to Linux 5.18 the kernel does not survive that.",
-          "Reboot. Shut virtual machines down before you bind anything in their group, or use 5.19 and later."),
+          "Reboot. Shut virtual machines down before you bind anything in their group, or use Linux 5.19 or later."),
     means("errors on the PCI Express link", "pcie bus error | aer: corrected error | aer: uncorrected | aer:*error "
           "received: @ | aer:*error message received from @ | unrecoverable error detected | dpc: containment event",
-          "link-errors", "{it} has errors on its link: a bad contact or riser, or power saving of the link.", "Reseat "
+          "link-errors", "{it} has errors on its link: a bad contact or riser, or link power saving.", "Reseat "
           "the card, set the slot to an older PCIe generation, or boot with pcie_aspm=off."),
     means("IGD of Intel", "igd opregion | requested igd | legacy mode disabled", "igd", "QEMU's legacy mode for "
           "Intel's own graphics needs it at 00:02.0 of a guest of type pc (i440fx) with its ROM.", "Leave legacy mode "
           "and hand it over as a second display with x-igd-opregion=on and a romfile."),
     means("a note of vfio-pci", "enabling device (# | changed vga decodes | hiding ecap | hiding cap | deactivate vga "
-          "console", "note", "This is a note, not an error.", "Nothing to do about it.", weight=Weight.HARMLESS),
+          "console", "note", "This is a note, not an error.", "There is nothing to do.", weight=Weight.HARMLESS),
 )
 # fmt: on

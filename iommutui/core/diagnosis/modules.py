@@ -8,29 +8,29 @@ from iommutui.core.models.base import since
 from iommutui.core.roles import is_vfio
 
 # fmt: off
-PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is a part of the module vfio, and no longer there.",
-    "Take it out of the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing.")
+PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is part of the module vfio.",
+    "Remove it from the list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing.")
 DRIVER_THERE = Kind("driver-there", "The driver {driver} is registered on this machine, so its module is loaded or "
     "built in.", "Leave the command out.")
 NO_SUCH_MODULE = Kind("no-such-module", "The running kernel{release} has no module {module}{nothing}.",
-    "After an update of the kernel reboot. Otherwise install its other modules (linux-modules-extra, "
+    "If the kernel was updated, reboot. Otherwise install its other modules (linux-modules-extra, "
     "kernel-modules-extra) or a kernel that has it (CONFIG_VFIO_PCI); those of small boards and clouds often lack it.")
 INSMOD_PATH = Kind("insmod-path", "insmod takes the path of a file, not the name of a module.",
     "'modprobe {module}' finds the file, if there is one.")
 MODULE_HELD = Kind("module-held", "{who} uses the module.",
-    "Leave the module where it is: a device is unbound by itself ('iommutui preview DEVICE=none').")
+    "Leave the module loaded, and unbind the device alone ('iommutui preview DEVICE=none').")
 NVIDIA_HELD = Kind("module-held", "{who} uses the module.",
-    "Stop the display manager, nvidia-persistenced and what else uses the card, then unload nvidia_drm, "
+    "Stop the display manager, nvidia-persistenced and whatever else uses the card, then unload nvidia_drm, "
     "nvidia_modeset, nvidia_uvm, nvidia.")
 CARD_TAKEN = Kind("card-taken", "{device} is {on}{override}, so {module} finds no card.",
     "Give it back first: 'iommutui preview {device}={target}'.")
 NO_CARD = Kind("no-card", "This machine shows no card that {module} could drive.", "'iommutui list' shows the devices.")
-CARD_LOST = Kind("card-lost", "{it} does not answer its driver any more: it lost power, did not survive a reset or a "
+CARD_LOST = Kind("card-lost", "{it} no longer answers its driver: it lost power, did not survive a reset or a "
     "change of power state, or a virtual machine left it in a state that the driver does not know.",
     "Power the machine off and on. {set[vfio-pci.disable_idle_d3=1]} Hand over all functions of the card together.")
 NVIDIA_IN_USE = Kind("nvidia-in-use", "The unbind of {it} waits in the kernel until nobody has it open: {who}.",
     "Before the unbind stop the display manager and nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and "
-    "nvidia_uvm. Afterwards that does not always help: one that waits already may need a reboot.")
+    "nvidia_uvm. Once an unbind waits, that does not always help, and it may take a reboot.")
 # fmt: on
 
 _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "1002", "i915": "8086", "xe": "8086"}
@@ -73,7 +73,7 @@ def in_use(found: Found) -> Iterator[Cause]:
 
 
 def no_device(found: Found) -> Iterator[Cause]:
-    """ENODEV of a module's start: it has found no device that it could drive."""
+    """ENODEV from loading a module: it found no device that it could drive."""
     module = underscored(found.words.get("module", "nvidia")).partition("_")[0]
     vendor = _MAKERS.get(module)
     every = [found.device] if found.device else list(found.host.devices.values())
@@ -95,8 +95,8 @@ def lost(found: Found) -> list[Cause]:
 
 
 def nvidia_hangs(found: Found) -> list[Cause]:
-    """``nv_pci_remove()`` waits while the usage count is not zero, and no signal ends that."""
-    kernel = "no process is seen to, so it is the kernel (nvidia_drm with modeset, a console)"
+    """``nv_pci_remove()`` waits while the usage count is not zero, and no signal interrupts it."""
+    kernel = "no process is seen, so it is the kernel (nvidia_drm with modeset, a console)"
     return [found.say(NVIDIA_IN_USE, who=found.users(found.device) or kernel)]
 
 
@@ -119,7 +119,8 @@ MESSAGES = (
           "signed ones are accepted.", "Use sudo, on the host and not in a container."),
     means("module is not signed", "required key not available | key was rejected by service | loading of unsigned "
           "module is rejected | lockdown:*is restricted", "secure-boot", "With Secure Boot the kernel accepts only "
-          "modules signed with a key that it knows.", "Enrol the module's key (mokutil --import), or turn it off."),
+          "modules signed with a key that it knows.", "Enrol the module's key (mokutil --import), or turn Secure "
+          "Boot off."),
     means("module of another kernel", "exec format error | disagrees about version of symbol | unknown symbol in "
           "module | invalid module format | could not insert <module>: invalid argument", "other-kernel", "The module "
           "was built for another kernel.", "Reboot into that kernel, or rebuild the module (dkms autoinstall)."),
@@ -137,8 +138,8 @@ MESSAGES = (
           "AMD chips (Polaris, Vega, Navi 1x, many APUs) cannot be started twice without a power cycle.", "Power the "
           "machine off and on. The module vendor-reset helps chips that it knows (reset_method device_specific); "
           "otherwise leave the card on vfio-pci between virtual machines."),
-    means("code 43 in the guest", "code 43 | error 43", "guest-driver", "The driver in the guest has found the card "
-          "and gives up on it; the host has handed it over.", "Give the guest a clean ROM, hide the hypervisor (kvm "
+    means("code 43 in the guest", "code 43 | error 43", "guest-driver", "The driver in the guest found the card and "
+    "gave up on it; the host did hand it over.", "Give the guest a clean ROM, hide the hypervisor (kvm "
           "hidden and a Hyper-V vendor_id, for old NVIDIA drivers), and hand over every function of the card."),
 )
 # fmt: on

@@ -32,7 +32,7 @@ _DRIVER = re.compile(r"(?:to|with|by|kernel) driver:? ([\w-]+)|\bto (vfio-pci|pc
 
 
 class Paste(NamedTuple):
-    """A text and what it names. Positions are those of ``squeezed``."""
+    """A pasted text and the names found in it. Positions are those of ``squeezed``."""
 
     plain: str
     """One line in lower case, without prefixes and quotes; each errno is followed by its phrase."""
@@ -41,7 +41,7 @@ class Paste(NamedTuple):
     addresses: tuple[tuple[int, Address], ...]
     group: int | None
     driver: str | None
-    """The driver whose file, or whose name, the text gives."""
+    """The driver whose file or name is in the text."""
 
     def address_at(self, start: int, end: int) -> Address | None:
         """The address that a message between these positions is about: in it, else the last before, else the next."""
@@ -64,7 +64,7 @@ LIMIT = 100_000
 
 
 def read(text: str) -> Paste:
-    """What a text names."""
+    """The names found in a text."""
     text = _SYMBOL.sub(lambda found: f"{found[0]} {_PHRASES[found[0]]}", text[-LIMIT:]).lower().translate(_QUOTES)
     joined = " ".join(" ".join(_PREFIX.sub("", line, count=1) for line in text.splitlines()).split())
     plain = _NUMBER.sub(lambda found: f"{found[0]} {_PHRASES.get(errorcode.get(int(found[1]), ''), '')}", joined)

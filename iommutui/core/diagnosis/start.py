@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.board import of_the_board
+from iommutui.core.chipset import chipset_part
 from iommutui.core.command_line import parameter_advice
 from iommutui.core.diagnosis.base import DIRECT_REGION, SHUT_DOWN, Cause, Found, Kind, Message, means
 from iommutui.core.drivers import VFIO_PCI
@@ -13,19 +13,19 @@ from iommutui.core.roles import is_vfio
 BRIDGE_NOT_IN_THE_WAY = Kind("bridge-not-in-the-way", "{device} is a bridge {on} and blocks nothing: the kernel finds "
     "group {group} viable, and the tool is wrong.", "Leave it alone; use a version of the tool that skips bridges.")
 VIABLE_NOW = Kind("viable-now", "Group {group} is viable as it is now, so something has changed since the message.",
-    "Start the virtual machine again; if a host driver takes the device back, look at what binds it.")
+    "Start the virtual machine again; if a host driver takes the device back, find out what binds it.")
 NO_IOMMU_MODE = Kind("no-iommu-mode", "Group {group} is in no-IOMMU mode (/dev/vfio/noiommu-{group}): DPDK can use it, "
     "a virtual machine cannot.", "Turn on the IOMMU; a virtual machine needs a virtual one.")
 NO_VFIO_NODE = Kind("no-vfio-node", "No device of group {group} is on a VFIO driver, and the file exists only while "
     "one is.", "'iommutui why {group}' shows what to bind.")
-NODE_NOT_VISIBLE = Kind("node-not-visible", "A device of group {group} is on a VFIO driver, so the host has the file "
-    "now.", "Try again; a container has /dev/vfio/{group} and /dev/vfio/vfio only if they are passed in.")
+NODE_NOT_VISIBLE = Kind("node-not-visible", "A device of group {group} is on a VFIO driver, so the file exists on "
+    "the host now.", "Try again; a container has /dev/vfio/{group} and /dev/vfio/vfio only if they are passed in.")
 GROUP_OWNED = Kind("group-owned", "Group {group} is in use by {owner}: nobody else can open it, and no host driver may "
     "be bound in it.", SHUT_DOWN)
-FOREIGN_DOMAIN = Kind("foreign-domain", "A kernel driver has group {group} on a domain of its own.",
+FOREIGN_DOMAIN = Kind("foreign-domain", "A kernel driver has attached group {group} to its own IOMMU domain.",
     "Stop what uses it (vhost-vdpa).")
-UNKNOWN_OWNER = Kind("unknown-owner", "Which groups are in use can be seen by root only, so another process may have "
-    "this one.", "Ask again with sudo.")
+UNKNOWN_OWNER = Kind("unknown-owner", "Only root can see which groups are in use, so another process may have this "
+    "one.", "Ask again with sudo.")
 NO_VFIO = Kind("no-vfio", "vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again.")
 WORKS_AGAIN = Kind("works-again", "The IOMMU is on now{group_too}; something has changed since the message.",
     "Restart the program that printed it (libvirtd, virtqemud, Proxmox's page), and check that /dev/vfio/vfio exists.")
@@ -46,7 +46,7 @@ NO_TYPE1 = Kind("no-type1", "The modules vfio and vfio_iommu_type1 are not loade
 
 
 def not_viable(found: Found) -> Iterator[Cause]:
-    """VFIO_GROUP_FLAGS_VIABLE is not set; or a tool that has a rule of its own on the drivers of a group."""
+    """VFIO_GROUP_FLAGS_VIABLE is not set; or a tool with its own rule for the drivers of a group."""
     yield from found.in_the_way()
     for group in found.groups:
         members = found.host.members(group)
@@ -108,7 +108,7 @@ def container_refused(found: Found) -> Iterator[Cause]:
 
 
 def no_remapping(found: Found) -> list[Cause]:
-    """The container (``vfio_iommu_type1_attach_group()``) and iommufd (``iommufd_device_bind()``) want it each."""
+    """The container (``vfio_iommu_type1_attach_group()``) and iommufd (``iommufd_device_bind()``) each require it."""
     if "iommufd" in found.text or "msi interrupts are not secure" in found.text:
         module, log = "iommufd", "MSI interrupts are not secure"
     else:
@@ -119,7 +119,7 @@ def no_remapping(found: Found) -> list[Cause]:
 
 def firmware_asks(found: Found) -> list[Cause]:
     """``Firmware has requested this device have a 1:1 IOMMU mapping`` (``__iommu_group_set_domain()``, from 6.6)."""
-    what = f"The firmware wants memory mapped one to one for {found.it}, and the kernel hands out no such device."
+    what = f"The firmware requires a 1:1 mapping for {found.it}, and the kernel does not hand over such a device."
     return found.firmware_regions() or [found.say(DIRECT_REGION, what=what)]
 
 
@@ -148,7 +148,7 @@ def depends_on(found: Found) -> Iterator[Cause]:
     """``depends on group N which is not owned`` (VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)."""
     group = found.host.groups.get(found.group) if found.group is not None else None
     for device in found.host.members(group) if group is not None else []:
-        what = of_the_board(device)
+        what = chipset_part(device)
         if what:
             yield found.say(RESET_REACHES_BOARD, device, what=what)
         elif not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
@@ -168,7 +168,7 @@ MESSAGES = (
     Message("the group is busy", "/dev/vfio/#*device or resource busy | opengroup*device or resource busy | already in "
             "use by | not reattaching active device | device is already attached | not already in use", busy),
     means("another virtual machine has it", "is in use by driver qemu", "libvirt-owner", "libvirt has given {it} to "
-          "another virtual machine, which the message names.", "Shut it down, or take the device out of it."),
+          "another virtual machine, which the message names.", "Shut it down, or remove the device from it."),
     Message("container is refused", "set iommu for container | failed to select iommu type | set group*container*! | "
             "set container*! | setup container*! | containersetiommu | failed to assign device*operation not permitted "
             "| groupsetcontainer | cannot set up dma remapping | error bind device*to iommufd | error attach*to id= | "
@@ -190,12 +190,12 @@ MESSAGES = (
     Message("reset depends on another group", "depends on group #", depends_on),
     means("permission denied on a group's file", "/dev/vfio/#*permission denied | /dev/vfio/devices/*permission denied "
           "| vfio*permission denied | opengroup*permission denied | permission denied*/dev/vfio/#", "node-permissions",
-          "{node} belongs to root unless something gives it away; libvirt does that by itself.", "Give it to the user "
+          "{node} belongs to root by default; libvirt changes that by itself.", "Give it to the user "
           "who starts QEMU (chown USER {node}); never make it writable for everyone."),
     means("operation not permitted on a group's file", "/dev/vfio/#*operation not permitted | opengroup*operation not "
           "permitted | /dev/vfio/devices/*operation not permitted | /dev/vfio/vfio*operation not permitted",
-          "device-cgroup", "Not the permissions of the file say this (that would be 'Permission denied'), but the "
-          "device cgroup of the container or of the service that runs the virtual machine.", "Allow the file there: "
+          "device-cgroup", "The device cgroup of the container, or of the service that runs the virtual machine, "
+          "refuses this; the file's own permissions would give 'Permission denied'.", "Allow the file there: "
           "docker --device {node} --device /dev/vfio/vfio, LXC lxc.cgroup2.devices.allow, systemd DeviceAllow=, "
           "libvirt cgroup_device_acl in /etc/libvirt/qemu.conf (or let libvirt attach it)."),
     means("/dev/vfio/vfio is denied", "/dev/vfio/vfio*permission denied | opencontainer*permission denied | permission "
@@ -206,8 +206,8 @@ MESSAGES = (
     Message("nothing at /dev/vfio/vfio", "/dev/vfio/vfio*no such file | /dev/vfio/vfio*no such device | vfio "
             "support*initialized | opencontainer*no such file | no available iommu models", no_type1),
     means("MSI-X table where it does not fit", "table & pba overlap", "msix-table", "The MSI-X table of {it}, as its "
-          "configuration space shows it, overlaps something else: a fault of the card, or it does not answer.", "Try "
-          "x-msix-relocation=bar2 (or another free BAR) for the device, and look whether the host's driver starts it."),
+          "configuration space shows it, overlaps something else: the card is faulty or does not answer.", "Try "
+          "x-msix-relocation=bar2 (or another free BAR) for the device, and check whether its host driver starts it."),
     means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd", "This kernel has no "
           "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out."),
     means("group in several address spaces", "used in multiple address spaces", "one-address-space", "Devices of group "
@@ -215,19 +215,19 @@ MESSAGES = (
           "cannot tell the members of a group apart, so they must share one.", "Take the virtual IOMMU (intel-iommu, "
           "virtio-iommu) out of the guest, or put all of them behind one pcie-to-pci-bridge in the guest."),
     means("not assignable by Xen", "libxl*pci device*is not assignable", "not-assignable", "{it} is not on pciback, "
-          "the driver by which Xen hands devices over.", "Run 'xl pci-assignable-add {it}' first."),
+    "the driver with which Xen hands devices over.", "Run 'xl pci-assignable-add {it}' first."),
     means("firmware's tables are broken", "your bios is broken; dmar | rmrr entry for device*is broken | firmware "
-          "bug*dmar", "broken-tables", "The firmware describes the IOMMU wrongly, so the kernel may leave it off, or a "
-          "device without it.", "Update the firmware; 'iommutui list' shows whether there are groups."),
+          "bug*dmar", "broken-tables", "The firmware describes the IOMMU wrongly, so the kernel may leave it off, or "
+          "not use it for some devices.", "Update the firmware; 'iommutui list' shows whether there are groups."),
     means("no file of no-IOMMU mode", "/dev/vfio/noiommu-#*no such file", "no-noiommu-node", "The file is there only "
           "in no-IOMMU mode, while the device is on vfio-pci.", "{set[vfio.enable_unsafe_noiommu_mode=1]} With an "
           "IOMMU that is on, use /dev/vfio/N instead."),
     means("switch without ACS", "lacking acs and cannot be assigned | lacks acs | requires acs | pci device @ is not "
           "assignable", "no-acs", "A switch above {it} does not isolate what is behind it (no ACS); libvirt's strict "
           "check refuses that.", "Hand over the whole group of the device. relaxed_acs_check=1 in "
-          "/etc/libvirt/qemu.conf lifts the check; it changes nothing of the isolation."),
-    means("no legacy VGA", "does not support requested feature x-vga", "no-legacy-vga", "Only a device of class 0300 "
-          "has legacy VGA, where the kernel has CONFIG_VFIO_PCI_VGA and vfio-pci.disable_vga is not set.", "Leave "
+          "/etc/libvirt/qemu.conf lifts the check; it adds no isolation."),
+    means("no legacy VGA", "does not support requested feature x-vga", "no-legacy-vga", "Legacy VGA needs a device "
+    "of class 0300, a kernel with CONFIG_VFIO_PCI_VGA, and vfio-pci.disable_vga not set.", "Leave "
           "x-vga=on (Proxmox: primary GPU) out; a guest that boots with UEFI does not need it."),
     means("no such host device", "no such host device | node device not found | could not access /sys/bus/pci/devices/ "
           "| pci device*not found | no pci device info for device | no node device with matching name", "no-device",
@@ -235,14 +235,14 @@ MESSAGES = (
           "'iommutui list' shows the devices as they are now; put the current address into the configuration."),
     means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
           "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
-          "failed moving device bar", "guest-hardware", "The guest has no free place of that kind for it; the host is "
+          "failed moving device bar", "guest-hardware", "The guest has no free slot of that kind for it; the host is "
           "not involved.", "Use machine type q35 with a pcie-root-port for it, and remove its guest <address>."),
     means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed", "A libvirt hook "
           "script failed, so the virtual machine did not start.", "Run it as root, and pass its last line to --error."),
     means("the network uses the device", "routing table indicates that interface", "routed", "The machine has a route "
-          "through this interface, so the tool leaves it alone.", "Take the address off first (ip addr flush)."),
-    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent has no such "
-          "instance left (available_instances), or too little memory.", "Remove one, or choose a smaller type."),
+          "through this interface, so the tool leaves it alone.", "Remove the address first (ip addr flush)."),
+    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent device has no "
+    "such instance left (available_instances), or too little memory.", "Remove one, or choose a smaller type."),
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access", "AppArmor or "
           "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach the "
           "device (it adds the rule), or add /dev/vfio/* to the profile."),

@@ -1,6 +1,6 @@
 """Errors of the kernel's files (``bind``, ``unbind``, ``new_id``, ``drivers_probe``...) and of drivers' probes.
 
-The engine is asked what it says to the same write on this Host: its reasons are the causes.
+The engine tries the same write on this Host: its reasons are the causes.
 """
 
 from collections.abc import Iterator
@@ -20,32 +20,33 @@ from iommutui.core.uses import Screen
 # fmt: off
 DRIVER_NOT_LOADED = Kind("driver-not-loaded", "No driver named {driver} is registered here, so it has no files below "
     "/sys/bus/pci/drivers.", "Load it with 'modprobe {driver}'.")
-BIND_ASKS = Kind("bind-asks", "bind takes a free device that {driver} matches, by its override or its ids, and no "
-    "other name than the whole address.", "'iommutui preview DEVICE={driver}' shows the writes in the right order.")
-WOULD_BIND = Kind("would-bind", "As the machine is now, {driver} would take {device}.",
+BIND_ASKS = Kind("bind-asks", "bind takes only a free device that {driver} matches by override or ids, named by its "
+    "full address.", "'iommutui preview DEVICE={driver}' shows the writes in the right order.")
+WOULD_BIND = Kind("would-bind", "{driver} would bind to {device} now.",
     "Try again; 'iommutui preview {device}={driver}' shows the writes.")
 BOUND_ELSEWHERE = Kind("bound-elsewhere", "{device} is {on}, and unbind works only through the file of its own driver.",
     "Nothing is left to unbind from {driver}: go on, or write to /sys/bus/pci/drivers/{own}/unbind.")
 WOULD_UNBIND = Kind("would-unbind", "{device} is {on} now, and an unbind from it would work.",
     "Try again, through the file 'unbind' of that driver.")
-DRIVER_FAILED = Kind("driver-failed", "{driver} could not start {device}; the kernel log says why before this line. "
-    "After a virtual machine had the device, its reset has often not worked.",
+DRIVER_FAILED = Kind("driver-failed", "{driver} could not start {device}; the kernel log says why above this line. "
+    "After a virtual machine used the device, its reset has often failed.",
     "Power the machine off and on; if it works then, the device does not reset well between users.")
-NOT_BOUND = Kind("not-bound", "{it} had no driver, so there was no link 'driver'.{now}", "Go on without the unbind.")
+NOT_BOUND = Kind("not-bound", "{it} had no driver, so it had no link 'driver'.{now}", "Go on without the unbind.")
 LOADED_NOW = Kind("loaded-now", "{driver} was not loaded then; it is now.", "Try again.")
 OTHER_FRAMEBUFFER = Kind("other-framebuffer", "The firmware's framebuffer on {device} belongs to {owner}.",
-    "Unbind what 'ls /sys/bus/platform/drivers/*/' shows below that driver (as simple-framebuffer.0).")
+    "Unbind what 'ls /sys/bus/platform/drivers/*/' shows below that driver (such as simple-framebuffer.0).")
 NO_FRAMEBUFFER = Kind("no-framebuffer", "There is no such device now: a GPU driver has taken the display over, or the "
     "kernel uses simple-framebuffer.0.", "There is nothing to unbind: leave the line out of the script.")
 VFS_ENABLED = Kind("vfs-enabled", "{device} has virtual functions enabled, and vfio-pci refuses it then.",
     "Write 0 to /sys/bus/pci/devices/{device}/sriov_numvfs first.")
-SCRIPT_FRAMEBUFFER = Kind("script-framebuffer", "In a start script this is mostly the unbind of efi-framebuffer.0, and "
-    "none is here now.", "Leave that line out: the driver of the card or simple-framebuffer.0 has taken its place.")
+SCRIPT_FRAMEBUFFER = Kind("script-framebuffer", "In a start script this is usually the unbind of efi-framebuffer.0, "
+    "which does not exist now.", "Leave that line out: the driver of the card or simple-framebuffer.0 has taken its "
+    "place.")
 # fmt: on
 
 
 def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
-    """What the driver would say if the device were free and its override named it."""
+    """The driver's answer if the device were free and its override named it."""
     ready = device._replace(driver=None, driver_override=driver)
     return transition(found.host.with_device(ready), Bind(device.address, driver), found.model)
 
@@ -66,7 +67,7 @@ def bound(found: Found) -> Iterator[Cause]:
     if "vfio" in driver:
         yield from found.of_no_use(device)
     now, would = transition(found.host, Bind(device.address, driver), found.model), _would_bind(found, device, driver)
-    # A tool that got the errno of the driver's probe had set the override before, whatever it is by now.
+    # A tool that got the errno of the driver's probe had set the override first, whatever it is now.
     if found.errno != would.result or found.errno == now.result:
         yield from found.refusals(now.reasons)
     if device.driver != driver:
@@ -132,7 +133,7 @@ def _framebuffers(found: Found) -> list[Screen]:
 
 
 def errno(found: Found) -> Iterator[Cause]:
-    """Nothing but an errno: what of this machine answers with it to a write about the device."""
+    """Nothing but an errno: the causes for which this machine answers a write to the device with it."""
     device, host = found.device, found.host
     if found.errno == "EINVAL":
         yield from found.firmware_regions()
@@ -157,7 +158,7 @@ def errno(found: Found) -> Iterator[Cause]:
     elif found.errno == "ENODEV" and device is None and ".sh" in found.text and not _framebuffers(found):
         yield found.say(SCRIPT_FRAMEBUFFER)
     elif found.errno == "EINVAL" and found.model is not VFIO_GROUP and (device is not None or "write" in found.text):
-        # Up to 5.18 nothing is refused at a probe: what does not belong there is a BUG_ON.
+        # Up to 5.18 no probe is refused: a driver that does not belong there is a BUG_ON.
         yield from busy(found)
 
 
@@ -171,8 +172,8 @@ MESSAGES = (
             "probe of @ failed with error | <driver>: probe of @ rejects match | probe of @ rejects match | device "
             "denylist, driver probing disallowed", probe_failed),
     means("the id is known", "new_id*file exists | add pci device id*to vfio-pci*file exists", "id-known", "The driver "
-          "knows this id already, which is harmless.{now}", "Go on. Better use driver_override, which names one "
-          "device: 'iommutui preview {name}=vfio-pci' shows the writes."),
+          "knows this id already, which is harmless.{now}", "Go on. Prefer driver_override, which names one device: "
+          "'iommutui preview {name}=vfio-pci' shows the writes."),
     Message("no such file of a driver", "/driver/unbind*no such file or directory | /driver/unbind: directory "
             "nonexistent | /drivers/*/bind: no such file or directory | /drivers/*/unbind: no such file or directory | "
             "/drivers/*/new_id*no such file or directory | /drivers/*/bind: directory nonexistent | /drivers/*/unbind: "
@@ -181,7 +182,7 @@ MESSAGES = (
     Message("no framebuffer to unbind", "framebuffer*/unbind*no such device | -framebuffer/unbind*no such file",
             framebuffer_unbind),
     means("virtual functions are enabled", "sriov_numvfs*device or resource busy", "vfs-enabled", "Virtual functions "
-          "are enabled already, and their number can be changed only through 0.", "Write 0 to sriov_numvfs first."),
+    "are enabled already, and their number can change only by way of 0.", "Write 0 to sriov_numvfs first."),
     *(Message(phrase, phrase, errno, Weight.ERRNO) for phrase in
       ("device or resource busy", "invalid argument", "no such device")),
     means("a file below /sys is denied", "/sys/*permission denied | /bind: permission denied | /unbind: permission "
@@ -191,20 +192,20 @@ MESSAGES = (
           "... | sudo tee FILE', a root shell, or 'iommutui apply', which becomes root by itself."),
     means("/sys is read-only", "/sys/*read-only file system", "read-only-sysfs", "/sys is mounted read-only here, as "
           "in a container.", "Do it on the host, as root."),
-    means("the id is not known", "remove_id*no such device", "id-unknown", "The driver has no dynamic id like this "
-          "one, so there is nothing to remove.", "Go on without it."),
+    means("the id is not known", "remove_id*no such device", "id-unknown", "The driver has no such dynamic id, so "
+    "there is nothing to remove.", "Go on without it."),
     means("an id is malformed", "new_id*invalid argument | remove_id*invalid argument", "id-format", "The file takes "
           "vendor and device in hex with a space between, as '10de 2204'.", "Write them without 0x, colons or quotes."),
     means("no reset by this file", "/reset*inappropriate ioctl | failed to reset pci device*but trying to continue | "
-          "cant reset pci device", "reset-file", "The kernel has no reset of {it} alone. The virtual machine resets "
-          "the whole card by its bus where it has all of its functions, so this is often harmless.", "Go on if the "
+          "cant reset pci device", "reset-file", "The kernel cannot reset {it} alone. A virtual machine that has "
+          "every function of the card resets it by its bus, so this is often harmless.", "Go on if the "
           "virtual machine starts and restarts; 'iommutui why {it}' says what resets the device."),
     means("no driver_override", "/driver_override*no such file | /driver_override: directory nonexistent", "no-device",
-          "There is no such device (names start with the domain, mostly 0000:), or the kernel is older than 3.16.",
+          "There is no such device (names start with the domain, usually 0000:), or the kernel is older than 3.16.",
           "'iommutui list' shows the devices as they are now."),
     means("virtual functions are not offered", "sriov_numvfs*! | not enough mmio resources for sr-iov | sr-iov: bus "
           "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable them, no "
-          "more than sriov_totalvfs, and only where the firmware has left address space and bus numbers.", "Bind that "
+          "more than sriov_totalvfs, and only if the firmware has left address space and bus numbers.", "Bind that "
           "function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the firmware. {set[pci=realloc]}"),
     means("no such console", "vtconsole/*no such file | /vtcon#/bind*!", "no-console", "There is no text console of "
           "that number, so nothing has to be unbound from it.", "Leave the line out of the script."),

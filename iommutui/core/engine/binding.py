@@ -1,6 +1,6 @@
 """Writes to ``driver_override``, ``unbind``, ``bind`` and ``drivers_probe`` (``drivers/base``, ``drivers/pci``).
 
-What a driver leaves behind stands here as well: on its device, in the group, and to who has the device open.
+Also the traces a driver leaves on its device, in the group, and for whoever has the device open.
 """
 
 from iommutui.core.address import sort_key
@@ -28,7 +28,7 @@ def override(host: Host, event: Override, model: Model) -> Outcome:
     value = None if text is None else text.partition("\n")[0].partition("\0")[0] or None
     group = host.group_of(device.address)
     if unbind_pending(group, device) and not since(host, (6, 12)):
-        # The write waits for the lock of the device, which the blocked unbind has.
+        # The write waits for the device lock, which the blocked unbind holds.
         return _behind(host, event, in_use(group, device))
     gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver_override")  # it is known from now on
     return Outcome(OK, host.with_device(device._replace(driver_override=value, gaps=gaps)))
@@ -118,7 +118,7 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
 
 
 def _behind(host: Host, event: Bind | Override, why: tuple[Reason, ...]) -> Outcome:
-    """The write waits behind an unbind, and is carried out when that has ended (`core.engine.claims`)."""
+    """The write waits behind an unbind, and takes effect once that has ended (`core.engine.claims`)."""
     return Outcome(OK, host._replace(waiting=(*host.waiting, event)), why, blocks=True)
 
 
@@ -139,9 +139,9 @@ def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
 
 
 def driverless(host: Host, device: Device) -> Device:
-    """The device after an unbind; what it was bound to, it can be bound to again."""
+    """The device after an unbind; it can be bound to the same driver again."""
     driver = device.driver
-    # Through an override a driver may take what it does not know: it would not do so without.
+    # An override may have bound a driver that does not know the device, and would not bind to it otherwise.
     forced = device.driver_override == driver and not is_vfio(host, device, driver)
     if driver is not None and (not forced or fit_of(device, driver) is not None):
         device = proven(host, device, driver)

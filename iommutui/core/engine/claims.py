@@ -52,7 +52,7 @@ def claim_device(host: Host, event: ClaimDevice, model: Model) -> Outcome:
 
 
 def _open_group(host: Host, group: Group, model: Model) -> Check:
-    """``open`` of ``/dev/vfio/N`` (``vfio_group_fops_open``): it has one opener, whoever asks next (all versions).
+    """``open`` of ``/dev/vfio/N`` (``vfio_group_fops_open``): it has one opener at a time (all versions).
 
     While a device's own file is bound to an iommufd there is none (``vfio_device_block_group``, 6.6).
     """

@@ -17,7 +17,7 @@ from iommutui.core.topology import VMD, above, behind, controller_of, without
 
 
 def remove(host: Host, event: Remove, model: Model) -> Outcome:
-    """``remove_store``: unbinds, which may wait, and takes the device and what is below out of their groups.
+    """``remove_store``: unbinds, which may wait, and takes the device and everything below it out of their groups.
 
     While it waits, the device is among those that are there and among those that are removed. A virtual function has
     no such file (``pci_dev_hp_attrs_are_visible``).
@@ -68,7 +68,7 @@ def _scan_order(host: Host) -> list[Device]:
     for device in sorted((*host.devices.values(), *gone), key=lambda d: sort_key(d.address)):
         name = device.parent or device.address.rpartition(":")[0]
         buses.setdefault(name, []).append(device)
-        # A bus whose bridge was not recorded is there all the same while something stands on it.
+        # A bus whose bridge was not recorded still exists while a device is on it.
         if device.parent is None or (device.parent not in known and device.address in host.devices):
             roots[name] = None
     found: list[Device] = []
@@ -104,7 +104,7 @@ def below(host: Host, address: Address) -> list[Address]:
 
 
 def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Group, Device] | None]:
-    """Unbinds what is ``below``, up to the first that is in use: what comes after it keeps its driver meanwhile.
+    """Unbinds the devices ``below``, up to the first that is in use; those after it keep their drivers meanwhile.
 
     ``pci_stop_bus_device`` goes from the last device of a bus to the first, and to the bridge at the end.
     """
@@ -139,9 +139,9 @@ def take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
 def _rediscover(host: Host, device: Device, was: Mapping[Address, int | None]) -> Host:
     """Adds a device that ``rescan`` has found, without override or virtual functions.
 
-    It joins a bridge above it that was in its group (``pci_device_group``), else a function of its slot, where it says
-    of itself that there are several, as function 0 has to and the others may (``get_pci_function_alias_group``).
-    Otherwise ``iommu_group_alloc`` hands out the lowest free number. ``was`` holds the old groups of what comes back.
+    It joins a bridge above it that was in its group (``pci_device_group``), else a function of its slot if it has the
+    multi-function bit, which function 0 must have and the others may (``get_pci_function_alias_group``). Otherwise
+    ``iommu_group_alloc`` hands out the lowest free number. ``was`` holds the old groups of the devices that come back.
     """
     old = number = device.group
     if old is not None:
@@ -180,7 +180,7 @@ def _not_isolated(host: Host, device: Device) -> list[Device]:
 
 
 def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
-    """What is behind goes first; the first device of it that is in use is waited for."""
+    """The devices behind it go first; the first of them in use is waited for."""
     device = host.devices.get(event.device)
     if device is None or not behind(host, device):
         return binding.unbind(host, event, model)
@@ -193,12 +193,12 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
 
 
 def bind(host: Host, event: Bind, model: Model) -> Outcome:
-    """What is behind comes back with the driver."""
+    """The devices behind it come back with the driver."""
     return _found_again(host, event.device, binding.bind(host, event, model), model)
 
 
 def probe(host: Host, event: Probe, model: Model) -> Outcome:
-    """What is behind comes back with the driver."""
+    """The devices behind it come back with the driver."""
     return _found_again(host, event.device, binding.probe(host, event, model), model)
 
 

@@ -1,4 +1,4 @@
-"""Which drivers match a device (``pci_match_device``, ``driver_match_device``), and what their own probes say to it."""
+"""Which drivers match a device (``pci_match_device``, ``driver_match_device``), and how their own probes answer."""
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.host import Device, Fit, Gap, Host
@@ -30,7 +30,7 @@ def candidates(host: Host, device: Device) -> list[str]:
     # Their tables are of classes, and no alias of a module shows them. Built in, they are registered before the others.
     registered = found if host.drivers is None else [driver.name for driver in host.drivers]
     ports = [name for name in (PCIEPORT, SHPCHP) if name in registered and matches_class(device, name)]
-    # Who gives ids to them has them loaded before the driver that would take the device otherwise.
+    # Given ids, they load before the driver that would otherwise bind to the device.
     aside = [name for name in taken_by_ids(host, device) if host.has_driver(name)]
     return [*ports, *aside, *(name for name in found if name not in ports)]
 
@@ -86,7 +86,7 @@ def fits_known(host: Host, device: Device) -> bool:
 
 
 def _named(host: Host, driver: str) -> bool:
-    """Whether a driver of this very name is seen anywhere, for a Host that does not say which are registered."""
+    """Whether a driver of this exact name is seen anywhere, for a Host that does not list registered drivers."""
     if host.driver_table.get(driver) is not None:
         return True
     return any(d.driver == driver or any(fit.driver == driver for fit in d.fits or ()) for d in host.devices.values())
@@ -153,8 +153,8 @@ PARAMETERS = {VFIO_PCI: "vfio_pci.ids", STUB: "pci_stub.ids"}
 def taken_by_ids(host: Host, device: Device) -> list[str]:
     """The drivers whose ``ids`` on the command line hold the device (``vfio_pci_fill_ids``, ``pci_add_dynid``).
 
-    They take it without an override. A file of ``modprobe.d`` says the same, but not whether it was in force when the
-    module was loaded.
+    They bind to it without an override. A file of ``modprobe.d`` may say the same, but not whether it was in force
+    when the module was loaded.
     """
     if host.cmdline is None or device.bus != "pci" or ".ids=" not in host.cmdline:
         return []

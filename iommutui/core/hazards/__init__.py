@@ -1,4 +1,4 @@
-"""What the host loses by a plan: a registry of checks, one module per topic; and hazards as plain sentences."""
+"""The impact of a plan on the host: a registry of checks, one module per topic; and hazards as sentences."""
 
 import re
 from collections import defaultdict
@@ -18,7 +18,7 @@ NOTHING = Kind(
     "nothing-remains", Topic.DISPLAY, "the last way in: screen or keyboard, and network", (DANGER,),
     "Leave one of them with the host: hand them over one after the other, and only while another way in is open.",
     says="This plan takes [the display {display} and ][the keyboard {input} and ]the network of {network} at once: "
-    "no way into this machine remains to see or to say that something went wrong.",
+    "no way into this machine remains if something goes wrong.",
 )  # fmt: skip
 
 _TOPICS, _SEVERITIES = tuple(Topic), (Severity.DANGER, Severity.WARN, Severity.INFO)
@@ -49,7 +49,7 @@ _AT_IT = ("boot-display", "monitor", "last-keyboard")
 
 
 def _as_a_whole(moves: Moves, hazards: Iterable[Hazard]) -> list[Hazard]:
-    """The hazards of one plan: two dangers as one where nothing remains, and no advice that the plan itself defeats."""
+    """The hazards of one plan: one danger for several if no way in remains, and no advice that the plan defeats."""
     dangers = [h for h in hazards if h.severity is DANGER]
     at_it = [h for h in dangers if h.code in _AT_IT]
     from_elsewhere = [h for h in dangers if h.topic is Topic.NETWORK]
@@ -66,7 +66,7 @@ def _as_a_whole(moves: Moves, hazards: Iterable[Hazard]) -> list[Hazard]:
 
 
 def _alone(hazard: Hazard) -> Hazard:
-    """The hazard with the advice that relies on nothing else that the plan takes."""
+    """The hazard with advice that does not rely on anything else that the plan takes."""
     way = KINDS[hazard.code].alone
     return hazard._replace(facts=(*hazard.facts, ("way", way))) if way and not hazard.unknown else hazard
 
@@ -92,7 +92,7 @@ def refusals_of(hazards: Iterable[Hazard]) -> list[Reason]:
 
 
 def cuts_a_lifeline(hazards: Iterable[Hazard]) -> bool:
-    """Whether a danger is about display, network or input: then an apply takes itself back unless it is confirmed."""
+    """Whether a danger is about display, network or input: then an apply reverts unless it is confirmed."""
     return any(h.severity is Severity.DANGER and h.topic in LIFELINES for h in hazards)
 
 
@@ -103,13 +103,13 @@ _FACT = re.compile(r"\{(\w+)\}")
 def filled(template: str, facts: dict[str, str]) -> str:
     """A template of ``Kind.says`` with its facts, which are never templates themselves."""
     known = defaultdict(str, facts)
-    parts = _OPTIONAL.split(template)  # what is in brackets has the odd places
+    parts = _OPTIONAL.split(template)  # the parts in brackets are at odd indices
     kept = (part for n, part in enumerate(parts) if n % 2 == 0 or all(known[name] for name in _FACT.findall(part)))
     return "".join(part.format_map(known) for part in kept)
 
 
 def hazard_loss(hazard: Hazard) -> str:
-    """What the host loses or risks; or what is not known of it, and why."""
+    """The loss or risk for the host; or what is unknown about it, and why."""
     kind, facts = KINDS[hazard.code], {"device": str(hazard.device), **dict(hazard.facts)}
     if hazard.unknown:
         return f"It is not known {filled(kind.asks, facts)} ({gap_words(hazard.unknown)})."
@@ -126,7 +126,7 @@ def hazard_advice(hazard: Hazard) -> str:
 
 
 def refusal_sentence(reason: Reason) -> str:
-    """The hazard that nobody can accept, of a reason that `refusals_of` made."""
+    """The unacceptable hazard behind a reason that `refusals_of` made."""
     kind = KINDS.get(reason.fact("hazard"))
     if kind is None:
         return f"The running system needs {reason.device or 'the device'}."
@@ -137,7 +137,7 @@ def refusal_sentence(reason: Reason) -> str:
 
 
 def hazard_sentence(hazard: Hazard) -> str:
-    """What the host loses, and what to do about it."""
+    """The loss for the host, and what to do about it."""
     return f"{hazard_loss(hazard)} {hazard_advice(hazard)}"
 
 
@@ -152,7 +152,7 @@ def dangers_words(hazards: Iterable[Hazard]) -> str:
 
 
 def accept_words(hazards: Iterable[Hazard]) -> str:
-    """What to do about dangers that nobody has accepted: the options that accept them, unless one is refused."""
+    """What to do about dangers not yet accepted: the options that accept them, unless one is refused."""
     every = list(hazards)
     if any(hazard.refused for hazard in every):
         return "Do that first, or leave the device to the host."

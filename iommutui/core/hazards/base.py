@@ -1,4 +1,4 @@
-"""What a hazard is, and what becomes of the devices of a plan. The checks stand beside this, one module per topic."""
+"""Hazards and their kinds, and how a plan moves devices. The checks are beside this module, one module per topic."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -42,7 +42,7 @@ class Hazard(NamedTuple):
     facts: tuple[tuple[str, str], ...] = ()
     """The evidence."""
     unknown: str = ""
-    """Why it could not be found out (an errno name, ``not-recorded``); empty where it is known."""
+    """Why it is unknown (an errno name, ``not-recorded``); empty if it is known."""
     refused: bool = False
     """Nobody can accept it: the running system would not survive, or the unbind would never return."""
 
@@ -52,29 +52,29 @@ class Hazard(NamedTuple):
 
     @property
     def acceptance(self) -> "Acceptance":
-        """What accepts it."""
+        """The words that accept it."""
         return Acceptance(self.code, self.device)
 
 
 class Kind(NamedTuple):
-    """What one code means, whatever device it is about."""
+    """The meaning of one code, for any device."""
 
     code: str
     topic: Topic
     loses: str
     """What the host loses or risks, for a table."""
     severities: tuple[Severity, ...]
-    """Those that it may have, the worst first; a check says which one it is."""
+    """Every severity it can have, worst first; a check picks one."""
     advice: str
     """What to do instead, or first."""
     alone: str = ""
-    """The advice where the same plan takes what ``advice`` relies on; empty where it relies on nothing."""
+    """The advice if the same plan takes what ``advice`` relies on; empty if it relies on nothing."""
     never: bool = False
     """A danger of this kind is refused, whatever is accepted."""
     says: str = ""
-    """The sentence, with the facts by name; a part in brackets is left out where a fact of it is empty."""
+    """The sentence, with named facts; a part in brackets is left out if one of its facts is empty."""
     asks: str = ""
-    """What is not known where the hazard is unknown."""
+    """The question that an unknown hazard leaves open."""
 
     def of(self, device: Device, severity: Severity | None = None, unknown: str = "", /, **facts: str) -> Hazard:
         """The hazard of this kind for a device, by default of its worst severity; empty facts are left out."""
@@ -85,7 +85,7 @@ class Kind(NamedTuple):
 
 
 class Acceptance(NamedTuple):
-    """One danger that somebody has accepted, for one device."""
+    """One accepted danger, for one device."""
 
     code: str
     device: Address
@@ -98,7 +98,7 @@ DANGER, WARN, INFO = Severity.DANGER, Severity.WARN, Severity.INFO
 
 
 class Moves(NamedTuple):
-    """The devices that a plan moves, by what becomes of them."""
+    """The devices that a plan moves, by destination."""
 
     host: Host
     uses: Uses
@@ -118,7 +118,7 @@ Check = Callable[[Moves], Iterable[Hazard]]
 
 
 def moves_of(host: Host, goals: Iterable[Goal]) -> Moves:
-    """What becomes of the devices of these goals."""
+    """The moves that these goals make."""
     pairs = sorted(((host.devices[goal.device], goal) for goal in goals), key=lambda pair: sort_key(pair[0].address))
     taken = [(d, goal) for d, goal in pairs if not goal.any_driver and not serves_host(host, d, goal.driver)]
     given = [device for device, goal in taken if is_vfio(host, device, goal.driver)]
@@ -141,7 +141,7 @@ def openers_words(openers: Iterable[Opener]) -> str:
 
 
 def listed(words: Iterable[str], most: int = 4) -> str:
-    """Words for a sentence, each once: ``a, b, c, d and 3 more``."""
+    """Words joined for a sentence, each once: ``a, b, c, d and 3 more``."""
     found = list(dict.fromkeys(words))
     more = f" and {len(found) - most} more" if len(found) > most else ""
     return ", ".join(found[:most]) + more

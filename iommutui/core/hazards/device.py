@@ -1,4 +1,4 @@
-"""The card and the device itself: its functions and their ids, what a reset reaches, power, and what isolates it."""
+"""Hazards of the device and its card: functions, ids, resets, power and isolation."""
 
 import re
 from collections.abc import Iterator
@@ -11,25 +11,25 @@ from iommutui.core.host import NO_IOMMU, Details, Device, Host
 from iommutui.core.roles import is_vfio, serves_host
 
 SPLIT = Kind(
-    "card-split", Topic.CARD, "a part of the card that stays behind with the host", (INFO,),
+    "card-split", Topic.CARD, "a function of the card that stays with the host", (INFO,),
     "Hand over every function of the card: drivers in the virtual machine expect all of them.",
     says="{device} ({driver}) is a function of the same card as {moved} and stays with the host[, in group {group}].",
 )  # fmt: skip
 VIRTUAL = Kind(
     "virtual-functions", Topic.CARD, "virtual functions, which may vanish with the driver", (DANGER, WARN),
     "Hand over virtual functions instead, or set sriov_numvfs to 0 first; vfio-pci refuses the card while they exist.",
-    says="{device} has virtual functions ({count}[; in use: {used}]), which many drivers take away when they are "
-    "unbound; a revert does not make them again.",
+    says="{device} has virtual functions ({count}[; in use: {used}]), which many drivers remove when they are "
+    "unbound; a revert does not bring them back.",
 )  # fmt: skip
 BY_ID = Kind(
-    "matched-by-id", Topic.CARD, "another card of the same id, which a setting by id takes as well", (WARN,),
-    "Bind by address instead: take the ids out of the setting, and let an override name this one card.",
+    "matched-by-id", Topic.CARD, "another card with the same id, which a setting by id takes as well", (WARN,),
+    "Bind by address instead: remove the ids from the setting, and let an override name this one card.",
     says="{twins} has the same id as {device} ({ids}), and {where} gives every device of that id to {driver}.",
 )  # fmt: skip
 TAKEN_BACK = Kind(
-    "ids-take-back", Topic.CARD, "a device that a setting by id takes again as soon as the kernel may choose", (WARN,),
-    "Take the ids out of the setting, or name the host driver as the target instead of 'default'.",
-    says="Every device with the ids {ids} goes to {driver} ({where}), so that {device} goes back there when the "
+    "ids-take-back", Topic.CARD, "a device that a setting by id takes back when the kernel chooses", (WARN,),
+    "Remove the ids from the setting, or name the host driver as the target instead of 'default'.",
+    says="Every device with the ids {ids} goes to {driver} ({where}), so {device} goes back there when the "
     "kernel chooses[; its host driver is {own}].",
 )  # fmt: skip
 
@@ -48,7 +48,7 @@ def card_split(moves: Moves) -> Iterator[Hazard]:
 def virtual_functions(moves: Moves) -> Iterator[Hazard]:
     """A physical function with virtual functions, which may go with its driver; a danger where one of them is used.
 
-    It is the driver's ``remove()`` that takes them away, or does not; where it does not, the PCI core only warns.
+    The driver's ``remove()`` may take them away; if it does not, the PCI core only warns.
     """
     for device in moves.leaving:
         virtual = [moves.host.devices[a] for a in device.virtfns if a in moves.host.devices]
@@ -89,7 +89,7 @@ def ids_take_back(moves: Moves) -> Iterator[Hazard]:
 
 
 def _setting(moves: Moves, device: Device) -> dict[str, str]:
-    """The facts of a setting that gives the device to a driver by its ids; empty where there is none."""
+    """The facts of a setting that gives the device to a driver by its ids; empty if there is none."""
     setting = setting_by_ids(moves.host, device)
     if setting is None:
         return {}
@@ -97,45 +97,47 @@ def _setting(moves: Moves, device: Device) -> dict[str, str]:
 
 
 NO_RESET = Kind(
-    "no-reset", Topic.DEVICE, "a device that the kernel knows no way to reset", (INFO,),
+    "no-reset", Topic.DEVICE, "a device that the kernel cannot reset", (INFO,),
     "Expect to power-cycle the machine before the device works again, in the host or in another virtual machine.",
-    says="The kernel knows no way to reset {device}; it may not work again until the machine is power-cycled.",
+    says="The kernel cannot reset {device}; it may not work again until the machine is power-cycled.",
 )  # fmt: skip
 BROKEN = Kind(
-    "reset-broken", Topic.DEVICE, "a chip that is known not to come back from a reset", (WARN,),
+    "reset-broken", Topic.DEVICE, "a chip known not to recover from a reset", (WARN,),
     "Load vendor-reset on the host (then reset_method has device_specific), or expect to power-cycle the machine.",
-    says="{device} is a {family} chip of AMD, which is known not to come back from a reset: a virtual machine can "
+    says="{device} is a {family} chip of AMD, known not to recover from a reset: a virtual machine can "
     "use it once, and again only after the machine is power-cycled.",
 )  # fmt: skip
 REACHES = Kind(
     "reset-reaches-others", Topic.DEVICE, "a reset that reaches devices of other groups", (WARN,),
-    "Hand those devices over as well, or plug the card in elsewhere: VFIO refuses a reset that it does not own all of.",
+    "Hand those devices over as well, or plug the card in elsewhere: VFIO refuses to reset devices that it does not "
+    "own.",
     says="{device} can only be reset together with {others}[ (group {groups})], which stays with the host.",
 )  # fmt: skip
 ASLEEP = Kind(
     "sleeps-in-d3cold", Topic.DEVICE, "a device that is powered down (D3cold)", (INFO,),
     "If the virtual machine cannot wake it, try vfio-pci.disable_idle_d3=1 on the kernel's command line.",
-    says="{device} is powered down (D3cold), so not everything of it could be read.",
+    says="{device} is powered down (D3cold), so it could not be read completely.",
 )  # fmt: skip
 SILENT = Kind(
     "not-responding", Topic.DEVICE, "a device whose configuration space reads as all ones", (WARN,),
-    "Shut the machine down and disconnect it from power for a moment, then look again before you hand the device over.",
+    "Shut the machine down and disconnect it from power for a moment, then check again before you hand the device "
+    "over.",
     says="The configuration space of {device} reads as all ones: it sleeps in D3cold or has fallen off the bus.",
 )  # fmt: skip
 DIRECT = Kind(
-    "direct-region", Topic.DEVICE, "a device that firmware itself does DMA with", (WARN,),
+    "direct-region", Topic.DEVICE, "a device that the firmware uses for DMA", (WARN,),
     "Look for a firmware setting that ends it (RMRR, shared memory): a virtual machine does not have this mapping.",
-    says="Firmware uses the memory {region} through {device} itself (a direct mapping of group {group}).",
+    says="The firmware uses the memory {region} through {device} (a direct mapping of group {group}).",
 )  # fmt: skip
 OVERRIDE = Kind(
     "acs-override", Topic.DEVICE, "isolation that pcie_acs_override only claims", (WARN,),
-    "Boot without pcie_acs_override to see the groups that the hardware can keep apart.",
+    "Boot without pcie_acs_override to see the groups that the hardware can isolate.",
     says="{parameter} splits groups in name only: {device} and its neighbours may still reach each other's memory.",
 )  # fmt: skip
 NO_IOMMU_MODE = Kind(
     "no-isolation", Topic.DEVICE, "a device that nothing isolates (no-IOMMU mode)", (WARN,),
     "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot use it.",
-    says="No IOMMU translates {device} (no-IOMMU mode): nothing keeps its DMA from any memory of this machine.",
+    says="No IOMMU translates {device} (no-IOMMU mode): its DMA can reach all memory of this machine.",
 )  # fmt: skip
 
 _BROKEN = {
@@ -153,10 +155,10 @@ _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 def resets(moves: Moves) -> Iterator[Hazard]:
     """Devices that a reset does not restore after a virtual machine used them, and what else a reset affects.
 
-    ``reset_method`` (from 5.15) has what resets one function, its bus included where it is alone on it. The bus or slot
-    of several functions is reset as well, when all of them are in one hand (``vfio_pci_dev_set_hot_reset()``). VFIO
-    refuses that to whoever does not own every group on it (``vfio_pci_ioctl_pci_hot_reset()``): "depends on group 16
-    which is not owned".
+    ``reset_method`` (from 5.15) has what resets one function, its bus included where it is alone on it. The bus or
+    slot of several functions is reset as well if one owner has all of them (``vfio_pci_dev_set_hot_reset()``). VFIO
+    refuses that to anyone who does not own every group on it (``vfio_pci_ioctl_pci_hot_reset()``): "depends on group
+    16 which is not owned".
     """
     host, given = moves.host, {device.address for device in moves.given}
     for device in moves.given:
@@ -190,7 +192,7 @@ def bus_mates(host: Host, device: Device) -> list[Device] | None:
 
 
 def power(moves: Moves) -> Iterator[Hazard]:
-    """A device without power, much of which cannot be read without waking it; and one that does not answer at all."""
+    """A device without power, which cannot be read fully without waking it; and one that does not answer at all."""
     for device in moves.given:
         if device.details is not None and device.details.power_state == "D3cold":
             yield ASLEEP.of(device)
@@ -200,9 +202,9 @@ def power(moves: Moves) -> Iterator[Hazard]:
 
 
 def isolation(moves: Moves) -> Iterator[Hazard]:
-    """What nothing isolates for certain, or what firmware reaches as well.
+    """Devices whose isolation is uncertain, or that firmware also reaches.
 
-    A group that VFIO made up, or will make up (``enable_unsafe_noiommu_mode``). A reserved region of type ``direct``:
+    A group that VFIO invented, or will invent (``enable_unsafe_noiommu_mode``). A reserved region of type ``direct``:
     firmware's own mapping, which goes away with the host's domain. Groups that a patch splits: it changes no hardware,
     so devices can still reach each other.
     """

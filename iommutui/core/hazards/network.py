@@ -1,4 +1,4 @@
-"""What the network traffic of the machine goes through."""
+"""The devices that carry the machine's network traffic."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,11 +10,11 @@ _WAYS = (
     "Move the address to an interface that stays.",
 )
 
-_THROUGH = " through {interface}[ ({chain})], which {device} has[; {remains} stays with the host]."
+_THROUGH = " through {interface}[ ({chain})] on {device}[; {remains} stays with the host]."
 
 SESSION = Kind(
-    "ssh-session", Topic.NETWORK, "the SSH session that you are in", (DANGER, WARN), *_WAYS,
-    says="The SSH session that you are in goes" + _THROUGH,
+    "ssh-session", Topic.NETWORK, "your SSH session", (DANGER, WARN), *_WAYS,
+    says="Your SSH session goes" + _THROUGH,
 )  # fmt: skip
 DEFAULT = Kind(
     "default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), *_WAYS,
@@ -22,7 +22,7 @@ DEFAULT = Kind(
 )  # fmt: skip
 ADDRESS = Kind(
     "network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), *_WAYS,
-    says="An address of this machine goes" + _THROUGH,
+    says="An address of this machine is reached" + _THROUGH,
 )  # fmt: skip
 MEMBER = Kind(
     "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN uses", (WARN,),
@@ -32,7 +32,7 @@ MEMBER = Kind(
 
 
 def networks(moves: Moves) -> Iterator[Hazard]:
-    """The worst thing that each device's interfaces carry. It is less bad where another device carries it on."""
+    """The worst loss among each device's interfaces. It is less severe if another device takes over."""
     gone, why = {device.address for device in moves.leaving}, moves.uses.gap("network")
     for device in moves.leaving:
         own = moves.uses.of(device.address).network

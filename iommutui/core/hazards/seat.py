@@ -1,4 +1,4 @@
-"""What a person at the machine sees, types, points and hears with: its seat, in the words of logind."""
+"""Hazards of the machine's seat (logind's word): displays, keyboards, pointers and sound."""
 
 from collections.abc import Iterator
 
@@ -29,18 +29,18 @@ MONITOR = Kind(
 CONSOLE = Kind(
     "text-console", Topic.DISPLAY, "the text console (fbcon)", (WARN,),
     "Detach the console first: echo 0 > /sys/class/vtconsole/vtcon1/bind (the one named 'frame buffer device').",
-    says="The text console is drawn on {console}, which {device} has.",
+    says="The text console is drawn on {console} of {device}.",
 )  # fmt: skip
 FIRMWARE = Kind(
-    "firmware-framebuffer", Topic.DISPLAY, "a BAR on which the firmware's framebuffer lies", (WARN,),
+    "firmware-framebuffer", Topic.DISPLAY, "the BAR that holds the firmware's framebuffer", (WARN,),
     "If the virtual machine then fails to start with 'BAR: can't reserve', let the host boot on another display.",
-    says="The framebuffer of the firmware ({name}) still lies in the memory of {device}, and a virtual machine "
-    "cannot have memory that the kernel has reserved.",
+    says="The firmware's framebuffer ({name}) still lies in the memory of {device}; a virtual machine cannot use "
+    "memory that the kernel has reserved.",
 )  # fmt: skip
 REMOVED = Kind(
     "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN),
     *_SCREENS,
-    says="When {device} goes to vfio-pci, this kernel removes the framebuffer of the firmware ({name}[ of {owner}]): "
+    says="When {device} goes to vfio-pci, this kernel removes the firmware's framebuffer ({name}[ of {owner}]): "
     "what it shows goes dark" + _STAYS,
 )  # fmt: skip
 IN_USE = Kind(
@@ -93,7 +93,7 @@ def firmware_framebuffer(moves: Moves) -> Iterator[Hazard]:
 
     unless vfio-pci removes it when it takes a device of class 0300, not of 0302 or 0380: from 6.0
     (``aperture_remove_conflicting_pci_devices()``, commit d17378062079), and up to 6.4 whichever VGA card it takes
-    (mended by commit 5ae3716cfdcd).
+    (fixed by commit 5ae3716cfdcd).
     """
     gone, removed = {device.address for device in moves.taken}, _removed(moves)
     for device in moves.taken:
@@ -149,9 +149,9 @@ INPUT = Kind(
 
 
 def inputs(moves: Moves) -> Iterator[Hazard]:
-    """Keyboards and pointers that go with a device, by what remains.
+    """Keyboards and pointers that leave with a device, judged by those that remain.
 
-    One on Bluetooth does not show which adapter it comes through, so it neither goes nor remains for certain.
+    A Bluetooth one does not show its adapter, so it neither leaves nor remains for certain.
     """
     gone = {device.address for device in moves.leaving}
     for device in moves.leaving:
@@ -172,7 +172,7 @@ def inputs(moves: Moves) -> Iterator[Hazard]:
 
 
 PLAYING = Kind(
-    "audio-playing", Topic.AUDIO, "sound that is being played or recorded", (WARN, INFO),
+    "audio-playing", Topic.AUDIO, "sound being played or recorded", (WARN, INFO),
     "Stop it or choose another output first; a program that keeps the card open can make the unbind wait.",
     says="Sound is being played or recorded on {device} ({streams}[; held open by {who}]).",
     asks="whether {device} plays sound",

@@ -1,4 +1,4 @@
-"""What is on the disks of a device."""
+"""Hazards of a device's disks."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,41 +7,41 @@ from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, 
 from iommutui.core.uses import Held, Storage
 
 _ARRAY = (
-    "[ {unseen} may be redundant, but the kernel does not show it, so it counts as not.]"
-    "[ {spared} can do without it, but is no longer safe.]"
+    "[ {unseen} may be redundant, but the kernel does not show it, so it is assumed not to be.]"
+    "[ {spared} can run without it, but is no longer redundant.]"
 )
-"""What becomes of the array that the disk is a part of."""
+"""The effect on the array that the disk belongs to."""
 
 MOUNTED = Kind(
-    "disk-mounted", Topic.STORAGE, "file systems that are mounted from its disks", (DANGER, WARN, INFO),
+    "disk-mounted", Topic.STORAGE, "file systems mounted from its disks", (DANGER, WARN, INFO),
     "Unmount them first, or leave this device to the host: programs that write to them lose data.", never=True,
-    says="{device} holds file systems that are mounted at {what} ({chain})." + _ARRAY,
+    says="{device} holds file systems mounted at {what} ({chain})." + _ARRAY,
     asks="what is mounted from the disks of {device}",
 )  # fmt: skip
 SWAP = Kind(
-    "swap-active", Topic.STORAGE, "swap that is in use", (DANGER, WARN),
-    "Turn it off first with swapoff; what has been swapped out is lost otherwise, and programs die.", never=True,
-    says="{device} holds swap that is in use ({chain})." + _ARRAY,
+    "swap-active", Topic.STORAGE, "swap in use", (DANGER, WARN),
+    "Turn it off first with swapoff; otherwise swapped-out memory is lost, and programs die.", never=True,
+    says="{device} holds swap in use ({chain})." + _ARRAY,
 )  # fmt: skip
 POOL = Kind(
     "zfs-member", Topic.STORAGE, "a member of an imported ZFS pool", (DANGER,),
     "Export the pool first with zpool export; a pool that loses members stops.", never=True,
     says="{device} holds a part of the ZFS pool {what} ({chain})." + _ARRAY,
-    asks="whether a disk of {device} is a part of a ZFS pool that is imported",
+    asks="whether a disk of {device} is in an imported ZFS pool",
 )  # fmt: skip
 STACK = Kind(
     "disk-assembled", Topic.STORAGE, "a member of an assembled array, volume or cache", (DANGER, WARN),
-    "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it ends in a clean state.", never=True,
-    says="{device} holds a part of {what}, which is assembled though not mounted ({chain})." + _ARRAY,
+    "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it is left clean.", never=True,
+    says="{device} holds a part of {what}, which is assembled but not mounted ({chain})." + _ARRAY,
 )  # fmt: skip
 REMOTE = Kind(
-    "network-mount", Topic.STORAGE, "file systems or swap that come through it from a server", (DANGER, WARN),
+    "network-mount", Topic.STORAGE, "file systems or swap reached through it on a server", (DANGER, WARN),
     "Unmount them first, or leave this network device to the host: programs that use them hang.", never=True,
     says="{what} {comes} from a server through {device} ({chain})[; {unclear}][; {remains} stays with the host].",
 )  # fmt: skip
 FSTAB = Kind(
     "fstab-entry", Topic.STORAGE, "a file system that /etc/fstab names", (WARN, INFO),
-    "Take it out of /etc/fstab, or add nofail: a boot without the disk stops there.",
+    "Remove it from /etc/fstab, or add nofail: otherwise a boot without the disk stops there.",
     says="/etc/fstab names a file system on {device} for {what} ({chain}); it is not mounted now.",
     asks="whether /etc/fstab names a disk of {device}",
 )  # fmt: skip
@@ -74,7 +74,7 @@ _COMMANDS = {
 
 
 def disks(moves: Moves) -> Iterator[Hazard]:
-    """Each sort of use of a device's disks, with all that it holds; or that nothing is known of them."""
+    """A hazard for each kind of use of a device's disks; or one that their uses are unknown."""
     lost = _members_lost(moves)
     for device in moves.leaving:
         own = moves.uses.of(device.address).storage
@@ -90,7 +90,7 @@ def disks(moves: Moves) -> Iterator[Hazard]:
             names, content = listed(word for u in own for word in u.what), listed(c for u in own for c in u.chain)
             yield IDLE.of(device, disks=names, content=content)
         if own or (device.class_code or "").startswith(_CLASSES):
-            # Where the mounts are not known, what fstab says is no comfort either.
+            # If the mounts are unknown, fstab does not help either.
             if why := moves.uses.gap("storage"):
                 yield MOUNTED.of(device, INFO, why)
             elif why := moves.uses.gap("fstab"):
@@ -117,7 +117,7 @@ def _facts(held: Held, uses: Sequence[Storage], severity: Severity) -> dict[str,
     if held in (Held.REMOTE, Held.PERHAPS_REMOTE):
         perhaps = held is Held.PERHAPS_REMOTE
         facts["comes"] = "may come" if perhaps else "comes"
-        facts["unclear"] = "which network device leads to the server is not known" if perhaps else ""
+        facts["unclear"] = "the network device that leads to the server is unknown" if perhaps else ""
         facts["remains"] = "" if severity is DANGER else "another way to it"
     return facts
 
@@ -130,7 +130,7 @@ def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
         return f"Take its member out of {listed(arrays)} first, with mdadm --fail and --remove."
     way, command = "", _COMMANDS.get(kind)
     if kind is MOUNTED and "/" in names:
-        way = "The system runs from it: it can leave only on a machine that has booted from another disk."
+        way = "The system runs from it: boot from another disk before you hand it over."
     elif kind is REMOTE and severity is DANGER and "/" in names:
         way = "The system runs from it: leave this network device to the host."
     elif command and all(name and name[0] not in "([" for name in names):
@@ -140,11 +140,11 @@ def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
 
 
 def _out_of_the_mirror(use: Storage) -> str:
-    """How a member leaves what may be a mirror, where that does not show."""
+    """How a member leaves a mirror, if the kernel does not show whether it is one."""
     own = use.chain[-1].partition(" ")[0]
     if use.array.startswith("dm-"):
         return f"If 'lvs -a -o +devices' shows a mirror in sync, take {own} out: lvconvert -m 0 VG/LV /dev/{own}."
-    return f"If 'zpool status' shows a mirror that is whole, take {own} out of it: zpool detach {use.array} {own}."
+    return f"If 'zpool status' shows an intact mirror, take {own} out of it: zpool detach {use.array} {own}."
 
 
 KINDS = (MOUNTED, SWAP, POOL, STACK, REMOTE, FSTAB, IDLE)

@@ -1,4 +1,4 @@
-"""Who else has the device: virtual machines, drivers that do not release it, Thunderbolt."""
+"""Hazards of other users of the device: virtual machines, drivers that do not release it, Thunderbolt."""
 
 from collections.abc import Iterator
 
@@ -10,17 +10,18 @@ VM = Kind(
     says="{device} is in use by {owner}.",
 )  # fmt: skip
 HANGS = Kind(
-    "unbind-hangs", Topic.USE, "a driver that waits forever while somebody has the device open", (DANGER, WARN),
+    "unbind-hangs", Topic.USE, "a driver that blocks its unbind while the device is open", (DANGER, WARN),
     "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
     never=True,
-    says="{driver} waits in the kernel forever when {device} is unbound while somebody has it open: {who}.",
-    asks="who has {device} open, and its driver waits forever while somebody has",
+    says="{driver} blocks the unbind of {device} in the kernel while it is open: {who}.",
+    asks="who has {device} open, which would block its unbind",
 )  # fmt: skip
 MEDIATED = Kind(
-    "mediated-devices", Topic.USE, "mediated devices, which go with their parent", (DANGER, WARN),
-    "Shut down the virtual machines that have them, and remove them: echo 1 > /sys/bus/mdev/devices/UUID/remove.",
+    "mediated-devices", Topic.USE, "mediated devices, which vanish with their parent", (DANGER, WARN),
+    "Shut down the virtual machines that use them, then remove them: echo 1 > /sys/bus/mdev/devices/UUID/remove.",
     never=True,
-    says="{device} has mediated devices, which go with its driver: {count}[, in group {groups}][, in use by {owner}].",
+    says="{device} has mediated devices, which vanish with its driver: {count}[, in group {groups}][, in use by "
+    "{owner}].",
 )  # fmt: skip
 PLUGGED = Kind(
     "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
@@ -29,12 +30,12 @@ PLUGGED = Kind(
 )  # fmt: skip
 
 HANGING_DRIVERS = frozenset({"nvidia"})
-"""Their remove function waits in the kernel until nobody has the device open, and no signal ends that
+"""Their remove function waits in the kernel until the device is closed, and no signal interrupts it
 (``NVRM: Attempting to remove device ... with non-zero usage count!``)."""
 
 
 def used_by_vm(moves: Moves) -> Iterator[Hazard]:
-    """A device that somebody has opened through VFIO."""
+    """A device that is open through VFIO."""
     for device, goal in moves.goals:
         group = moves.host.group_of(device.address)
         claim = group.claim if group is not None else None
@@ -44,7 +45,7 @@ def used_by_vm(moves: Moves) -> Iterator[Hazard]:
 
 
 def unbind_hangs(moves: Moves) -> Iterator[Hazard]:
-    """A driver that is known to hang at unbind, with somebody who holds the device; or it is not known who does."""
+    """A driver known to hang at unbind while the device is open; or it is unknown whether it is open."""
     why = moves.uses.gap("openers")
     for device in moves.leaving:
         if device.driver in HANGING_DRIVERS:
@@ -58,7 +59,7 @@ def unbind_hangs(moves: Moves) -> Iterator[Hazard]:
 
 
 def mediated(moves: Moves) -> Iterator[Hazard]:
-    """Mediated devices (GVT-g, vGPU): the driver of the parent takes them away, and waits while one is open."""
+    """Mediated devices (GVT-g, vGPU): the parent's driver removes them, and waits while one is open."""
     host = moves.host
     every = [device for device in host.devices.values() if device.bus == "mdev"] if moves.leaving else []
     for device in moves.leaving:

@@ -10,7 +10,7 @@ NAMES = ("kernel-ownership", "dma-hint", "vfio-group", "dma-owner")
 
 
 class _Models(Mapping[str, Model]):
-    """Imports the model that is asked for: most runs need that of one kernel only."""
+    """Imports the requested model only: most runs need just one."""
 
     def __getitem__(self, name: str) -> Model:
         if name not in NAMES:

@@ -1,4 +1,4 @@
-"""What a model of the kernel's rules answers. The mechanics of binding are in ``core.engine``."""
+"""The interface of a model of the kernel's rules. The mechanics of binding are in ``core.engine``."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -19,7 +19,7 @@ class Check(NamedTuple):
 
 
 class Model(Protocol):
-    """One set of kernel rules; what is answered here is what most of them say."""
+    """One set of kernel rules; the defaults here fit most of them."""
 
     name: str
     title: str
@@ -30,7 +30,7 @@ class Model(Protocol):
     rules: tuple[tuple[str, str], ...]
     """What the model says, rule by rule: (where it comes from, sentence)."""
     blocked: str
-    """The errno of a claim while a host driver is in the way."""
+    """The errno of a claim while a host driver blocks the group."""
     through_vfio: bool = True
     """Whether a group is claimed through VFIO's files, which exist while a member is on a VFIO driver; otherwise by the
     bare call into the IOMMU core, whose claims of one owner are counted and released one by one."""
@@ -42,11 +42,11 @@ class Model(Protocol):
         ...
 
     def counts(self, device: Device) -> bool:
-        """Whether a driver on the device can be in the way."""
+        """Whether a driver on the device can block the group."""
         return True
 
     def verdict(self, host: Host, group: Group) -> Verdict:
-        """Whether the group can be handed to user space now: who has it, what is in the way, what is not known."""
+        """Whether the group can be handed to user space now: its owner, its blockers, its unknowns."""
         blockers, notes = self.in_the_way(host, group)
         if group.claim is not None:
             return self.claimed(group, blockers, notes)
@@ -61,7 +61,7 @@ class Model(Protocol):
         return Verdict(True, State.FOREIGN if foreign else State.IDLE, attach.errno, (*attach.reasons, *notes))
 
     def in_the_way(self, host: Host, group: Group) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
-        """Members on host drivers that keep user space out; and what to say beside, here of roles that are guesses."""
+        """Members on host drivers that keep user space out; and notes, here on roles that are guesses."""
         blockers: tuple[Reason, ...] = ()
         guesses: tuple[Reason, ...] = ()
         for device, driver in bound(host, group):
@@ -78,15 +78,15 @@ class Model(Protocol):
         return Verdict(True, State.USER, "EBUSY", (owned(group),))
 
     def check_attach(self, host: Host, group: Group) -> Check:
-        """What an attach of the group to user space's domain says, whatever drivers are bound."""
+        """The result of attaching the group to user space's domain, whatever drivers are bound."""
         return foreign_domain(group)
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
-        """What the driver core says before the driver's own probe runs."""
+        """The driver core's answer before the driver's own probe runs."""
         return Check()
 
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
-        """What the kernel prints if it does not survive that this driver has just been bound."""
+        """The kernel's last words if it does not survive this bind."""
         return None
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:

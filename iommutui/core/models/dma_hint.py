@@ -35,7 +35,7 @@ class DmaHint(Model):
         ("S-07", "KERNEL and USER exclude each other within a group, in both directions, with EINVAL."),
         ("S-08", "The draft returns 1 for a viable group and 0 for one that is not; 0 and EINVAL are meant."),
         ("S-09", "A device without a group binds freely, and a claim of it fails with ENODEV."),
-        ("S-11", "The check at probe does not look at ownership: gap H1, a claimed group without a USER driver."),
+        ("S-11", "The check at probe ignores ownership: gap H1, a claimed group without a USER driver."),
         ("S-12", "A claim needs a group without KERNEL drivers; the same owner counts up, another gets EBUSY."),
         ("S-13", "A group is claimed as such or through one of its devices: one count, one owner."),
         ("S-14", "Each release counts down; the last one gives the group back."),
@@ -53,7 +53,7 @@ class DmaHint(Model):
         return KnownRole(row.hint if row else Role.KERNEL)
 
     def in_the_way(self, host: Host, group: Group) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
-        """``__iommu_group_viable(group, DMA_FOR_USER)``, with the meaning that S-08 turns round."""
+        """``__iommu_group_viable(group, DMA_FOR_USER)``, with the meaning that S-08 inverts."""
         blockers, _ = super().in_the_way(host, group)
         return blockers, _slips(group, blockers)
 
@@ -94,7 +94,7 @@ class DmaHint(Model):
 
 
 def _slips(group: Group, refused: Sequence[Reason]) -> tuple[Reason, ...]:
-    """What of the draft decides a refusal: each bridge on ``pcieport`` (S-17, S-18), and the inverted value (S-08)."""
+    """What in the draft decides a refusal: bridges on ``pcieport`` (S-17, S-18), and the inverted value (S-08)."""
     bridges = [r._replace(code=Code.DRAFT_GAP_BRIDGE, facts=()) for r in refused if r.driver == PCIEPORT]
     return (*bridges, Reason(Code.DRAFT_SLIP_S08, group.id)) if refused else ()
 

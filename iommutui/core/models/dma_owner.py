@@ -38,7 +38,7 @@ class DmaOwner(Model):
             "iommu_device_use_default_domain, 6.12",
             "In a group without a default domain its probe is deferred: EAGAIN at bind, EINVAL at drivers_probe.",
         ),
-        ("pci_dma_configure and its like", "Only drivers on buses pci, platform, amba, fsl-mc and cdx are counted."),
+        ("pci_dma_configure and the like", "Only drivers on buses pci, platform, amba, fsl-mc and cdx are counted."),
         ("driver_managed_dma", "VFIO drivers, pci-stub and pcieport bind at any time and are never counted."),
         ("iommu_group_claim_dma_owner", "A claim succeeds when nothing is counted; otherwise it fails with EPERM."),
         ("iommu_device_claim_dma_owner, 6.2", "The owner may claim further devices of its group; another gets EPERM."),
@@ -123,7 +123,7 @@ class DmaOwner(Model):
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:
-    """Whether these rules are as new as this; a kernel that does not have them at all is asked about its future."""
+    """Whether these rules are at least this new; a kernel before 5.19 counts as the newest."""
     release = parse_release(host.kernel)
     return release is None or release < (5, 19) or release >= version
 

@@ -1,7 +1,7 @@
 """``kernel-ownership``: the sketch that the design mail quotes, of a few days before it.
 
 ``really_probe`` calls ``iommu_set_kernel_ownership()`` for every driver, so whatever is bound takes its group for the
-kernel. That is why the draft came: a VFIO driver would keep user space out of its own group.
+kernel. Hence the draft: a VFIO driver would keep user space out of its own group.
 """
 
 from iommutui.core.drivers import Role

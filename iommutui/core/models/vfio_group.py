@@ -1,7 +1,7 @@
 """``vfio-group``: VFIO's own rule, up to Linux 5.18.
 
-Nothing is checked when a driver is bound. VFIO looks at the drivers of a group when it is asked, and a notifier looks
-at what is bound while the group is in use: what it cannot accept there is a BUG_ON.
+Nothing is checked when a driver is bound. VFIO looks at the drivers of a group when it is asked, and a notifier checks
+every bind while the group is in use: a driver that it cannot accept is a BUG_ON.
 """
 
 from iommutui.core.drivers import STUB, Role
@@ -46,12 +46,12 @@ class VfioGroup(Model):
     )
 
     def role(self, host: Host, device: Device, driver: str) -> KnownRole:
-        """USER for what registers a VFIO device, NONE for what is in nobody's way, else KERNEL."""
+        """USER for drivers that register a VFIO device, NONE for those that block nothing, else KERNEL."""
         harmless = driver == STUB or _exempt(device)
         return vfio_role(host, device, driver) or KnownRole(Role.NONE if harmless else Role.KERNEL)
 
     def counts(self, device: Device) -> bool:
-        """Whether the device is none that ``vfio_dev_driver_allowed`` lets pass on whatever driver."""
+        """Whether the device is not one that ``vfio_dev_driver_allowed`` allows on any driver."""
         return not _exempt(device)
 
     def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:

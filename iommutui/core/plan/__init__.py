@@ -1,1 +1,1 @@
-"""Plans: what is asked for, the writes that do it, the smallest fix, presets, and what has changed since."""
+"""Plans: intents, their writes, the smallest fix, presets, and drift."""

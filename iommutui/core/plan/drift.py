@@ -1,4 +1,4 @@
-"""The facts that a plan was computed from, and what of them has changed since."""
+"""The facts that a plan was computed from, and which of them have changed since."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from iommutui.core.host import Device, Host
 
 
 class DeviceFacts(NamedTuple):
-    """What a plan depends on of one device; ``ids`` reveals another card at the same address."""
+    """The facts of one device that a plan depends on; ``ids`` reveals another card at the same address."""
 
     device: Address
     ids: str
@@ -25,11 +25,11 @@ class Basis(NamedTuple):
     claims: tuple[tuple[int, str], ...] = ()
     """Groups that user space owns, with their owners."""
     claims_known: bool = True
-    """Whether every process could be looked at: other users' are visible to root only."""
+    """Whether every process could be read: other users' are visible to root only."""
 
 
 class Change(NamedTuple):
-    """One fact that is not as it was."""
+    """One fact that has changed."""
 
     subject: str
     fact: str
@@ -56,8 +56,8 @@ def device_facts(device: Device) -> DeviceFacts:
 def drift(basis: Basis, host: Host, moved: Iterable[Address]) -> list[Change]:
     """Every fact of the basis that differs on the Host now, named one by one.
 
-    What could not be seen, then or now, is no fact: an owner that only root can see is not drift for a user's plan. The
-    plan is computed anew on what can be seen now, which refuses what an owner stands in the way of.
+    A fact that could not be seen, then or now, does not count: an owner that only root can see is not drift. The plan
+    is computed anew for what can be seen now, and refused if an owner blocks it.
     """
     now = basis_of(host, moved)
     changes: list[Change] = []

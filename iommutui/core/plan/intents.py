@@ -1,8 +1,8 @@
-"""What a user wants: a device and its target, what a device may be bound to, and what it costs.
+"""What the user wants: intents (a device and its target), and the targets that a device may have.
 
-A plan accepts no other target. An override makes a driver take a device that it does not know, which has crashed real
-kernels; so a target is a VFIO driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose own table
-or aliases match.
+A plan accepts no other target. An override makes a driver accept a device that it does not know, which has crashed
+real kernels; so a target is a VFIO driver that fits, ``pci-stub``, ``none``, ``default``, or a kernel driver whose own
+table or aliases match.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.board import is_of_use, of_the_board
+from iommutui.core.chipset import chipset_part, is_of_use
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.engine.matching import candidates
 from iommutui.core.host import Device, Host
@@ -53,7 +53,7 @@ def targets_of(host: Host, device: Device) -> list[Target]:
         variants = [f for f in device.fits or () if f.vfio and f.driver != VFIO_PCI]
         found += [Target(f.driver, TargetKind.VFIO, f.module, f.loaded) for f in variants]
         found.append(Target(VFIO_PCI, TargetKind.VFIO, "vfio-pci", host.has_driver(VFIO_PCI)))
-    if not of_the_board(device):
+    if not chipset_part(device):
         found.append(Target(STUB, TargetKind.STUB, "pci-stub", host.has_driver(STUB)))
     found = [target for target in found if target.loaded or target.name not in host.lacks]
     found.append(Target(NONE, TargetKind.NONE))
@@ -67,7 +67,7 @@ def targets_of(host: Host, device: Device) -> list[Target]:
 
 
 def find_target(host: Host, device: Device, name: str) -> Target | None:
-    """The device's target of this name; ``vfio_pci`` and ``vfio-pci`` are taken for the same."""
+    """The device's target of this name; ``vfio_pci`` and ``vfio-pci`` mean the same."""
     return next((t for t in targets_of(host, device) if underscored(t.name) == underscored(name)), None)
 
 
@@ -89,7 +89,7 @@ class Intent(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """Where a device is to end up, and the override that gets it there."""
+    """A device's destination, and the override that takes it there."""
 
     device: Address
     driver: str | None
@@ -105,7 +105,7 @@ class Goal(NamedTuple):
 
 
 def goal_of(host: Host, intent: Intent) -> Goal | Reason:
-    """The goal of an intent, or the reason why it is refused whatever the model says."""
+    """The goal of an intent, or the reason why it is refused under any model."""
     device = host.devices.get(intent.device)
     if device is None:
         return Reason(Code.NO_DEVICE, device=intent.device)
@@ -127,7 +127,7 @@ def goals_of(host: Host, intents: Iterable[Intent]) -> list[Goal]:
 
 
 def refusal_of(host: Host, intent: Intent) -> Reason | None:
-    """Why an intent is refused whatever the model says; None where it is not."""
+    """Why an intent is refused under any model; None if it is not."""
     found = goal_of(host, intent)
     return found if isinstance(found, Reason) else None
 
@@ -136,7 +136,7 @@ def _why_no_target(host: Host, device: Device, name: str) -> Reason:
     plain = name.replace("_", "-")
     if device.is_bridge and "vfio" in name:
         return Reason(Code.BRIDGE, device.group, device.address, name)
-    if (what := of_the_board(device)) and ("vfio" in name or plain == STUB):
+    if (what := chipset_part(device)) and ("vfio" in name or plain == STUB):
         return Reason(Code.OF_THE_BOARD, device.group, device.address, name, (("what", what),))
     if "vfio" in name and (controller := controller_of(host, device)) is not None:
         return Reason(Code.BEHIND_VMD, device.group, device.address, name, (("controller", controller.address),))

@@ -1,4 +1,4 @@
-"""From goals to the ordered writes that reach them, and what the machine is predicted to look like afterwards.
+"""From goals to the ordered writes that reach them, and the predicted machine afterwards.
 
 The order is fixed: every override first, so that no device is ever without a driver and without its override; then
 every unbind, then every probe, then the overrides that a restored device is to be left with. It is also the order that
@@ -71,7 +71,7 @@ class GroupChange(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Everything a review shows and an apply needs."""
+    """Everything that a review shows and an apply needs."""
 
     model: str
     goals: tuple[Goal, ...]
@@ -84,7 +84,7 @@ class Plan(NamedTuple):
     predicted: Host
     groups: tuple[GroupChange, ...]
     refusals: tuple[Reason, ...]
-    """Why the plan is not permitted; empty where it is."""
+    """Why the plan is not permitted; empty if it is."""
     hazards: tuple[Hazard, ...]
 
     @property
@@ -140,7 +140,7 @@ def plan_goals(
 
 
 def judged(plan: Plan, hazards: Sequence[Hazard]) -> Plan:
-    """The plan with these hazards, and refused where nobody can accept one of them."""
+    """The plan with these hazards, refused if one of them cannot be accepted."""
     refusals = tuple(dict.fromkeys((*refusals_of(hazards), *plan.refusals)))
     return plan._replace(hazards=tuple(hazards), refusals=refusals)
 
@@ -151,7 +151,7 @@ def still_to_leave(host: Host, goals: Iterable[Goal]) -> list[Goal]:
 
 
 def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
-    """The Host with the modules of every goal loaded, and with what devices have been seen on among what fits them."""
+    """The Host with the modules of every goal loaded; drivers that devices were seen on fit them."""
     for goal in goals:
         device = host.devices[goal.device]
         if goal.seen and goal.driver is not None and device.driver != goal.driver:
@@ -165,7 +165,7 @@ def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
 def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
     """A device that may be bound to anything is neither free nor has it a driver that could be unbound.
 
-    While an unbind waits for a holder that does not show, nobody knows what the group's other members may be bound to.
+    While an unbind waits for an invisible holder, it is unknown what the group's other members may be bound to.
     """
     device = host.devices[goal.device]
     group = host.group_of(device.address)
@@ -261,7 +261,7 @@ def shell_line(step: Step) -> str:
 def shell_script(plan: Plan) -> str:
     """The writes of a plan as lines for a root shell, in their order, the modules first.
 
-    What is copied travels: the first line says which devices the addresses are.
+    Copied text gets passed on, so the first line says which devices the addresses are.
     """
     devices = [d for a in dict.fromkeys(step.device for step in plan.steps) if (d := plan.predicted.devices.get(a))]
     named = ", ".join(f"{d.address} is {d.ids or '????:????'}" for d in devices)

@@ -1,16 +1,16 @@
-"""What frees cards, groups and devices for a virtual machine, and gives them back: whole sets of intents.
+"""Sets of intents that free cards, groups and devices for a virtual machine, or give them back.
 
-Under every model a group is held up by single devices, each for itself: whether a device stands in the way depends on
-its own driver and on nothing else of the group. So the smallest fix is unique in its devices, exactly those whose
-driver stands in the way, however much the host loses by it. What is left to choose is where they go: free, which is the
-easiest to take back, unless a function of the same card goes to a virtual machine, whose drivers expect the whole card.
-A bridge is part of it only where the model counts its driver, and only to be freed.
+Under every model each device blocks its group by itself: whether it does depends only on its own driver. So the
+devices of the smallest fix are unique: exactly those whose drivers block the group, however much the host loses. Only
+their targets are a choice: free, which is the easiest to revert, unless a function of the same card goes to a virtual
+machine, whose drivers expect the whole card. A bridge is part of it only where the model counts its driver, and only
+to be freed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.board import is_of_use, of_the_board, passable
+from iommutui.core.chipset import chipset_part, is_of_use, passable
 from iommutui.core.drivers import STUB, Role
 from iommutui.core.engine.matching import own_probe
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
@@ -37,11 +37,11 @@ from iommutui.core.wording import sentence
 def free_devices(
     host: Host, addresses: Iterable[Address], model: Model, *, reached: bool = False, said: Sequence[Intent] = ()
 ) -> tuple[Intent, ...] | None:
-    """These devices for a virtual machine, and whatever else their groups need; nothing more.
+    """The intents that free these devices for a virtual machine, with whatever else their groups need and no more.
 
-    They may lie in several groups. What is of the board among them stays with the host. None where no plan makes all of
-    these groups viable. With ``reached``, the intents include what is already so, to be named as such. ``said`` is
-    what has been decided of other devices; nothing else takes a device of the board out of the way.
+    They may lie in several groups. Chipset functions among them stay with the host. None if no plan makes all of
+    these groups viable. With ``reached``, intents that are already reached are included. ``said`` holds intents for
+    other devices; only those can move a chipset function.
     """
     members = [device for address in addresses if is_of_use(host, device := host.devices[address])]
     groups = host.groups_of(device.address for device in members)
@@ -54,7 +54,7 @@ def free_devices(
 
 
 def beyond(host: Host, selected: Iterable[Address], intents: Iterable[Intent]) -> list[Device]:
-    """What a wish moves beyond what was selected, for ``labels.also_takes``: said at once, and on top of the plan."""
+    """The devices that a preset moves beyond the selection, for ``labels.also_takes``."""
     chosen = frozenset(selected)
     return [host.devices[i.device] for i in intents if i.device not in chosen and i.device in host.devices]
 
@@ -62,7 +62,8 @@ def beyond(host: Host, selected: Iterable[Address], intents: Iterable[Intent]) -
 def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> tuple[Intent, ...] | None:
     """The smallest fix of a group as it is, for somebody who wants the device's card (or, without one, all of it).
 
-    What is on a VFIO driver already is none of it, whatever its override; nor is what a plan would refuse.
+    Devices already on a VFIO driver are not part of it, whatever their override; nor are those that a plan would
+    refuse.
     """
     wanted = _wanted_of(host, group, device)
     usable = [each for each in wanted if not_of_use(host, each) is None]
@@ -75,7 +76,7 @@ def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> t
 
 
 def why_no_fix(host: Host, group: Group, device: Address | None, model: Model) -> tuple[Reason, ...]:
-    """Why ``fix_for`` finds nothing: what vfio-pci refuses, what is in no fix, and what no rebind removes."""
+    """Why ``fix_for`` finds nothing: devices that VFIO refuses or no fix may move, reasons that no rebind removes."""
     refused = [reason for d in _wanted_of(host, group, device) if (reason := not_of_use(host, d)) is not None]
     return (*refused, *withheld(host, group, model), *permanent_blockers(host, group, model))
 
@@ -87,25 +88,25 @@ def _wanted_of(host: Host, group: Group, device: Address | None) -> list[Device]
 
 
 def asked_of(host: Host, group: Group) -> list[Address]:
-    """What somebody asks for who wants a group: its devices of use that have a driver; without any, all of them."""
+    """The devices to free for a group: its usable devices that have a driver; if there are none, all usable devices."""
     members = host.members(group)
     return [d.address for d in members if d.driver is not None and is_of_use(host, d)] or [d.address for d in members]
 
 
 def not_of_use(host: Host, device: Device) -> Reason | None:
-    """Why no virtual machine can have the device, whatever is rebound; None where one can."""
+    """Why no virtual machine can have the device, whatever is rebound; None if one can."""
     driver = vfio_target(host, device)
     refused = (reason for reason in own_probe(host, device, driver).reasons if reason.code is Code.DENYLISTED)
     return refusal_of(host, Intent(device.address, driver)) or next(refused, None)
 
 
 def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: Sequence[Intent] = ()) -> str | None:
-    """Why no rebind frees these devices for a virtual machine, as a sentence; None where ``free_devices`` does."""
+    """Why no rebind frees these devices for a virtual machine, as a sentence; None if ``free_devices`` does."""
     asked = [host.devices[address] for address in addresses]
     devices = [device for device in asked if is_of_use(host, device)]
     refused = [reason for device in devices or asked if (reason := not_of_use(host, device)) is not None]
     if not devices:
-        return " ".join(["Nothing here is of use to a virtual machine.", *_sentences(refused[:3])])
+        return " ".join(["Nothing here can go to a virtual machine.", *_sentences(refused[:3])])
     groups = host.groups_of(device.address for device in devices)
     if not groups:
         return sentence(groupless(next((d for d in devices if d.gap("iommu_group") is not None), devices[0])))
@@ -122,7 +123,7 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
     told = _sentences(reasons)
     if not told:
         told = [
-            f"Under the model {model.name} {name} keeps its group from user space; use the target none."
+            f"Under the model {model.name}, {name} blocks its group; use the target none."
             for d in devices
             if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
         ]
@@ -178,7 +179,7 @@ def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:
     return [host.devices[a] for a in sorted(found, key=sort_key) if a in host.devices and host.devices[a].bus == "pci"]
 
 
-def wished_host(host: Host, goals: Iterable[Goal]) -> Host:
+def reached_host(host: Host, goals: Iterable[Goal]) -> Host:
     """The Host as it would be if every goal were simply reached, whatever the rules say on the way.
 
     A domain that a kernel driver has attached goes where every driver leaves the group, as they do before others come.
@@ -205,12 +206,12 @@ def smallest_fix(
 ) -> tuple[Intent, ...] | None:
     """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist.
 
-    None as well where the kernel would refuse a claim of one of them all the same (``permanent_blockers``), and where
-    something stands in the way that nobody may be asked to give up (``withheld``).
+    None as well where the kernel would refuse a claim of one of them all the same (``permanent_blockers``), and if a
+    blocker must not be moved (``withheld``).
     """
     groups = tuple(groups)
     found = _fix(host, intents, groups, model, _target)
-    # Under the sketch of 2021 even a VFIO driver takes its group for the kernel.
+    # Under the sketch of 2021 even a VFIO driver claims its group for the kernel.
     return found if found is not None else _fix(host, intents, groups, model, lambda *_: NONE)
 
 
@@ -218,20 +219,20 @@ def _fix(
     host: Host, intents: Sequence[Intent], groups: Sequence[Group], model: Model, target: Callable[[Host, Device], str]
 ) -> tuple[Intent, ...] | None:
     goals = goals_of(host, intents)
-    wished = wished_host(host, goals)
+    reached = reached_host(host, goals)
     decided = {goal.device for goal in goals}
     fix: list[Intent] = []
     for group in groups:
-        verdict = model.verdict(wished, wished.groups[group.id])
+        verdict = model.verdict(reached, reached.groups[group.id])
         blocking = [r.device for r in verdict.reasons if r.code is Code.KERNEL_DRIVER and r.device is not None]
         for address in sorted(set(blocking), key=sort_key):
             device = host.devices[address]
             if controller_of(host, device) is not None:
-                continue  # It goes with the controller, which is in the way as well.
-            if address in decided or device.bus != "pci" or of_the_board(device):
+                continue  # It goes with the controller, which blocks as well.
+            if address in decided or device.bus != "pci" or chipset_part(device):
                 return None
-            fix.append(Intent(address, target(wished, device)))
-    after = wished_host(host, [*goals, *goals_of(host, fix)])
+            fix.append(Intent(address, target(reached, device)))
+    after = reached_host(host, [*goals, *goals_of(host, fix)])
     for group in groups:
         verdict = model.verdict(after, after.groups[group.id])
         if verdict.viable is not True or verdict.refused:
@@ -242,11 +243,11 @@ def _fix(
 
 
 def withheld(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
-    """What stands in the way of a group and is in no fix: the firmware's own, and what the running system stands on."""
+    """The blockers of a group that no fix may move: firmware's own devices, and those that the running system needs."""
     blocking = {r.device for r in model.verdict(host, group).reasons if r.code is Code.KERNEL_DRIVER}
     found: list[Reason] = []
     for device in (d for d in host.members(group) if d.address in blocking):
-        what = of_the_board(device)
+        what = chipset_part(device)
         if what:
             found.append(Reason(Code.OF_THE_BOARD, group.id, device.address, facts=(("what", what),)))
         else:
@@ -254,26 +255,23 @@ def withheld(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def _target(wished: Host, device: Device) -> str:
-    """A function of a card that goes to a virtual machine goes with it; anything else is only taken out of the way."""
+def _target(reached: Host, device: Device) -> str:
+    """A function of a card that goes to a virtual machine goes along; any other device is only unbound."""
     if device.is_bridge or device.virtfns:
         return NONE  # VFIO refuses them.
-    together = any(is_vfio(wished, each, each.driver) for each in wished.card(device.address))
-    return vfio_target(wished, device) if together else NONE
+    together = any(is_vfio(reached, each, each.driver) for each in reached.card(device.address))
+    return vfio_target(reached, device) if together else NONE
 
 
 def permanent_blockers(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
-    """What keeps a group from whoever asks for it even when every PCI driver has left it; empty if nothing does."""
+    """Why a group cannot be claimed even when every PCI driver has left it; empty if it can."""
     bound = [d for d in host.members(group) if d.bus == "pci" and d.driver is not None]
-    empty = wished_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])
+    empty = reached_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])
     return model.verdict(empty, empty.groups[group.id]).reasons
 
 
 def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None) -> tuple[Hazard, ...]:
-    """What the host loses by a fix, beyond what it loses by these goals.
-
-    There is no other fix to choose, so one that costs something is shown with its cost.
-    """
+    """The cost of a fix beyond these goals, which is shown because there is no other fix."""
     further = goals_of(host, fix or ())
     known = frozenset(hazards_of(host, goals)) if further else frozenset()
     return tuple(hazard for hazard in hazards_of(host, [*goals, *further]) if hazard not in known) if further else ()

@@ -1,4 +1,4 @@
-"""A plan in a few words: how much it writes, what comes of it, where a device goes; and what has changed since."""
+"""A plan in a few words: its size, its effect, the devices' destinations; and what has changed since."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -14,9 +14,9 @@ class Counts(NamedTuple):
 
     writes: int
     devices: int
-    """That are written to."""
+    """Devices that are written to."""
     no_ops: int
-    """That are right already."""
+    """Devices that are where they should be already."""
     modules: int
     groups: int
 
@@ -45,11 +45,11 @@ def effect(plan: Plan) -> str:
         ends.append(f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable")
     if lost:
         ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable")
-    return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Nothing lasts beyond the next boot."
+    return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Lasts until the next boot."
 
 
 def goal_words(goal: Goal) -> str:
-    """Where the device is to go: ``vfio-pci``, ``free``, ``the kernel's choice (nvidia)``."""
+    """The device's destination: ``vfio-pci``, ``free``, ``the kernel's choice (nvidia)``."""
     if goal.any_driver:
         return "the kernel's choice" + (f" ({goal.driver})" if goal.driver else "")
     return goal.driver if goal.driver is not None else "free"

@@ -1,7 +1,7 @@
 """Listings that people paste: scripts' groups, ``lspci``, kernel logs, what other tools print. A text -> `Host`.
 
-``text`` cleans the lines; an importer (``base``; each is an entry of `IMPORTERS`) makes records of them, as ``reading``
-asks it to; ``states`` tells states apart, and ``merging`` makes a Host of what is left.
+``text`` cleans the lines; an importer (``base``; each is an entry of `IMPORTERS`) makes records of them, as
+``reading`` asks it to; ``states`` distinguishes states, and ``merging`` makes a Host.
 """
 
 from contextlib import closing
@@ -13,7 +13,7 @@ from iommutui.core.host import Host
 from iommutui.sources.listings import fields, groups, kernel, lspci
 from iommutui.sources.listings.base import Importer
 from iommutui.sources.listings.merging import merge
-from iommutui.sources.listings.reading import Reading, nothing_found, read_text
+from iommutui.sources.listings.reading import Reading, nothing_found, parse_text
 from iommutui.sources.listings.states import State, joined, states_of
 from iommutui.sources.names import names_for
 from iommutui.sources.tree import Tree
@@ -33,7 +33,7 @@ IMPORTERS: tuple[Importer, ...] = (
 
 
 class Listing(NamedTuple):
-    """What was read, and what somebody has to know of it."""
+    """The result of reading, with notes on it."""
 
     host: Host
     readings: tuple[Reading, ...]
@@ -43,17 +43,17 @@ class Listing(NamedTuple):
     """A sentence for each text of which lines were ignored."""
 
     def explained(self) -> list[str]:
-        """Every line with what it was taken for, and the notes."""
+        """Every line with how it was read, and the notes."""
         lines = [line for reading in self.readings for line in reading.explained()]
         return [*lines, *(f"Note: {note}" for note in self.notes)]
 
 
 def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
-    """One machine from texts: (name, content, number of the state from 1, None for the one that says most).
+    """One machine from texts: (name, content, number of the state from 1, None for the fullest).
 
-    SourceError where there is nothing to read in any of them, or where they contradict each other.
+    Raises SourceError if there is nothing to read in any of them, or they contradict each other.
     """
-    readings = [read_text(content, name, IMPORTERS) for name, content, _ in texts]
+    readings = [parse_text(content, name, IMPORTERS) for name, content, _ in texts]
     told = [states_of(reading.sections) for reading in readings]
     if not any(state.functions for states in told for state in states):
         raise nothing_found(readings[0], IMPORTERS)
@@ -80,13 +80,13 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
     for name, apart in groupby(machine.apart, lambda section: section.name):
         starts = [str(section.records[0].line + 1) for section in apart]
         shown = " and ".join(starts[:5] + (["others"] if len(starts) > 5 else []))
-        begins = f"{name}: what begins in line {shown} shares no function with what stands before it"
-        notes.append(f"{begins}. It is taken to be of the same machine.")
+        begins = f"{name}: the part from line {shown} shares no function with the parts before it"
+        notes.append(f"{begins}. It is assumed to show the same machine.")
     return Listing(host, tuple(readings), tuple(notes), tuple(ignored))
 
 
 def _choose(states: list[State], number: int | None, name: str, notes: list[str]) -> State:
-    """The state that is meant: without a number the one that says most, of several such the last."""
+    """The chosen state: without a number the fullest, and of several such the last."""
     if number is not None and not 1 <= number <= len(states):
         raise SourceError(f"{name} has no state {number}: it has {len(states)}.", f"Give {name}#1, or {name}.")
     at = number - 1 if number is not None else max(range(len(states)), key=lambda n: (states[n].size(), n))

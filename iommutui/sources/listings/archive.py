@@ -1,7 +1,7 @@
-"""Recorded machines in one file, and compressed listings. Nothing of it is trusted: neither names, links nor sizes.
+"""Recorded machines in one file, and compressed listings. Nothing in it is trusted: no name, link or size.
 
-A recorded tree comes as a tar archive, or as what the capture script prints (``capture.sh``), of which an archive is
-made. It is unpacked, and looked at as the machine itself is.
+A recorded tree comes as a tar archive, or as the output of the capture script (``capture.sh``), which is turned into
+an archive. It is unpacked, and scanned like the machine itself.
 """
 
 import bz2
@@ -61,7 +61,7 @@ def is_tar(data: bytes) -> bool:
 
 
 def tar_of_capture(content: str, name: str) -> bytes | None:
-    """An archive of what the capture script printed, whatever stands above it; None for any other text."""
+    """An archive from the output of the capture script, after any text above it; None for any other text."""
     if "iommutui-capture " not in content or _CAPTURE.search(content) is None:
         return None
     text = Text(content)
@@ -100,7 +100,7 @@ def _member(path: str, kind: bytes, size: int = 0, linkname: str = "") -> tarfil
 
 @contextmanager
 def unpacked(data: bytes, name: str) -> Iterator[str]:
-    """The directory in an archive that holds a recorded machine, for as long as it is looked at."""
+    """The directory in an archive that holds a recorded machine, while it is in use."""
     with TemporaryDirectory(prefix="iommutui-") as place:
         try:
             with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -124,7 +124,7 @@ def _extract(archive: tarfile.TarFile, place: str, name: str) -> None:
         try:
             archive.extract(member, place, filter="data", set_attrs=False)
         except (tarfile.FilterError, FileExistsError, NotADirectoryError, IsADirectoryError):
-            continue  # a link out of the archive, or a device node: no attribute is one
+            continue  # a link out of the archive, or a device node: not an attribute
 
 
 def _root(place: str, name: str) -> str:

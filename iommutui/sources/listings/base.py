@@ -1,4 +1,4 @@
-"""What an importer is, and what it hands over: records of functions with their facts."""
+"""The importer and its result: records of functions with their facts."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ _ID_FIELDS = ("vendorid", "hex", "value", "id")
 
 
 class Facts(TypedDict, total=False):
-    """Fields of a `Device`, as far as they are told: a driver or group of None is one that it has not."""
+    """The stated fields of a `Device`: a driver or group of None means that it has none."""
 
     vendor_id: str
     device_id: str
@@ -53,7 +53,7 @@ UNTOLD = "?"
 
 
 class Record(NamedTuple):
-    """What the lines from ``line`` up to ``end`` were taken for: a function with its facts, or something else."""
+    """The reading of the lines from ``line`` up to ``end``: a function with its facts, or something else."""
 
     line: int
     end: int
@@ -72,7 +72,7 @@ class Record(NamedTuple):
     a group, where it is told whole."""
 
     def words(self) -> str:
-        """What it was taken for, for people."""
+        """How it was read, for people."""
         group = self.facts.get("group")
         return self.what or (f"{self.address}" if group is None else f"{self.address} in group {group}")
 
@@ -86,7 +86,7 @@ class Importer(NamedTuple):
 
     name: str
     example: str
-    """How such a listing looks, for the message that nothing was found."""
+    """An example of such a listing, for the message that nothing was found."""
     opens: str
     """A regular expression that matches at the start of the first line of it."""
     score: int
@@ -149,7 +149,7 @@ def _named(value: Any) -> tuple[str | None, str | None]:
     if isinstance(value, dict):
         ids = (_named(value.get(field))[1] for field in _ID_FIELDS)
         return _named(value.get("name"))[0], next((found for found in ids if found), None)
-    # A terminal breaks a line within a word, Python prints a long text in several parts.
+    # A terminal breaks a line within a word, and Python prints a long text in several parts.
     text = " ".join(value.replace("\n", "").split()) if isinstance(value, str) else ""
     if (id_ := _ID.fullmatch(text)) is not None:
         return None, (id_[1] or id_[2].zfill(4)).lower()
@@ -159,7 +159,7 @@ def _named(value: Any) -> tuple[str | None, str | None]:
 
 
 def of_config(config: bytes) -> tuple[Facts, str | None]:
-    """What configuration space shows, and the bus behind a bridge; nothing if it is truncated or reads as ones."""
+    """The facts in configuration space, and the bus behind a bridge; nothing if it is truncated or reads as ones."""
     if len(config) < pci_config.HEADER or not pci_config.answers(config, False):
         return {}, None
     kind = pci_config.header_type(config)

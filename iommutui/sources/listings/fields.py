@@ -22,11 +22,11 @@ _OTHER_NAMES |= {"sub_vendor": "subsystem_vendor", "sub_device": "subsystem_devi
 
 
 def _read_json(text: Text, at: int) -> Read:
-    """One document. Of one that is cut off, the entries that are whole."""
+    """One document. If it is truncated, its complete entries."""
     start = text.start_of(at)
     objects, stop = _decode(text.whole, start)
     if not objects:
-        # Nothing of what was read is anything; nor is what is nested too deeply.
+        # Nothing in it could be used; nor can a document that is nested too deeply.
         end = max(at + 1, text.line_at(stop))
         while stop == start and end < len(text.lines) and text.kinds[end] == JSON.name:
             end += 1
@@ -42,7 +42,7 @@ def _read_json(text: Text, at: int) -> Read:
 
 
 def _decode(text: str, start: int) -> tuple[list[Any], int]:
-    """The object that begins there, or those of an array, and where they end; none, and how far it was one."""
+    """The object that begins there, or those of an array, and where they end; if there is none, how far it parsed."""
     objects: list[Any] = []
     stop = start
     following = _FIRST.match(text, start)
@@ -58,7 +58,7 @@ def _decode(text: str, start: int) -> tuple[list[Any], int]:
 
 
 def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
-    """Every function of a document, at whatever depth: its address as it is written and as it is, and its fields.
+    """Every function of a document, at any depth: its address as written and as parsed, and its fields.
 
     Proxmox, iommu.info, lsiommu and nixos-facter differ in the names of fields. A function is an object with an
     address; its group is its own field, or that of the object around it.
@@ -170,7 +170,7 @@ _LONGEST = 1 << 16
 
 
 def _read_nodedev(text: Text, at: int) -> Read:
-    """The elements that begin on a line (libvirt's nodedev.rng); one that is cut off or broken is left out."""
+    """The elements that begin on a line (libvirt's nodedev.rng); a truncated or broken one is left out."""
     records: list[Record] = []
     end = at + 1
     start = text.start_of(at)
@@ -187,7 +187,7 @@ def _read_nodedev(text: Text, at: int) -> Read:
 
 
 def _of_element(content: str) -> Iterator[tuple[Address, Facts]]:
-    """A function, and the other members of its group, which it names all."""
+    """A function, and the other members of its group, all of which it names."""
     try:
         node = ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError):
@@ -215,7 +215,7 @@ def _of_element(content: str) -> Iterator[tuple[Address, Facts]]:
 
 
 def _address(part: Callable[[str], str | None], base: int) -> Address | None:
-    """Text is decimal, attributes are hexadecimal. None for numbers that no function has: made-up documents."""
+    """Text is decimal, attributes are hexadecimal. None for numbers that no function can have."""
     try:
         domain, bus, slot, function = (int(part(name) or "", base) for name in ("domain", "bus", "slot", "function"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Scripts that print the group before its functions, which are as ``lspci`` prints them, with or without its details.
+"""Scripts that print the group before its functions, which look as in ``lspci``, with or without details.
 
 ``IOMMU Group 14 09:00.0 VGA ...`` (the Arch wiki's, ls-iommu), or a heading and the functions below it: the wiki's
 later form, lsgroup (``### Group 14 ###``), iommutui's own report, r15ch13 (``Group 14: [10de:2206] [R] 09:00.0 ...``,
@@ -55,7 +55,7 @@ def read(text: Text, at: int) -> Read:
 
 
 def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = None) -> Read:
-    """The functions from a line on: those that are deeper than the heading, or not named before, and of this form."""
+    """The functions from a line on, of this form: those indented below the heading, or not named before."""
     found: list[Record] = []
     named: set[str | None] = set()
     deep = False
@@ -82,7 +82,7 @@ def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = 
 
 
 def _depth(line: str) -> int:
-    """How far it is indented."""
+    """Its indentation."""
     return len(line) - len(line.lstrip())
 
 

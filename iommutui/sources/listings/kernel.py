@@ -1,4 +1,4 @@
-"""What the kernel says by itself: its log, paths of sysfs, and lines about the machine around listings."""
+"""The kernel's own output: its log, paths of sysfs, and lines about the machine around listings."""
 
 import re
 
@@ -19,10 +19,10 @@ _BOOT = re.compile(r"Linux version \d|(?<!Kernel )[Cc]ommand line: ")
 
 
 def _read_log(text: Text, at: int) -> Read:
-    """The log of one boot, with whatever else stands between its lines.
+    """The log of one boot, with any other text between its lines.
 
     Functions are named with ids, class and header type while they are enumerated (``pci_setup_device``), and once more
-    when they are added to a group. What was removed later is listed as it was.
+    when they are added to a group. A function that was removed later is listed as it was.
     """
     records: list[Record] = []
     groups: dict[Address, Facts] = {}
@@ -41,7 +41,7 @@ def _read_log(text: Text, at: int) -> Read:
                 record = record._replace(machine=(field, entry[field]))
             elif entry["group"]:
                 if before is not None:
-                    before.pop("group")  # it was removed, and came back
+                    before.pop("group")  # it was removed and came back
                 groups[address] = record.facts
                 record.facts["group"] = int(entry["group"])
             elif entry["gone"]:
@@ -84,9 +84,9 @@ _NOTHING = re.compile(r"[\s│|├└─`+-]*(?:devices|reserved_regions|type|na
 
 
 def _read_paths(text: Text, at: int) -> Read:
-    """Lines until one is neither a path nor a name in the directory that was named above it.
+    """Lines up to the first that is neither a path nor a name in the directory named above it.
 
-    As ``find``, ``ls``, ``tree`` and ``readlink`` print them: groups and addresses, and nothing else.
+    The output of ``find``, ``ls``, ``tree`` and ``readlink``: groups and addresses, and nothing else.
     """
     records: list[Record] = []
     group: int | None = None
@@ -136,7 +136,7 @@ _MACHINE = re.compile(_TOLD)
 
 
 def _read_machine(text: Text, at: int) -> Read:
-    """What people paste around a listing, one line. A bare number is a release below ``uname -r`` only."""
+    """One line of the text that people paste around a listing. A bare number is a release below ``uname -r`` only."""
     found = _MACHINE.match(text.lines[at])
     if found is None or (found["bare"] and (at == 0 or "uname" not in text.lines[at - 1])):
         return [], at + 1

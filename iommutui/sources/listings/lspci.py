@@ -1,8 +1,8 @@
 """``lspci`` in its line formats: ``-nn``, ``-k``, ``-v`` to ``-vvv``, ``-n``, ``-mm``, ``-P``, with ``-x`` dumps.
 
-``00:01.0 PCI bridge [0604]: Intel Corporation 6th-10th Gen Core Processor (x16) [8086:1901] (rev 07)`` is the line that
-names a function, and that everybody copies (pciutils 3.13, ``show_terse``). Below it are groups with ``-v`` from
-pciutils 3.7 on, and drivers with ``-k`` or ``-v`` (``show_kernel``, ``show_verbose``).
+``00:01.0 PCI bridge [0604]: Intel Corporation 6th-10th Gen Core Processor (x16) [8086:1901] (rev 07)`` is the line
+that names a function, and the one that everybody copies (pciutils 3.13, ``show_terse``). Below it are groups with
+``-v`` from pciutils 3.7 on, and drivers with ``-k`` or ``-v`` (``show_kernel``, ``show_verbose``).
 """
 
 import re
@@ -93,7 +93,7 @@ def read(text: Text, at: int, start: int = 0) -> Read:
 
 
 def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
-    """The address and the parent at the end of a path; of one without buses (``-P``) its first address, and the way."""
+    """The address and parent at the end of a path; without buses (``-P``), its first address and the path."""
     top, *rest = path.split("/")
     first = parse_pci(top)
     if first is None or not rest:
@@ -106,7 +106,7 @@ def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
 
 
 def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
-    """What stands behind an address; ``vendor`` and ``device`` where they stand before it."""
+    """The facts after an address; ``vendor`` and ``device`` if they come before it."""
     if words[0] == '"':
         return _columns(words)
     facts: Facts = {}
@@ -158,16 +158,16 @@ def _columns(words: str) -> Facts:
 
 
 def _joined(text: Text, at: int, words: str) -> tuple[str, int]:
-    """The words of a line without ids with what a mail program wrapped onto the next ones, and where those end.
+    """The words of a line without ids, joined with the next lines if a mail program wrapped it, and where those end.
 
-    A line is continued only where that gives it the ids that it lacks: ``... NVIDIA Corporation`` and below it
+    A line is continued only if that yields its missing ids: ``... NVIDIA Corporation`` and below it
     ``GP106 [10de:1c02]``.
     """
     whole = words
     for end, more in enumerate(text.lines[at + 1 : at + 4], at + 1):
         if text.kinds[end] is not None or not more.strip() or _LABELLED.match(more):
             break
-        # A line is broken at a blank, or within brackets that are longer than the rest of it.
+        # A line is broken at a blank, or within brackets too long for it.
         whole = whole.rstrip() + ("" if _BROKEN.search(whole) else " ") + more.strip()
         if (found := _WITH_IDS.match(whole)) is not None:
             if _OPEN.search(whole):
@@ -182,7 +182,7 @@ def _is_detail(line: str) -> bool:
 
 
 def _take_details(details: list[str], facts: Facts) -> tuple[str | None, int]:
-    """Adds to the facts what the lines below a function tell.
+    """Adds the facts from the lines below a function.
 
     Returns the bus behind it, if it is a bridge, and how many of the lines are its own: the rest are of another one,
     whose first line is damaged or missing.
@@ -219,7 +219,7 @@ def _take_details(details: list[str], facts: Facts) -> tuple[str | None, int]:
         elif kind == "dump":
             dump, bus = of_config(_dumped(details[at:]))
             below = below or bus
-            # What is said in words goes before what a dump says, but for the class, which a dump tells in full.
+            # Words take precedence over a dump, except for the class, which a dump shows in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
     return below, len(details)
 

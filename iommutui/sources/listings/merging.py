@@ -22,7 +22,7 @@ _GAPS = (
 
 
 def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
-    """The machine that all of these tell of. ``swapped``: functions with two pairs of ids."""
+    """The machine that all of these describe. ``swapped``: functions with two different pairs of ids."""
     seen: dict[Address, list[Facts]] = {}
     below: dict[str, Address] = {}
     machine: dict[str, str] = {}
@@ -58,7 +58,7 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
 
 
 def _hides(sections: list[Section]) -> bool:
-    """Whether every listing that shows groups is of a format that leaves bridges out, and names none."""
+    """Whether every listing with groups has a format that omits bridges, and names none."""
     shown = [
         section for section in sections if any(record.facts.get("group") is not None for record in section.records)
     ]
@@ -68,7 +68,7 @@ def _hides(sections: list[Section]) -> bool:
 
 
 def _of_one_card(seen: list[Facts]) -> list[Facts]:
-    """What is said of the card that most is said of; the group is the slot's, whatever is in it."""
+    """The facts of the card with the most facts; the group belongs to the slot, whichever card is in it."""
 
     def ids(facts: Facts) -> tuple[str | None, str | None]:
         return facts.get("vendor_id"), facts.get("device_id")
@@ -84,7 +84,7 @@ def _of_one_card(seen: list[Facts]) -> list[Facts]:
 def _device(address: Address, seen: list[Facts], below: dict[str, Address], names: Names) -> Device:
     facts = seen[0].copy()
     for more in seen[1:]:
-        # What is told first holds, but for the class, of which some tell four digits and some all six.
+        # The first statement holds, except for the class, of which some listings show four digits and some six.
         code = max(facts.get("class_code", ""), more.get("class_code", ""), key=len)
         facts = {**more, **facts}
         if facts.get("group") is None and "group" in more:

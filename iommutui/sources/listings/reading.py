@@ -1,4 +1,4 @@
-"""From a text to what its lines are taken for: which importer reads which of them."""
+"""Decides which importer reads which lines of a text."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ LIMIT = 1 << 24
 """Characters of the longest text that is read."""
 
 _PATIENCE = 1000
-"""How often an importer may find nothing where it was asked to read, before it is asked no more about this text."""
+"""How often an importer may find nothing when it is asked to read, before it is asked no more about this text."""
 
 _BOUNDARIES = r"\s*(?:```|~~~)|\s*\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|# [a-z]|(?:#+|\*\*) ?[A-Z][^:]*$"
 _PROMPT = re.compile(r"\s*\[?[\w.-]{1,60}@([\w-]{1,60})[\w.-]*[: ][^\n@]{0,80}?[$#%>](?: |$)")
@@ -39,7 +39,7 @@ _REMEDY = (
 
 
 class Section(NamedTuple):
-    """What one listing says: of a format that names functions once what one command printed, without a word between."""
+    """One listing: in a format that names each function once, the uninterrupted output of one command."""
 
     name: str
     """Of the text."""
@@ -49,25 +49,25 @@ class Section(NamedTuple):
     """The name of the machine in the prompt above it."""
 
     def functions(self) -> list[tuple[Address, Record]]:
-        """The records that are of functions, by their addresses."""
+        """The records of functions, by address."""
         return [(record.address, record) for record in self.records if record.address is not None]
 
 
 class Reading(NamedTuple):
-    """A text that was read."""
+    """A text and its records."""
 
     name: str
     text: Text
     sections: list[Section]
 
     def ignored(self) -> int:
-        """How many lines that are not blank were taken for nothing."""
+        """How many lines that are not blank were ignored."""
         records = [record for section in self.sections for record in section.records]
         taken = {line for record in records for line in range(record.line, record.end)}
         return sum(1 for n, line in enumerate(self.text.lines) if n not in taken and line.strip())
 
     def explained(self) -> list[str]:
-        """Every line that is not blank, with what it was taken for."""
+        """Every line that is not blank, with how it was read."""
         taken: dict[int, list[str]] = {}
         for section in self.sections:
             for record in section.records:
@@ -79,8 +79,8 @@ class Reading(NamedTuple):
         ]
 
 
-def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Reading:
-    """Reads a text: one look at every line for who may read on from there, and then they read."""
+def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Reading:
+    """Reads a text: finds for each line the importer that may start there, then lets it read."""
     if len(content) > LIMIT:
         raise SourceError(
             f"{name} is larger than {LIMIT >> 20} MiB, which is too large for a listing of one machine.",
@@ -98,7 +98,7 @@ def read_text(content: str, name: str, importers: tuple[Importer, ...]) -> Readi
 
 
 def _kinds(text: Text, importers: dict[str, Importer]) -> list[str | None]:
-    """For each line the importer whose record it may begin, or that it is a boundary."""
+    """For each line the importer whose record may begin there, or a boundary."""
     opens = [f"(?P<{name}>{importer.opens})" for name, importer in importers.items()]
     match = re.compile("|".join([*opens, f"(?P<{BOUNDARY}>{_BOUNDARIES})"])).match
     kinds = [None if found is None else found.lastgroup for found in map(match, text.lines)]
@@ -149,7 +149,7 @@ def _is_before(functions: list[Address], last: Record) -> bool:
 
 
 def _functions(records: list[Record], below: dict[Address, str]) -> list[Address]:
-    """The functions that these are of, the ways among them followed; adds what is below bridges to what is known."""
+    """The functions of these records, with paths resolved; adds the buses below bridges to those known."""
     functions: list[Address] = []
     for n, record in enumerate(records):
         if record.way:
@@ -162,9 +162,9 @@ def _functions(records: list[Record], below: dict[Address, str]) -> list[Address
 
 
 def _complete(section: Section) -> None:
-    """What a listing tells of some functions it tells of all: the others have no driver, or are in no group.
+    """A fact that a listing shows for some functions, it shows for all: the others have no driver, or no group.
 
-    Of a line that was cut off before its ids, and of a function with lines missing, nothing is told.
+    Nothing follows for a line cut off before its ids, or a function with lines missing.
     """
     records = [record for _, record in section.functions()]
     every = [record.facts for record in records]
@@ -183,7 +183,7 @@ def _complete(section: Section) -> None:
 
 
 def _placed(record: Record, below: dict[Address, str]) -> Record:
-    """A function that is named by the way to it (``lspci -P``), at its address where the buses on the way are told."""
+    """A function named by its path (``lspci -P``), at its address if the buses on the path are known."""
     first, *slots = record.way.split("/")
     place = Address(first)
     for slot in slots:
@@ -195,7 +195,7 @@ def _placed(record: Record, below: dict[Address, str]) -> Record:
 
 
 def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceError:
-    """What was looked for, and the line that came closest."""
+    """The expected formats, and the line that came closest."""
     text = reading.text
     if not text.whole.strip():
         return SourceError(f"{reading.name} is empty.", _REMEDY)

@@ -1,7 +1,7 @@
-"""From sections to the states that a text tells of: of one machine at several times, or of several machines.
+"""Sorts the sections of a text into states: of one machine at several times, or of several machines.
 
-Sections that do not contradict each other are one *state*; where one does, as in a listing before and one after, or in
-two listings by two people, the next state begins.
+Sections that do not contradict each other are one *state*; a contradiction, as in listings before and after or by two
+people, begins the next state.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _REMEDY = "These are not listings of one machine at one time: leave one out, or 
 
 
 class Said(NamedTuple):
-    """What a line says of a function, or of the machine itself, of that which has one value at a time."""
+    """A line's statement on a fact that has one value at a time, of a function or of the machine."""
 
     address: Address | None
     field: str
@@ -49,7 +49,7 @@ class Clash(NamedTuple):
     other: Said
 
     def words(self) -> str:
-        """Both lines, and what they say."""
+        """Both lines and their statements."""
         values = ["" if said.field in _PRIVATE else f" {said.value}" for said in self]
         first, second = (f"{s.name}, line {s.line + 1}: {s.field}{v}" for s, v in zip(self, values, strict=True))
         return f"{self.one.address or 'The machine'} is described in two ways ({first}; {second})."
@@ -69,21 +69,21 @@ class State(NamedTuple):
     """Sections that share no function with those before them: whether they are of the same machine is not told."""
 
     def size(self) -> int:
-        """How much it holds: functions, and groups of functions."""
+        """Its size: functions, and groups of functions."""
         return len(self.functions) + sum(1 for _, field in self.known if field == "group")
 
     def lines(self) -> tuple[int, int]:
-        """The first and the last line of it, as people count."""
+        """Its first and last line, counted from 1."""
         records = [record for section in self.sections for record in section.records]
         return records[0].line + 1, max(record.end for record in records)
 
     def clashes(self, other: "State") -> list[Clash]:
-        """What cannot be so in another one, if this one is so."""
+        """The statements that another one must not contradict."""
         both = ((self.known[key], said) for key, said in other.known.items() if key in self.known)
         return [Clash(one, two) for one, two in both if not one.agrees(two)]
 
     def join(self, other: "State") -> None:
-        """Adds another one, which differs from this in the ids of some functions at most."""
+        """Adds another one, which differs at most in the ids of some functions."""
         once = other.sections[-1].importer.once
         if once and self.functions and other.functions and self.functions.isdisjoint(other.functions):
             self.apart.append(other.sections[-1])
@@ -97,13 +97,13 @@ class State(NamedTuple):
 
 
 def states_of(sections: list[Section]) -> list[State]:
-    """The states that a text tells of; SourceError where it contradicts itself within one listing."""
+    """The states in a text. Raises SourceError if it contradicts itself within one listing."""
     states: list[State] = []
     waiting: list[Section] = []
     first = bool(sections) and not sections[0].functions()
     for section in sections:
         if not section.functions() and (first or not states or not _is_same(states[-1], _state_of([section]))):
-            waiting.append(section)  # what stands above listings is told of the one below
+            waiting.append(section)  # text above a listing belongs to that listing
             continue
         now = _state_of([*waiting, section])
         waiting = []
@@ -121,9 +121,9 @@ def states_of(sections: list[Section]) -> list[State]:
 
 
 def joined(states: list[State]) -> State:
-    """What several texts tell of one machine.
+    """The state of one machine from several texts.
 
-    SourceError where two of them are of different machines, or of one at different times.
+    Raises SourceError if two of them are of different machines, or of one at different times.
     """
     first, *others = states
     for state in others:
@@ -134,7 +134,7 @@ def joined(states: list[State]) -> State:
 
 
 def _is_same(last: State, now: State) -> bool:
-    """Whether both can be of one machine at one time; SourceError for a line that is damaged."""
+    """Whether both can describe one machine at one time. Raises SourceError for a line that is damaged."""
     clashes = last.clashes(now)
     shared = last.functions & now.functions
     again = len(shared) * 2 >= len(now.functions) and len(shared) >= min(_MARGIN, len(last.functions))
@@ -152,12 +152,12 @@ def _is_same(last: State, now: State) -> bool:
 
 
 def _adds(now: State, last: State) -> bool:
-    """Whether it tells something of another sort: drivers, where there were only groups."""
+    """Whether it adds another kind of fact: drivers to groups, for example."""
     return not {field for _, field in now.known} <= {field for _, field in last.known}
 
 
 def _state_of(sections: list[Section]) -> State:
-    """What these say; of several the last has the functions."""
+    """The statements of these; if there are several, the last has the functions."""
     state = State(sections, {}, set(), [], [])
     within: list[Clash] = []
     for section in sections:
@@ -206,7 +206,7 @@ def _of(field: str, clashes: list[Clash]) -> list[Clash]:
 
 
 def _refuse_groups(clashes: list[Clash]) -> None:
-    """SourceError where a function is in two groups: nothing says which line is wrong."""
+    """Raises SourceError if a function is in two groups: nothing says which line is wrong."""
     for clash in _of("group", clashes):
         remedy = "Leave out the line or the text that is wrong; 'iommutui diff' compares two of them."
         raise SourceError(clash.words(), remedy)

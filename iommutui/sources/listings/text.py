@@ -1,4 +1,4 @@
-"""Pasted bytes as clean lines, whatever a terminal, an editor, a mail program or a forum has done to them."""
+"""Turns pasted bytes into clean lines, undoing the marks of terminals, editors, mail programs and forums."""
 
 import codecs
 import html
@@ -65,7 +65,7 @@ _LONGEST = 1 << 14
 
 
 def decode(data: bytes) -> str:
-    """The text, whatever the encoding: by its byte order mark, else UTF-16 by its zeros, UTF-8, or Windows-1252."""
+    """The decoded text: by its byte order mark, else UTF-16 by its zeros, UTF-8, or Windows-1252."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding, "replace")
@@ -75,14 +75,14 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        # A stray byte, as names from hardware have, or a line that was cut, makes no other encoding of it.
+        # A stray byte, as in names from hardware, or a cut line does not make it another encoding.
         wrong = data.decode("utf-8", "replace")
         many = wrong.count("\ufffd") > 20 + len(data) // 1000 or error.start == 0
         return data.decode("cp1252", "replace") if many else wrong
 
 
 def _unwrapped(text: str) -> str:
-    """What mail (quoted-printable), a web page or Markdown has put around characters and lines, taken off again."""
+    """The text without what mail (quoted-printable), web pages or Markdown put around characters and lines."""
     if _PRINTABLE.search(text) is not None:
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     if "</" in text or "<br" in text or "[/" in text:

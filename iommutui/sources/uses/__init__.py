@@ -1,4 +1,4 @@
-"""What the machine does with its PCI devices: one module per topic, each imported where it has something to read."""
+"""The uses of PCI devices: one module per topic, imported only if it has something to read."""
 
 import os
 
@@ -13,7 +13,7 @@ _LEFT = ("screens", "firmware", "inputs", "sounds", "openers", "plugged", "by_id
 def with_uses(tree: Tree, host: Host, depth: Depth, session: str | None, console: bool) -> Host:
     """The Host with its uses.
 
-    The plain listing gets those that cost next to nothing: mounts, swap, routes. ``session`` is the address that the
+    The plain listing gets only the cheap ones: mounts, swap, routes. ``session`` is the address that the
     SSH session of the caller came to, ``console`` whether the text console is drawn on framebuffers.
     """
     everything = depth is Depth.FULL

@@ -1,7 +1,7 @@
-"""What the machine talks through, and what comes to it over the network.
+"""Network interfaces in use, and storage that comes over the network.
 
-Routes, addresses, and the interfaces that bonds, bridges and VLANs stand on; file systems of servers, and disks of
-iSCSI, NVMe over Fabrics, nbd and the like.
+Routes, addresses, and the interfaces that bonds, bridges and VLANs stand on; network file systems, and disks of iSCSI,
+NVMe over Fabrics, nbd and the like.
 """
 
 import os
@@ -19,7 +19,7 @@ _LOWER = "lower_"
 
 
 class _Talk(NamedTuple):
-    """What is known of each interface, by name."""
+    """The known facts of each interface, by name."""
 
     default: set[str]
     addressed: set[str]
@@ -27,7 +27,7 @@ class _Talk(NamedTuple):
 
 
 def read_network(survey: Survey, session: str | None) -> tuple[Network, ...]:
-    """What goes through each interface. ``session`` is the address on this machine that an SSH session came to."""
+    """The uses of each interface. ``session`` is the address on this machine that an SSH session came to."""
     paths = dict(survey.devices("class/net", "network"))
     lower = {name: _below(survey, path, paths) for name, path in paths.items() if not functions_above(path)}
     talk = _talk(survey, session)
@@ -37,7 +37,7 @@ def read_network(survey: Survey, session: str | None) -> tuple[Network, ...]:
 
 
 def _below(survey: Survey, path: str, known: dict[str, str]) -> tuple[str, ...]:
-    """The interfaces that a virtual one stands on."""
+    """The interfaces below a virtual one."""
     names = (name.removeprefix(_LOWER) for name in survey.listed(path, _LOWER))
     return tuple(name for name in names if name in known)
 
@@ -45,7 +45,7 @@ def _below(survey: Survey, path: str, known: dict[str, str]) -> tuple[str, ...]:
 def _ways(
     survey: Survey, paths: dict[str, str], lower: dict[str, tuple[str, ...]], top: str, talk: _Talk
 ) -> list[Network]:
-    """Every way from an interface down to those that PCI functions have."""
+    """Every path from an interface down to those of PCI functions."""
     found: list[Network] = []
     seen = {top}
     waiting: list[tuple[str, tuple[str, ...], bool]] = [(top, (), False)]
@@ -64,7 +64,7 @@ def _ways(
 
 
 def _is_bond(survey: Survey, path: str) -> bool:
-    """A bond has a directory of that name; a team does not show that it is one, and counts as one interface."""
+    """A bond has a directory of that name; a team cannot be recognised, and counts as one interface."""
     return os.path.isdir(f"{survey.sys}/{path}/bonding")
 
 
@@ -86,7 +86,7 @@ def read_routes(survey: Survey) -> list[Route]:
 
 
 def _table(survey: Survey, name: str, optional: bool = True) -> bytes:
-    """A kernel without IPv6 has none of its tables; without IPv4's there is no network at all."""
+    """A kernel without IPv6 has none of its tables; without IPv4 tables there is no network at all."""
     return survey.table(f"proc/net/{name}", "network", optional=True) or survey.table(
         f"proc/self/net/{name}", "network", optional
     )
@@ -131,7 +131,7 @@ _NETWORK_DISK, _ISCSI, _FABRICS = r".*/(?:nbd|rbd|drbd)\d+", r".*/session(\d+)/"
 
 
 class Far(NamedTuple):
-    """A use of something that a server has. ``server`` is its address, empty where that does not show."""
+    """A use of a server's storage. ``server`` is its address, empty if that does not show."""
 
     what: tuple[str, ...]
     server: str
@@ -141,7 +141,7 @@ class Far(NamedTuple):
 
 
 def server_of(mount: Mount) -> str | None:
-    """The server of a file system: its address, empty where only a name is known; None where it has no server."""
+    """The server of a file system: its address, empty if only a name is known; None if it has no server."""
     if mount.kind not in _KINDS and not (mount.kind == "9p" and {"trans=tcp", "trans=rdma"} & {*mount.options}):
         return None
     options = [o.partition("=")[2] for o in mount.options if o.startswith(_ADDRESS_OPTIONS)]
@@ -156,7 +156,7 @@ def _literal(text: str) -> str:
 
 
 def server_of_disk(survey: Survey, place: str) -> str | None:
-    """The server of a disk (or of an NVMe controller) by its place in sysfs; None where no network is behind it."""
+    """The server of a disk (or of an NVMe controller) by its place in sysfs; None if no network is behind it."""
     if session := re.match(_ISCSI, place):
         folder = "class/iscsi_connection"
         every = survey.listed(folder, f"connection{session[1]}:")
@@ -172,9 +172,10 @@ def server_of_disk(survey: Survey, place: str) -> str | None:
 
 
 def through(survey: Survey, far: Sequence[Far], network: Sequence[Network]) -> list[Storage]:
-    """The network devices that lead to the servers: by the routes; else every one that may, and one must remain.
+    """The network devices that lead to the servers, by the routes; otherwise every one that may, of which one must
+    remain.
 
-    For what the system runs from (``/``), every device that may carry it counts.
+    For ``/``, every device that may carry it counts.
     """
     if not far:
         return []
@@ -199,6 +200,6 @@ def through(survey: Survey, far: Sequence[Far], network: Sequence[Network]) -> l
 
 
 def _interfaces(survey: Survey) -> list[Network]:
-    """Every interface that a PCI function has, where nothing is known of what they carry."""
+    """Every interface of a PCI function, if their uses are unknown."""
     found = survey.devices("class/net", "network")
     return [Network(owner, (entry.name,)) for entry in found for owner in functions_above(entry.path)]

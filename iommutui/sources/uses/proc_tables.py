@@ -80,7 +80,7 @@ class Route(NamedTuple):
 
     @property
     def local(self) -> bool:
-        """It leads no further than the link, whatever is on it."""
+        """It leads only to hosts on the link."""
         return self.network.is_link_local or self.network.is_multicast
 
 

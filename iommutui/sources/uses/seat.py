@@ -1,4 +1,4 @@
-"""What a person has at the machine, and who has it open: screens, keyboards, pointers, sound, Thunderbolt."""
+"""The seat: screens, keyboards, pointers, sound and Thunderbolt, and the processes that have them open."""
 
 import re
 from glob import glob
@@ -66,7 +66,7 @@ def firmware_in(iomem: str) -> dict[Address, str]:
     """The firmware's framebuffer in ``/proc/iomem``, by the function in whose BAR it lies.
 
     Resources are indented below the one that they lie in. Users without privileges see every range as zero, and the
-    same names at the same places.
+    names in the same places.
     """
     found: dict[Address, str] = {}
     above: list[tuple[int, str]] = []
@@ -93,7 +93,7 @@ _BTN_LEFT, _BTN_TOUCH = 1 << 0x110, 1 << 0x14A
 
 
 def read_inputs(survey: Survey) -> tuple[Input, ...]:
-    """Every keyboard and pointer, those included that no PCI function has."""
+    """Every keyboard and pointer, including those on no PCI function."""
     inputs: list[Input] = []
     for entry in survey.devices("class/input", "inputs"):
         wireless = survey.attribute(f"{entry.path}/id/bustype") == _BLUETOOTH
@@ -128,7 +128,7 @@ def bits(text: str) -> int:
 
 
 def read_sounds(survey: Survey) -> tuple[Sound, ...]:
-    """Every sound card that a PCI function has."""
+    """Every sound card on a PCI function."""
     found = survey.devices("class/sound", "sounds")
     cards = [entry for entry in found if entry.name.startswith("card") and entry.name[4:].isdecimal()]
     pairs = [(owner, card.name) for card in cards for owner in functions_above(card.path)]
@@ -138,7 +138,7 @@ def read_sounds(survey: Survey) -> tuple[Sound, ...]:
 
 
 def _playing(survey: Survey, card: str) -> tuple[str, ...]:
-    """The streams of a card that somebody has open: their ``status`` reads ``closed`` otherwise."""
+    """The open streams of a card; the ``status`` of others reads ``closed``."""
     statuses = sorted(glob("pcm*/sub*/status", root_dir=f"{survey.root}/proc/asound/{card}"))
     open_ones = (path for path in statuses if str(survey.text(f"proc/asound/{card}/{path}")).startswith("state"))
     return tuple(dict.fromkeys(path.partition("/")[0] for path in open_ones))
@@ -149,7 +149,7 @@ _DEVICE = re.compile(r"\d+-[1-9a-f][0-9a-f]*")
 
 
 def read_plugged(survey: Survey) -> tuple[Plugged, ...]:
-    """What is plugged in. A kernel without Thunderbolt has no such bus, and then there is nothing to lose."""
+    """The Thunderbolt devices that are plugged in. A kernel without Thunderbolt has no such bus."""
     names: dict[Address, list[str]] = {}
     for entry in survey.devices("bus/thunderbolt/devices", "plugged", optional=True):
         if _DEVICE.fullmatch(entry.name):
@@ -165,7 +165,7 @@ Nodes = dict[str, tuple[Address, ...]]
 
 
 def read_openers(survey: Survey, devices: dict[Address, Device]) -> tuple[Opener, ...]:
-    """Who has what open. Other users' processes are visible to root only, and recordings rarely have any."""
+    """The processes that have devices open; only root sees other users', and recordings rarely have any."""
     nodes = _nodes(survey, devices)
     if not nodes:
         return ()

@@ -1,4 +1,4 @@
-"""What the disks are used for: mounts, swap, pools, ``fstab``, and what is assembled from them."""
+"""Uses of the disks: mounts, swap, pools, ``fstab``, and assembled arrays and volumes."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from iommutui.core.uses import Held, Storage
 from iommutui.sources.tree import Unreadable, names_in, read_link
 from iommutui.sources.uses import proc_tables
-from iommutui.sources.uses.blocks import Blocks
+from iommutui.sources.uses.block_devices import BlockDevices
 from iommutui.sources.uses.network import Far, server_of
 from iommutui.sources.uses.survey import TABLE, Survey
 
@@ -18,8 +18,8 @@ Tops = dict[str, list[str]]
 
 
 def read_storage(survey: Survey, everything: bool) -> tuple[list[Storage], list[Far]]:
-    """The uses of every disk, and what servers have. Without ``everything`` only mounts and swap are looked at."""
-    blocks = Blocks(survey)
+    """The uses of every disk, and of network storage. Without ``everything`` only mounts and swap are read."""
+    blocks = BlockDevices(survey)
     reached: set[str] = set()
     table = _mounts(survey)
     mounted = _mounted(survey, blocks, table)
@@ -38,7 +38,7 @@ def read_storage(survey: Survey, everything: bool) -> tuple[list[Storage], list[
 
 
 def _legs(
-    blocks: Blocks, held: Held, tops: Tops, reached: set[str] | None = None, far: list[Far] | None = None
+    blocks: BlockDevices, held: Held, tops: Tops, reached: set[str] | None = None, far: list[Far] | None = None
 ) -> list[Storage]:
     legs = [(tuple(what), leg) for name, what in tops.items() for leg in blocks.legs(name, reached)]
     if far is not None:
@@ -56,15 +56,15 @@ def _mounts(survey: Survey) -> list[proc_tables.Mount]:
     return list(proc_tables.mounts(data)) if isinstance(data, bytes) else []
 
 
-def _mounted(survey: Survey, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> Tops:
-    """Mount points by block device: also of file systems that have several devices, or stand on files of others."""
+def _mounted(survey: Survey, blocks: BlockDevices, table: Sequence[proc_tables.Mount]) -> Tops:
+    """Mount points by block device: also of file systems on several devices, or on files of other file systems."""
     points: dict[str, set[str]] = {}
     btrfs, zfs = _btrfs(survey, blocks), _zfs_members(survey, blocks, table)
     for mount in table:
         for name in _devices_of(blocks, mount, btrfs, zfs):
             points.setdefault(name, set()).add(mount.point)
     files = {name: blocks.attribute(name, "loop/backing_file") for name in blocks.paths if name.startswith("loop")}
-    for _ in range(2):  # an image in an image on the medium: two steps down
+    for _ in range(2):  # an image in an image on the medium: two levels down
         for name, file in files.items():
             holder = _holding(points, file) if file else None
             if holder is not None and holder != name:
@@ -78,7 +78,7 @@ def _mounted(survey: Survey, blocks: Blocks, table: Sequence[proc_tables.Mount])
 
 
 def _devices_of(
-    blocks: Blocks, mount: proc_tables.Mount, btrfs: dict[str, tuple[str, ...]], zfs: dict[str, tuple[str, ...]]
+    blocks: BlockDevices, mount: proc_tables.Mount, btrfs: dict[str, tuple[str, ...]], zfs: dict[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
     server = server_of(mount)
     if server is not None:
@@ -94,7 +94,7 @@ def _devices_of(
 
 
 def _layers(mount: proc_tables.Mount) -> list[str]:
-    """The directories that an overlay is made of."""
+    """The layers of an overlay."""
     dirs = [o.partition("=")[2] for o in mount.options if o.startswith(("lowerdir", "upperdir"))]
     return [f"{part}/" for each in dirs for part in each.split(":") if mount.kind == "overlay" and part[:1] == "/"]
 
@@ -102,8 +102,8 @@ def _layers(mount: proc_tables.Mount) -> list[str]:
 _PROFILES = {"raid1": 1, "raid10": 1, "raid5": 1, "raid6": 2, "raid1c3": 2, "raid1c4": 3}
 
 
-def _btrfs(survey: Survey, blocks: Blocks) -> dict[str, tuple[str, ...]]:
-    """Every device of a mounted btrfs by each of them: the list of mounts names one only.
+def _btrfs(survey: Survey, blocks: BlockDevices) -> dict[str, tuple[str, ...]]:
+    """All devices of a mounted btrfs, by each of them: the list of mounts names only one.
 
     It can lose as many as the weakest of its profiles can (``allocation/data/raid1``), less those already missing.
     """
@@ -126,7 +126,9 @@ def _btrfs(survey: Survey, blocks: Blocks) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _zfs_members(survey: Survey, blocks: Blocks, table: Sequence[proc_tables.Mount]) -> dict[str, tuple[str, ...]]:
+def _zfs_members(
+    survey: Survey, blocks: BlockDevices, table: Sequence[proc_tables.Mount]
+) -> dict[str, tuple[str, ...]]:
     """The members of the pools that something is mounted from, as `_pools` finds them."""
     if all(mount.kind != "zfs" for mount in table):
         return {}
@@ -136,7 +138,7 @@ def _zfs_members(survey: Survey, blocks: Blocks, table: Sequence[proc_tables.Mou
     return found
 
 
-def _swapped(survey: Survey, blocks: Blocks, mounted: Tops) -> Tops:
+def _swapped(survey: Survey, blocks: BlockDevices, mounted: Tops) -> Tops:
     found: Tops = {}
     for swap in proc_tables.swaps(survey.table("proc/swaps", "storage")):
         name = _holding(mounted, swap.path) if swap.is_file else blocks.named(swap.path)
@@ -156,10 +158,10 @@ def _holding(mounted: Mapping[str, Iterable[str]], path: str) -> str | None:
     return max(above)[1] if above else None
 
 
-def _pools(survey: Survey, blocks: Blocks, reached: set[str]) -> tuple[Tops, Tops]:
-    """Members of imported ZFS pools, by udev's word: ZFS tells the kernel nothing of what it holds.
+def _pools(survey: Survey, blocks: BlockDevices, reached: set[str]) -> tuple[Tops, Tops]:
+    """Members of imported ZFS pools, as udev reports them: the kernel does not know what ZFS holds.
 
-    Where no member of a pool is known, any disk that nothing else is known to use may be one: the second answer.
+    Where no member of a pool is known, any disk without another known use may be one: the second value.
     """
     place = f"{survey.root}/proc/spl/kstat/zfs"
     names = names_in(place)
@@ -180,8 +182,8 @@ def _pools(survey: Survey, blocks: Blocks, reached: set[str]) -> tuple[Tops, Top
     return found, {name: missing for name in unused if missing and not blocks.whole(name)}
 
 
-def udev_facts(survey: Survey, blocks: Blocks, name: str) -> dict[str, str]:
-    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty where udev does not run or has not probed it."""
+def udev_facts(survey: Survey, blocks: BlockDevices, name: str) -> dict[str, str]:
+    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty if udev does not run or has not probed it."""
     number = blocks.attribute(name, "dev")
     data = survey.text(f"run/udev/data/b{number}") if number and "/" not in number else None
     lines = data.splitlines() if isinstance(data, str) else []
@@ -192,8 +194,8 @@ def udev_facts(survey: Survey, blocks: Blocks, name: str) -> dict[str, str]:
 _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel"}
 
 
-def _fstab(survey: Survey, blocks: Blocks, mounted: set[str]) -> Tops:
-    """What ``/etc/fstab`` names but is not mounted. A tag without udev's link to its device cannot be followed."""
+def _fstab(survey: Survey, blocks: BlockDevices, mounted: set[str]) -> Tops:
+    """Unmounted file systems in ``/etc/fstab``. A tag without udev's link to its device cannot be followed."""
     found: Tops = {}
     for entry in proc_tables.fstab(survey.table("etc/fstab", "fstab")):
         tag, equals, value = entry.source.partition("=")
@@ -209,20 +211,20 @@ def _fstab(survey: Survey, blocks: Blocks, mounted: set[str]) -> Tops:
 
 
 def _escaped(value: str) -> str:
-    """As udev spells a label in the name of a link."""
+    """A label as udev spells it in a link's name."""
     return "".join(
         c if c.isalnum() or c in "#+-.:=@_" or not c.isascii() else f"\\x{ord(c):02x}" for c in value.strip('"')
     )
 
 
-def _stacks(blocks: Blocks, reached: set[str]) -> Tops:
-    """Arrays, volumes and caches that nothing above uses."""
+def _stacks(blocks: BlockDevices, reached: set[str]) -> Tops:
+    """Arrays, volumes and caches without a use above them."""
     idle = [n for n in blocks.paths if n not in reached and n not in blocks.backing and blocks.lower(n)]
     below = {lower for name in idle for lower in blocks.lower(name)}
     return {name: [blocks.label(name)] for name in idle if name not in below}
 
 
-def _disks(survey: Survey, blocks: Blocks) -> Iterator[Storage]:
+def _disks(survey: Survey, blocks: BlockDevices) -> Iterator[Storage]:
     """Every disk that has a medium, and what udev found on it."""
     contents: dict[str, list[str]] = {}
     for name in blocks.paths:

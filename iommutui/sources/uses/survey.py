@@ -1,6 +1,6 @@
-"""Where a device is in sysfs, and which PCI functions it depends on.
+"""Finds a device in sysfs, and the PCI functions that it depends on.
 
-Only the text of links is looked at: the directories that they lead to need not be in a recorded tree.
+Only the text of links is used: their targets need not be in a recorded tree.
 """
 
 import os
@@ -16,17 +16,17 @@ TABLE = 1 << 22
 
 
 class ClassDevice(NamedTuple):
-    """A device of a class. ``path`` is where its link leads, below the root of sysfs."""
+    """A device in a class directory of sysfs. ``path`` is the target of its link, below the root of sysfs."""
 
     name: str
     path: str
 
 
 class Survey(Tree):
-    """A tree that is looked at for what its devices are used for, and what of that cannot be known.
+    """Collects the uses of a tree's devices, and the gaps in them.
 
-    What a running machine has not got is not there. What a recording has not got may not have been recorded, unless it
-    is ``optional``: something that many machines do without.
+    A file that a running machine lacks does not exist. One that a recording lacks may not have been recorded, unless
+    it is ``optional``: many machines lack it.
     """
 
     __slots__ = ("gaps",)
@@ -68,9 +68,9 @@ class Survey(Tree):
 
 
 def functions_above(path: str) -> tuple[Address, ...]:
-    """The PCI functions without which the thing at this path goes away, the nearest first.
+    """The PCI functions that the device at this path needs, nearest first.
 
-    The nearest one, and a controller that has a whole PCI domain below it, as a VMD has.
+    The nearest one, and a controller with its own PCI domain below it, such as a VMD.
     """
     domains = {address.partition(":")[0]: address for address in functions_in(path)}
     return tuple(reversed(domains.values()))

@@ -1,4 +1,4 @@
-"""Every command there is, and what is made of them: bindings, key bar, help, and the table of keys."""
+"""Every command, and what is made from them: bindings, key bar, help, and the table of keys."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ for _command in COMMANDS:
     define(_command.id, _command.keys)
 
 _NO_KEY = "no-key"
-"""What no terminal sends: Textual gives the person's own keys only to a command that has a key."""
+"""A key that no terminal sends: Textual lets users set keys only for a command that has one."""
 
 WHILE_TYPING = ("back", "next-pane", "previous-pane", "enter", "suspend")
 """Commands whose keys are not typed into the filter."""
@@ -26,7 +26,7 @@ WHILE_TYPING = ("back", "next-pane", "previous-pane", "enter", "suspend")
 def bindings() -> list[Binding]:
     """Textual's bindings of every command.
 
-    They have priority: each key is carried out in full before the next one is looked at, however fast they come.
+    They have priority: each key is handled in full before the next one is read, however fast they come.
     """
     return [
         Binding(",".join(command.keys) or _NO_KEY, f"run('{command.id}')", priority=True, id=command.id)
@@ -44,7 +44,7 @@ _ALWAYS = (("help", "help"), ("quit", "quit"))
 
 
 def _entries(state: AppState) -> Sequence[tuple[str, str]]:
-    """Commands and words: what the pane with the focus can do."""
+    """Commands with labels for the pane that has the focus."""
     if state.phase is Phase.FAILED:
         return (("down", "scroll"), ("rescan", "try again"), ("open-machine", "open another"))
     if state.pane is Pane.DETAILS:

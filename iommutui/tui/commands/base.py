@@ -1,4 +1,4 @@
-"""What a command is, and what it can ask of the desk."""
+"""The command, and the interface of the desk for commands."""
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
@@ -39,11 +39,11 @@ class Desk(Screen[None]):
 
     @abstractmethod
     def go_to(self, key: Key) -> None:
-        """Puts the cursor on a row, opening its group and taking a filter away that hides it."""
+        """Puts the cursor on a row, opening its group and clearing a filter that hides it."""
 
     @abstractmethod
     def remember(self) -> None:
-        """Writes down what is kept between starts: marks, order, room, and that the orientation is over."""
+        """Saves the state kept between starts: marks, order, room, and the end of the orientation."""
 
     @abstractmethod
     def log_line(self, text: str, style: str = "plain") -> None:
@@ -51,7 +51,7 @@ class Desk(Screen[None]):
 
     @abstractmethod
     def rescan(self) -> None:
-        """Looks at the machine again."""
+        """Scans the machine again."""
 
     @abstractmethod
     def read_machine(self, text: str, then: Callable[[Machine, Host], Opened]) -> None:
@@ -59,7 +59,7 @@ class Desk(Screen[None]):
 
     @abstractmethod
     def review(self, *, revert: bool = False) -> Opened:
-        """The review of what is staged, or of taking back what was applied last."""
+        """Opens the review of the staged plan, or of reverting the last apply."""
 
     def say(self, text: str, severity: SeverityLevel = "information") -> None:
         """A short message that goes away by itself."""
@@ -71,7 +71,7 @@ class Desk(Screen[None]):
         self.say(f"Sent to the terminal's clipboard: {what}")
 
     def ask(self, dialog: ModalScreen[Answer], then: Callable[[Answer], Opened]) -> Awaitable[object]:
-        """Opens a dialog; ``then`` gets its answer, and is not called where it was closed without one."""
+        """Opens a dialog; ``then`` gets its answer, and is not called if it was closed without one."""
         return self.app.push_screen(dialog, answered(self, then))
 
 
@@ -79,14 +79,14 @@ Disabled = Callable[[AppState], str | None]
 
 
 def needs_host(state: AppState) -> str | None:
-    """There has to be a machine to look at."""
+    """Checks that there is a machine."""
     if state.seen:
         return None
     return "The machine is still being scanned." if state.phase is Phase.SCANNING else "There is no machine to show."
 
 
 def unless(holds: Callable[[AppState], object], why: str) -> Disabled:
-    """Says why while something does not hold."""
+    """A check that gives a reason while a condition does not hold."""
     return lambda state: None if holds(state) else why
 
 
@@ -100,12 +100,12 @@ class Command(NamedTuple):
     """A sentence."""
     topic: str
     run: Callable[[Desk], Opened]
-    """May raise IommutuiError, which is said."""
+    """May raise IommutuiError, which is shown."""
     disabled: tuple[Disabled, ...] = ()
     """Why it cannot be done now, as a sentence, or None; each may rely on those before it."""
     palette: bool = True
     also: str = ""
-    """Search words for it that are in neither its name nor its help."""
+    """Search words that are in neither its name nor its help."""
 
     @property
     def id(self) -> str:

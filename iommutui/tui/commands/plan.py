@@ -1,7 +1,7 @@
-"""Commands of the plan: free, stage, take off, undo, and what leads to writes through a review. Nothing here writes."""
+"""Commands of the plan: free, stage, unstage, undo, and those that open a review. Nothing here writes."""
 
 from iommutui.core.address import Address
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
@@ -38,9 +38,9 @@ NO_WRITER = "Writing needs root, and none of sudo, pkexec and run0 is installed.
 
 
 def _busy(state: AppState) -> str | None:
-    """Why nothing can be staged at the moment."""
+    """Why nothing can be staged now."""
     if state.phase is Phase.APPLYING:
-        return "A plan is being applied; staging goes on when it is done."
+        return "A plan is being applied; you can stage again when it is done."
     return needs_host(state)
 
 
@@ -49,7 +49,7 @@ def _refusal(state: AppState, device: Device, target: str) -> Reason | None:
 
 
 def cannot_stage(state: AppState, target: str) -> str | None:
-    """Why the target does not fit what is selected."""
+    """Why the target does not fit the selection."""
     devices = selected_devices(state)
     if not devices:
         group = selected_group(state)
@@ -64,7 +64,7 @@ def cannot_stage(state: AppState, target: str) -> str | None:
 
 
 def stage(desk: Desk, target: str) -> None:
-    """Stages a target for everything that is selected and that it fits."""
+    """Stages a target for every selected device that it fits."""
     state = desk.state
     wanted: dict[Address, str | None] = {}
     already = []
@@ -117,7 +117,7 @@ def _choose(desk: Desk) -> Opened:
 
 def _cannot_choose(state: AppState) -> str | None:
     if len(selected_rows(state)) > 1 or selected_device(state) is None:
-        return "Select one device; a list of targets is made for one at a time."
+        return "Select one device; targets are listed for one at a time."
     return cannot_stage(state, NONE)
 
 
@@ -164,7 +164,7 @@ def _cannot_give_back(state: AppState) -> str | None:
     if giving_back(state):
         return None
     here = {device.address for device in selected_devices(state)}
-    off = f" {key_of('unstage')} takes it off the plan." if any(i.device in here for i in state.intents) else ""
+    off = f" {key_of('unstage')} removes it from the plan." if any(i.device in here for i in state.intents) else ""
     return f"Nothing to give back: the host has {selection_words(state)}.{off}"
 
 
@@ -231,7 +231,7 @@ def _cannot_write(state: AppState) -> str | None:
 
 
 def nothing_to_revert(state: AppState) -> str:
-    """Why there is no way back."""
+    """Why there is nothing to revert."""
     if state.applied:
         return "Everything that was applied here has been reverted."
     return "Nothing has been applied yet, so there is nothing to revert."
@@ -242,32 +242,32 @@ def _cannot_revert(state: AppState) -> str | None:
 
 
 COMMANDS = (
-    Command("Free", ("c",), "Free this card for a virtual machine: stage all that it takes, and no more; on a group's "
-            "row for the group.", STAGE, _free, (_busy, _cannot_free), also="passthrough vm detach isolate release"),
+    Command("Free", ("c",), "Free this card for a virtual machine: stage what that takes, and no more; on a group's "
+            "row, for the group.", STAGE, _free, (_busy, _cannot_free), also="passthrough vm detach isolate release"),
     Command("Give back", ("C",), "Give the card and its group back to the host: stage the reverse.", STAGE, _give_back,
             (_busy, _cannot_give_back), also="return restore reattach kernel"),
-    Command("Pass", ("space",), "Stage vfio-pci, or take it off the plan; on a group's row for every device of it but "
-            "bridges. In the details: a page down.", STAGE, _toggle, (_busy, _cannot_toggle), also="toggle vm bind"),
+    Command("Pass", ("space",), "Stage vfio-pci, or unstage it; on a group's row, for every device except bridges. "
+            "In the details: a page down.", STAGE, _toggle, (_busy, _cannot_toggle), also="toggle vm bind"),
     _target("VFIO", ("v",), "Stage vfio-pci: hand it to a virtual machine.", VFIO_PCI, "passthrough vm bind"),
     _target("Park", ("p",), "Stage pci-stub: park it on a driver that does nothing.", STUB, "blacklist disable bind"),
     _target("None", ("f",), "Stage none: keep it free of any driver.", NONE, "unbind detach release"),
     _target("Default", ("d",), "Stage default: clear the override and let the kernel choose.", DEFAULT,
             "bind reset restore original automatic"),
-    Command("Target", ("t",), "Choose among all targets that fit the device, with what each does.", STAGE, _choose,
+    Command("Target", ("t",), "Choose among all targets that fit the device; each shows its effect.", STAGE, _choose,
             (_busy, _cannot_choose), also="rebind bind driver change"),
     Command("Fix", ("F",), "Stage the smallest fix that makes the group viable.", STAGE, _fix, (_busy, _cannot_fix),
             also="solve repair"),
-    Command("Unstage", ("x",), "Take the selection off the plan; in the plan, the line under its cursor.", STAGE,
+    Command("Unstage", ("x",), "Remove the selection from the plan; in the plan, the line under its cursor.", STAGE,
             _unstage, (_busy, _cannot_unstage), also="remove drop cancel"),
-    Command("Clear", ("X",), "Take everything off the plan.", STAGE,
+    Command("Clear", ("X",), "Remove everything from the plan.", STAGE,
             lambda d: d.update(staged(d.state, dict.fromkeys((i.device for i in d.state.intents), None))),
             (_busy, _anything), also="reset remove discard cancel"),
     Command("Undo", ("z",), "Undo the last change of the plan.", STAGE, lambda d: d.update(undone(d.state)),
             (_busy, unless(lambda s: s.undo, "There is nothing to undo. R reverts what was applied."))),
-    Command("Redo", ("Z",), "Redo it.", STAGE, lambda d: d.update(redone(d.state)),
+    Command("Redo", ("Z",), "Redo the change that was undone last.", STAGE, lambda d: d.update(redone(d.state)),
             (_busy, unless(lambda s: s.redo, "There is nothing to redo.")), also="repeat again"),
     Command("Apply", ("a",), "Review the exact writes, then apply them.", APPLY, lambda d: d.review(),
             (needs_host, _cannot_write, _intended), also="commit execute save preview"),
-    Command("Revert", ("R",), "Revert what was applied last.", APPLY, lambda d: d.review(revert=True),
+    Command("Revert", ("R",), "Revert the last apply.", APPLY, lambda d: d.review(revert=True),
             (needs_host, _cannot_write, _cannot_revert), also="rollback undo restore"),
 )  # fmt: skip

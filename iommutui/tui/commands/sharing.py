@@ -1,6 +1,6 @@
-"""Commands that share: a report, exports, what persists; and that look at other machines and at errors.
+"""Commands that share (report, export, persist), open other machines, and explain errors.
 
-What only one of them needs is imported by it: the first frame does not wait for it.
+Each imports what only it needs, so the first frame does not wait for it.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Intent
 from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
-from iommutui.tui.derived import selected_device, selected_group, wish_for
+from iommutui.tui.derived import scope_of, selected_device, selected_group
 from iommutui.tui.machines.base import Machine
 from iommutui.tui.pages.copies import forum_report
 from iommutui.tui.state import AppState
@@ -28,7 +28,7 @@ SHARE = "Share"
 
 @dataclass
 class OpenMachine(Message):
-    """Another machine is wanted: by a file's name, or by a text that was pasted; the first one by an empty text."""
+    """Another machine to open: a file name or a pasted text; an empty text is the first machine."""
 
     text: str
 
@@ -57,16 +57,16 @@ def _report(desk: Desk) -> Opened:
 
 
 def given(state: AppState) -> tuple[Intent, ...]:
-    """What exports and what persists are about: the plan, or else what the card under the cursor is on VFIO with."""
+    """The subject of exporting and persisting: the plan, or else the bindings of the card under the cursor to VFIO."""
     host = state.host
     if state.intents:
         return state.intents
-    devices = wish_for(host, state.selection).devices if state.selection is not None else []
+    devices = scope_of(host, state.selection).devices if state.selection is not None else []
     return tuple(Intent(d.address, d.driver) for d in devices if d.driver is not None and is_vfio(host, d, d.driver))
 
 
 _needs_given = unless(
-    given, "Stage what the virtual machine is to have (c frees a card), or select a card that is on a VFIO driver."
+    given, "Stage what the virtual machine should get (c frees a card), or select a card that is on a VFIO driver."
 )
 
 
@@ -106,7 +106,7 @@ def _persist(desk: Desk) -> None:
 
 _only_here = unless(
     lambda state: state.source.real,
-    "Only the machine that this runs on can persist bindings; V shows the settings for others.",
+    "Bindings persist only on the machine that this runs on; V shows the settings for others.",
 )
 
 
@@ -114,7 +114,7 @@ def _compare(desk: Desk) -> Opened:
     def show(machine: Machine, host: Host) -> Opened:
         return desk.app.push_screen(_differences(machine.source.label, host, desk.state))
 
-    prompt = PromptScreen("Compare with", "a file's name, or a listing that you paste")
+    prompt = PromptScreen("Compare with", "a file name, or a pasted listing")
     return desk.ask(prompt, lambda text: desk.read_machine(text, show))
 
 
@@ -149,22 +149,22 @@ def _open(desk: Desk) -> Opened:
     def then(text: str) -> None:
         desk.post_message(OpenMachine(text))
 
-    hint = "a file's name, a pasted listing; empty: the first one"
+    hint = "a file name or a pasted listing; empty: the first machine"
     return desk.ask(PromptScreen("Open another machine", hint, lambda _: (True, "")), then)
 
 
 COMMANDS = (
-    Command("Explain", ("E",), "What an error message means on this machine.", SHARE, _explain, (needs_host,),
+    Command("Explain", ("E",), "Explain an error message on this machine.", SHARE, _explain, (needs_host,),
             also="message kernel qemu libvirt diagnose why"),
-    Command("Export", ("V",), "The plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.", SHARE,
-            _export, (needs_host, _needs_given), also="xml hostdev domain script modprobe driverctl grub"),
+    Command("Export", ("V",), "Export the plan for libvirt, QEMU, Proxmox, a shell, boot loaders: copy or save it.",
+            SHARE, _export, (needs_host, _needs_given), also="xml hostdev domain script modprobe driverctl grub"),
     Command("Persist", ("P",), "Make the bindings persist across boots, after a review of every file.", SHARE, _persist,
             (_only_here, needs_host, _needs_given), also="boot permanent initramfs last reboot"),
-    Command("Report", ("W",), "A redacted report for those who help: copy or save it.", SHARE, _report, (needs_host,),
-            also="forum share ask markdown"),
-    Command("Compare", ("D",), "What differs between this machine and a file.", SHARE, _compare, (needs_host,),
+    Command("Report", ("W",), "A redacted report to share when you ask for help: copy or save it.", SHARE, _report,
+            (needs_host,), also="forum share ask markdown"),
+    Command("Compare", ("D",), "Compare this machine with a file.", SHARE, _compare, (needs_host,),
             also="diff changes"),
-    Command("Since boot", (), "What has changed since the last boot.", SHARE, _since_boot,
+    Command("Since boot", (), "Show the changes since the last boot.", SHARE, _since_boot,
             (needs_host, unless(lambda s: s.source.real, "This is about the machine that the program runs on.")),
             also="diff changes reboot update firmware"),
     Command("Open machine", ("O",), "Open a file or a pasted listing in place of this machine; an empty line: the "

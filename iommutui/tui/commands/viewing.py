@@ -1,4 +1,4 @@
-"""Commands that choose what is looked at, and leave the machine and the plan alone."""
+"""Commands that change the view, and leave the machine and the plan alone."""
 
 from functools import partial
 
@@ -34,7 +34,7 @@ def _enter(desk: Desk) -> None:
     if state.pane is Pane.FILTER:
         desk.focus_pane(Pane.LIST)
         said = mistakes(state.filter)
-        if said and not state.empty:  # where nothing is listed they stand in the list's place
+        if said and not state.empty:  # an empty list shows them in its place
             desk.say(said[0], "warning")
         if state.view is View.TOPOLOGY and state.filter.strip():
             _match(1, desk)
@@ -52,7 +52,7 @@ def _enter(desk: Desk) -> None:
 
 
 def place(host: Host, text: str) -> tuple[Key | None, str]:
-    """The row that the text names, and what it is; or None and why there is none."""
+    """The row that the text names, and its description; or None and why there is none."""
     text = text.strip()
     if not text:
         return None, ""
@@ -92,7 +92,7 @@ def _match(step: int, desk: Desk) -> None:
 
 def _cannot_match(state: AppState) -> str | None:
     if state.view is not View.TOPOLOGY:
-        return "n and N go through what a search finds in the topology (T); on the list, / filters."
+        return "n and N step through the matches of a search in the topology (T); in the list, / filters."
     if not state.filter.strip():
         return "No search is active; / starts one."
     return None if next_match(state, 1) is not None else f"Nothing matches {state.filter}."
@@ -119,7 +119,7 @@ def _mark(desk: Desk) -> None:
     device = selected_device(desk.state)
     if device is not None:
         desk.update(desk.state._replace(marks=desk.state.marks ^ {device.address}))
-        desk.remember()  # which says so where they cannot be kept
+        desk.remember()  # which reports if they cannot be saved
 
 
 def _next_mark(desk: Desk) -> None:
@@ -166,7 +166,7 @@ def _choose_model(desk: Desk) -> Opened:
 def _cannot_rescan(state: AppState) -> str | None:
     if not state.source.real and state.phase is not Phase.FAILED:
         return "A simulated machine does not change by itself; R reverts what was applied here."
-    return "A scan is going on." if state.phase in (Phase.SCANNING, Phase.APPLYING) else None
+    return "A scan is already running." if state.phase in (Phase.SCANNING, Phase.APPLYING) else None
 
 
 def _copied(state: AppState) -> str:
@@ -216,12 +216,12 @@ def _quit(desk: Desk) -> Opened:
 
 
 COMMANDS = (
-    Command("Topology", ("T",), "The tree of bridges with the borders of groups; again, or Esc: back.", LOOK,
+    Command("Topology", ("T",), "Show the tree of bridges with the borders of groups; again or Esc: back.", LOOK,
             partial(_show, View.TOPOLOGY), (needs_host,), also="lspci hierarchy ports"),
-    Command("Log", ("L",), "Every write and its result; again, or Esc: back.", LOOK, partial(_show, View.LOG),
+    Command("Log", ("L",), "Show every write and its result; again or Esc: back.", LOOK, partial(_show, View.LOG),
             also="journal history messages errors"),
-    Command("Why", ("w",), "In the details: why it is so, and the smallest fix.", LOOK, partial(_tab, Tab.WHY),
-            (needs_host,), also="reasons explain blocked"),
+    Command("Why", ("w",), "In the details: the verdict, its reasons, and the smallest fix.", LOOK,
+            partial(_tab, Tab.WHY), (needs_host,), also="reasons explain blocked"),
     Command("Device", ("i",), "In the details: every fact of the device, and the drivers that fit.", LOOK,
             partial(_tab, Tab.DEVICE), (needs_host,), also="info properties lspci bars"),
     Command("Impact", ("e",), "In the details: what this machine loses with it, and the evidence.", LOOK,
@@ -236,17 +236,17 @@ COMMANDS = (
             (needs_host, _only_list), also="arrange"),
     Command("Bridges", ("full_stop",), "Hide groups with nothing to pass through, or show them.", LOOK, _bridges,
             (needs_host, _only_list), also="hide ports"),
-    Command("Next match", ("n",), "In the topology: the next device that the search finds.", LOOK, partial(_match, 1),
+    Command("Next match", ("n",), "In the topology: the next match.", LOOK, partial(_match, 1),
             (needs_host, _cannot_match), palette=False),
-    Command("Previous match", ("N",), "In the topology: the one before.", LOOK, partial(_match, -1),
+    Command("Previous match", ("N",), "In the topology: the previous match.", LOOK, partial(_match, -1),
             (needs_host, _cannot_match), palette=False),
-    Command("Select", ("S",), "Select the row together with others, or unselect it: the next verb acts on all of them.",
-            LOOK, _select, (needs_host, unless(lambda s: s.selection, "There is no row to select.")),
+    Command("Select", ("S",), "Select the row together with others, or unselect it: the next command acts on all of "
+            "them.", LOOK, _select, (needs_host, unless(lambda s: s.selection, "There is no row to select.")),
             also="multiple several tag"),
     Command("Mark", ("b",), "Mark the device as one of your own, or unmark it; marks are saved.", LOOK, _mark,
             (needs_host, unless(selected_device, "Select a device to mark it.")),
             also="bookmark favourite favorite star pin"),
-    Command("Next mark", ("B",), "Go to the next device that is marked.", LOOK, _next_mark,
+    Command("Next mark", ("B",), "Go to the next marked device.", LOOK, _next_mark,
             (needs_host, unless(lambda s: s.marks & s.host.devices.keys(),
                                 "No device is marked; b marks the one under the cursor.")),
             also="bookmark favourite favorite jump"),
@@ -273,9 +273,9 @@ COMMANDS = (
             palette=False),
     Command("Theme", (), "Choose another theme; it is saved.", VIEW, lambda d: d.run_action("app.change_theme"),
             also="dark light colours colors appearance"),
-    Command("Suspend", ("ctrl+z",), "Back to the shell; fg continues here.", VIEW,
+    Command("Suspend", ("ctrl+z",), "Suspend to the shell; fg returns here.", VIEW,
             lambda d: d.run_action("app.suspend"), also="background job"),
     Command("Back", ("escape",), "One step back: clear the filter, leave a view, return to the list.", VIEW, _back,
             palette=False),
-    Command("Quit", ("q",), "Leave; asks while something is staged.", VIEW, _quit, also="exit close end"),
+    Command("Quit", ("q",), "Quit; asks if something is staged.", VIEW, _quit, also="exit close end"),
 )  # fmt: skip

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def is_listing(text: str) -> bool:
-    """Whether a text is a machine itself and not the name of its file; JSON and XML may be a single line."""
+    """Whether a text is a machine and not a file name; JSON and XML may be a single line."""
     return "\n" in text.strip() or text.lstrip()[:1] in ("[", "{", "<")
 
 
 def machine_in(text: str, table: DriverTable) -> Machine:
-    """The machine that a pasted text describes, or that is in the file that it names."""
+    """The machine that a pasted text describes, or in the file that it names."""
     if not is_listing(text):
         return machine_of([os.path.expanduser(text.strip())], demo=False, kernel=None, table=table)
     from iommutui.sources import open_text
@@ -29,7 +29,7 @@ def machine_in(text: str, table: DriverTable) -> Machine:
 
 
 def _opened(label: str, read: Callable[[], "Opened"]) -> Machine:
-    """A machine that is read when it is wanted, with the notes of its source."""
+    """A machine read on demand, with the notes of its source."""
 
     def load() -> Host:
         opened = read()
@@ -41,7 +41,7 @@ def _opened(label: str, read: Callable[[], "Opened"]) -> Machine:
 
 
 def machine_of(path: list[str] | None, *, demo: bool, kernel: str | None, table: DriverTable = KNOWN) -> Machine:
-    """The machine that the command line asks for."""
+    """The machine named on the command line."""
     if demo:
         from iommutui.demo import demo_host
 

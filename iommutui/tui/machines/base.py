@@ -1,4 +1,4 @@
-"""What a machine on the screen can do, and what passes between it and the screen."""
+"""The interface of a machine on the screen, and the values that it exchanges with it."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -15,82 +15,82 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """What is to be applied: a plan that was reviewed."""
+    """A reviewed plan to apply."""
 
     plan: Plan
     intents: tuple[Intent, ...]
     model: Model
     revert: bool = False
     journal: str = ""
-    """What a revert takes back, on a live system."""
+    """The journal of a revert, on a live system."""
     keep_within: float | None = None
-    """Taken back unless the person keeps it within these seconds; None: it stays."""
+    """Reverts unless confirmed within these seconds; None: it stays."""
 
     @property
     def accepted(self) -> tuple[Acceptance, ...]:
-        """What applying this accepts: every danger that the review names."""
+        """The accepted dangers: every one that the review names."""
         return tuple(h.acceptance for h in self.plan.hazards if h.severity is Severity.DANGER)
 
 
 class WayBack(NamedTuple):
-    """The plan that takes back what was applied last, and the journal that it comes from."""
+    """The plan that reverts the last apply, and its journal."""
 
     plan: Plan
     journal: str = ""
     left_alone: str = ""
-    """What is not put back, because something else has changed it since; a sentence."""
+    """The facts not restored, because something else has changed them since; a sentence."""
 
 
 class CutOff(NamedTuple):
-    """An apply that a crash has left half way."""
+    """An apply that a crash interrupted."""
 
     journal: str | None
-    """What takes it back; None where its journal is damaged."""
+    """The plan that reverts it; None if its journal is damaged."""
     words: str
     """What happened to it, as a sentence."""
-    way_out: str
+    remedy_words: str
     """What can be done about it, as a sentence."""
 
 
 class Watch(NamedTuple):
-    """Changes of the machine are being reported. ``lacks`` says why they are not, or only slowly."""
+    """A watch on changes of the machine. ``lacks`` says why there is none, or only a slow one."""
 
     stop: Callable[[], None]
     lacks: str = ""
 
 
 class Applier(Protocol):
-    """Carries out a job. Tests put their own in its place."""
+    """Carries out a job. Tests replace it with their own."""
 
     needs_terminal: bool
-    """Whether `begin` may talk to the person at the terminal."""
+    """Whether `begin` may ask the user at the terminal."""
 
     def begin(self, job: Job) -> None:
-        """Called with the terminal handed over, where `needs_terminal`: asks for a password if there is one to ask."""
+        """Starts it; if `needs_terminal`, with the terminal handed over, so that it can ask for a password."""
 
     def events(self, job: Job) -> "Iterator[Event]":
-        """What happens, in a thread, until it is over."""
+        """The events of the apply, read in a thread until the end."""
 
     def keep(self) -> None:
-        """While a countdown goes on: what was applied may stay. From any thread."""
+        """Confirms the apply during a countdown. From any thread."""
 
     def undo(self) -> None:
-        """While a countdown goes on: take it back at once. From any thread."""
+        """Reverts the apply at once during a countdown. From any thread."""
 
 
 class Machine(Protocol):
-    """Where the Host comes from and where writes go; what is answered here is what one says that is not real."""
+    """The source of the Host and the target of writes; the defaults are those of a simulated machine."""
 
     source: Source
     applier: Applier
     notes: tuple[str, ...] = ()
-    """What somebody has to know of how it was read, once it has been: sentences."""
+    """Notes on how it was read, as sentences."""
 
     def scan(self) -> Host:
-        """The machine as it is now; called in a thread. IommutuiError says what is wrong."""
+        """The machine as it is now; called in a thread. Raises IommutuiError if it cannot be read."""
 
     def claims(self, host: Host) -> Host:
-        """The Host with the claims of this moment, or the same one; called in a thread now and then."""
+        """The Host with its present claims, or the same one; called in a thread from time to time."""
         return host
 
     def watch(self, changed: Callable[[], None]) -> Watch:
@@ -98,15 +98,12 @@ class Machine(Protocol):
         return Watch(lambda: None)
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
-        """The plan that takes back what was applied last, or this journal; None if there is nothing to take back."""
+        """The plan that reverts the last apply, or this journal; None if there is nothing to revert."""
 
     def cut_off(self) -> CutOff | None:
-        """The oldest apply that was cut off, and is neither taken back nor kept; called in a thread."""
+        """The oldest interrupted apply, neither reverted nor kept; called in a thread."""
         return None
 
     def before_boot(self, host: Host) -> Host | None:
-        """The machine as it was in the boot before this one, where that is known; ``host`` is remembered for the next.
-
-        Called in a thread.
-        """
+        """The machine as it was in the previous boot, if known; ``host`` is saved for the next. Called in a thread."""
         return None

@@ -1,4 +1,4 @@
-"""This machine. It is read here, and written to only by a process of its own that is root."""
+"""This machine. It is read here, and written to only by a separate process that is root."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from iommutui.apply.boots import before_this_boot, boot_id, remember
 from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.events import Event, Refused
 from iommutui.apply.journal.directory import journal_dir
-from iommutui.apply.recovery import cut_off_words, open_journals, way_out, what_reverts
+from iommutui.apply.recovery import interrupted_words, open_journals, remedy_words, what_reverts
 from iommutui.apply.request import Request, request_of
 from iommutui.apply.revert import find_revert
 from iommutui.core.drivers import KNOWN, DriverTable
@@ -40,12 +40,12 @@ class LiveMachine(Machine):
         return claims_now(host)
 
     def watch(self, changed: Callable[[], None]) -> Watch:
-        """The kernel's own events through udev; where they cannot be had, a slow comparison."""
+        """The kernel's own events through udev; without them, slow polling."""
         found = watch(changed)
         if not isinstance(found, Unavailable):
             return Watch(found.stop)
         lacks = (
-            f"{found.why} {found.remedy} Until then changes are looked for every {POLL_SECONDS:.0f} s; r looks at once."
+            f"{found.why} {found.remedy} Until then changes are polled every {POLL_SECONDS:.0f} s; r rescans at once."
         )
         return Watch(poll(changed), lacks)
 
@@ -59,8 +59,8 @@ class LiveMachine(Machine):
         if not directory.is_dir():
             return None
         for journal in open_journals(directory, boot_id()):
-            words = cut_off_words(journal)
-            return CutOff(what_reverts(journal), words[0].upper() + words[1:], way_out(journal))
+            words = interrupted_words(journal)
+            return CutOff(what_reverts(journal), words[0].upper() + words[1:], remedy_words(journal))
         return None
 
     def before_boot(self, host: Host) -> Host | None:
@@ -83,8 +83,8 @@ class ProcessApplier:
         self.needs_terminal = bool(writer)  # sudo, pkexec and run0 may ask for a password
 
     def begin(self, job: Job) -> None:
-        """Starts the process; where a password may be asked for, waits for its first word, which comes after it."""
-        # A file, because a pipe that nobody empties would hold the process up, and the screen is no place for it.
+        """Starts the process; if a password may be asked for, waits for the first output after it."""
+        # A file, because nobody reads the output while the screen is up, and a full pipe would block the process.
         self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process has ended
         self._applying = Applying(request(job), self._program, self._writer, self._talk)
 
@@ -95,7 +95,7 @@ class ProcessApplier:
         self._applying.undo()
 
     def events(self, job: Job) -> Iterator[Event]:
-        """Its events, until it ends. IommutuiError with its own words where it has refused, or said nothing at all."""
+        """Its events, until it ends. Raises IommutuiError with its own message if it refused, or wrote no event."""
         try:
             for event in self._applying.events():
                 if isinstance(event, Refused):
@@ -109,6 +109,6 @@ class ProcessApplier:
 
 
 def request(job: Job) -> Request:
-    """The request to carry out a job; what a revert takes back stands in its journal."""
+    """The request to carry out a job; the journal says what a revert restores."""
     reverts = job.journal if job.revert else None
     return request_of(job.plan, job.intents, accepted=job.accepted, keep_within=job.keep_within, reverts=reverts)

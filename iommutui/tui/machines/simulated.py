@@ -1,7 +1,4 @@
-"""A machine that is not real, on a kernel that the engine simulates: a snapshot or the built-in one.
-
-There is no way from here to a real writer.
-"""
+"""A snapshot or the built-in machine, on a simulated kernel. No real writer can be reached from here."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SimulatedMachine(Machine):
-    """Loaded once; from then on it is what was applied to it. The ways back are kept in memory."""
+    """Loaded once, and changed only by applies. The plans to revert are kept in memory."""
 
     needs_terminal = False
 
@@ -55,10 +52,10 @@ class SimulatedMachine(Machine):
         return WayBack(plan_goals(host, goals, model))
 
     def begin(self, job: Job) -> None:
-        """Nobody has to be asked."""
+        """No password is needed."""
 
     def events(self, job: Job) -> "Iterator[Event]":
-        from iommutui.apply.confirmation import Timeout  # with the applying room, which no first frame needs
+        from iommutui.apply.confirmation import Timeout  # part of applying, which no first frame needs
         from iommutui.apply.events import Finished
         from iommutui.apply.executor import execute
         from iommutui.apply.kernel import SimulatedKernel
@@ -83,7 +80,7 @@ class SimulatedMachine(Machine):
 
 
 def _used_still(first: Host, now: Host) -> Host:
-    """What a machine did with a device ends when its driver leaves, and goes on when it comes back."""
+    """The uses of a device end when its driver leaves, and resume when it returns."""
     if first.uses is None:
         return now
 
@@ -95,15 +92,15 @@ def _used_still(first: Host, now: Host) -> Host:
 
 
 class _Words(SimpleQueue[bool]):
-    """The person at the screen, as a countdown hears them. Implements `iommutui.apply.confirmation.Confirmer`."""
+    """The channel through which the user answers a countdown. Implements `iommutui.apply.confirmation.Confirmer`."""
 
     def begin(self, journal_id: str) -> None:
-        """What was said before was about something else."""
+        """Earlier answers do not count."""
         while not self.empty():
             self.get()
 
     def wait(self, seconds: float) -> "Decision | None":
-        """Waits at most so long for a word."""
+        """Waits at most this long for an answer."""
         from iommutui.apply.confirmation import Decision
 
         try:
@@ -112,4 +109,4 @@ class _Words(SimpleQueue[bool]):
             return None
 
     def end(self) -> None:
-        """Nobody is asked any more."""
+        """The countdown is over."""

@@ -1,4 +1,4 @@
-"""The pages of the details pane, and the titles of panes: what is shown, and the keys of what could be. Pure."""
+"""The pages of the details pane, and the titles of panes with the keys of other views. Pure."""
 
 from iommutui.core.plan.words import count
 from iommutui.core.query import mistakes
@@ -21,7 +21,7 @@ _VIEWS = {View.GROUPS: "Groups", View.TOPOLOGY: "Topology", View.LOG: "Log"}
 
 
 def details(state: AppState) -> tuple[Line, ...]:
-    """What the details pane says of the selection."""
+    """The page of the details pane for the selection."""
     if state.problem is not None and not state.seen:  # it may be long, and this is the pane that scrolls
         return (line(Span(state.problem.what, "strong")), BLANK, line(state.problem.remedy))
     if not state.seen:
@@ -34,7 +34,7 @@ def details(state: AppState) -> tuple[Line, ...]:
 
 
 def nothing_listed(state: AppState) -> tuple[Line, ...]:
-    """What stands in the list's place where it has no rows."""
+    """The text in place of the list if it has no rows."""
     if not state.seen:
         return scanning(state)
     if state.filter:
@@ -47,7 +47,7 @@ def nothing_listed(state: AppState) -> tuple[Line, ...]:
 
 
 def details_title(state: AppState) -> list[Span]:
-    """``2  Why  i Device  e Impact  M Models``: the page that is shown, and the keys of the others."""
+    """``2  Why  i Device  e Impact  M Models``: the current page, and the keys of the others."""
     spans = [Span(f" {key_of('details')} ", command="details")]
     for tab, (word, _) in _TABS.items():
         if tab is state.tab:

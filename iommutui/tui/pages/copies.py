@@ -1,4 +1,4 @@
-"""What can be copied: addresses, ids, the plan as lines for a shell, a report for a forum. Pure."""
+"""The texts to copy: addresses, ids, the plan as lines for a shell, a report for a forum. Pure."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from iommutui.tui.state import AppState
 
 
 class Copy(NamedTuple):
-    """One thing that can be copied; the text is made when it is asked for."""
+    """One text to copy, made on demand."""
 
     name: str
     words: str
@@ -44,8 +44,8 @@ def copies(state: AppState) -> list[Copy]:
 
 
 def forum_report(state: AppState) -> str:
-    """The machine for those who help, the device under the cursor first."""
-    from iommutui.core.report import report  # which the first frame does without
+    """A report on the machine, the device under the cursor first."""
+    from iommutui.core.report import report  # which the first frame does not need
 
     device = selected_device(state)
     return report(state.host, state.model, device.address if device is not None else None)

@@ -1,4 +1,4 @@
-"""The page of a device: every fact that is known of it; and the targets that fit it, with what comes of each. Pure."""
+"""The page Device: every known fact; and the targets that fit it, with their effects. Pure."""
 
 from iommutui.core.host import Device, Group
 from iommutui.core.labels import class_words, describe_device, device_name, verdict_word
@@ -59,12 +59,12 @@ def _targets(state: AppState, device: Device) -> list[Line]:
 
 
 def loading(target: Target) -> str:
-    """What has to be loaded for a target, or nothing."""
+    """A note on the module that a target needs, or nothing."""
     return f" · loads {target.module}" if target.module and not target.loaded else ""
 
 
 def target_choices(state: AppState, device: Device) -> list[Choice]:
-    """Every target of a device with what comes of it, variant VFIO drivers first."""
+    """Every target of a device with its effect, variant VFIO drivers first."""
     targets = targets_of(state.host, device)
     width = max((len(target.name) for target in targets), default=0)
     return [_choice(state, device, target, width) for target in targets]
@@ -75,7 +75,7 @@ def _choice(state: AppState, device: Device, target: Target, width: int) -> Choi
     row = _line(state, device, target, width)
     if end is None:
         row = line(*row.spans, Span(" · refused", "bad"))
-        end = line("The kernel refuses it as things are.")
+        end = line("The kernel would refuse it now.")
     return Choice(target.name, row, (end,))
 
 
@@ -95,7 +95,7 @@ def _line(state: AppState, device: Device, target: Target, width: int) -> Line:
 
 
 def _role(state: AppState, device: Device, target: Target) -> str:
-    """The role of the driver; empty where it depends on what the kernel chooses."""
+    """The role of the driver; empty if it depends on what the kernel chooses."""
     if target.kind is TargetKind.DEFAULT:
         return ""
     if target.kind is TargetKind.NONE:
@@ -104,7 +104,7 @@ def _role(state: AppState, device: Device, target: Target) -> str:
 
 
 def _consequence(state: AppState, device: Device, target: Target) -> Line | None:
-    """What the group would be with this target and what else is staged; None where the kernel refuses it."""
+    """The group's verdict with this target and the other staged intents; None if the kernel refuses it."""
     after = staged(state, {device.address: target.name}).intents
     part = narrow(state.host, (device.address, *(intent.device for intent in after)))
     plan = plan_intents(part, after, state.model)
@@ -113,6 +113,6 @@ def _consequence(state: AppState, device: Device, target: Target) -> Line | None
         return None
     change = next((change for change in plan.groups if change.group == device.group), None)
     if change is None:
-        return line(Span("It changes no group.", "muted"))
+        return line(Span("No verdict changes.", "muted"))
     still = "still " if verdict_word(change.after) == verdict_word(change.before) else ""
     return line(f"Group {change.group} is then {still}", verdict_span(change.after), ".")

@@ -1,4 +1,4 @@
-"""The help: every key, and what signs and words mean; and the orientation of a first start. Pure."""
+"""The help: every key, sign and term; and the orientation of a first start. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,16 +15,16 @@ _FIRST = {Pane.LIST: "Stage", Pane.DETAILS: "Look", Pane.PLAN: "Apply", Pane.FIL
 _REVIEW = (
     ("y", "Apply what the review shows. Enter alone never does: the focus is on Cancel."),
     ("Esc n q", "Close the review; nothing is written."),
-    ("t", "Set the timer, or turn it off: everything reverts after it unless you confirm."),
+    ("t", "Set the timer, or turn it off: when it ends, everything reverts unless you confirm."),
     ("Y", "Copy the writes, as lines for a root shell."),
 )
 _SIGNS = (
     ("ok", "✔ viable", "a virtual machine can use the group"),
     ("bad", "✖ blocked", "a device of the group is bound to a host driver; ✖ also marks that device"),
     ("info", "● in use", "a program holds the group through VFIO already"),
-    ("muted", "·", "nothing to pass through: bridges, and what serves the board"),
+    ("muted", "·", "nothing to pass through: bridges and chipset functions"),
     ("warn", "! refused", "viable, but the kernel refuses to hand it over"),
-    ("warn", "? unknown", "not everything that decides it could be read"),
+    ("warn", "? unknown", "some facts that decide it could not be read"),
     ("planned", "→ driver", "staged: what the device would be bound to"),
     ("planned", "#", "selected, together with others"),
     ("accent", "*", "marked as one of your own devices"),
@@ -32,19 +32,19 @@ _SIGNS = (
     ("warn", "!  ‼", "a warning, a danger: something is lost"),
 )
 _WORDS = (
-    ("group", "what the IOMMU cannot keep apart: a virtual machine gets all of it, or nothing"),
+    ("group", "devices that the IOMMU cannot isolate from each other: a virtual machine gets all or none"),
     ("role", "host: the driver does DMA for this machine · vfio: for a virtual machine · neutral: none"),
     ("viable", "no device of the group is bound to a host driver, bridges excepted"),
-    ("staged", "on the plan; nothing is written before you apply it"),
+    ("staged", "in the plan; nothing is written before you apply it"),
     ("impact", "what this machine loses once the devices are unbound"),
-    ("override", "the driver that alone may bind a device (driver_override), until the next boot"),
+    ("override", "the only driver that may bind to a device (driver_override), until the next boot"),
 )
 
 
 def help_lines(topics: Mapping[str, Sequence[tuple[str, str]]], pane: Pane) -> list[Line]:
     """Keys of the pane with the focus first, then the others, then signs and words; ``topics``: keys and sentences."""
     lines = [
-        line("Stage what each device should be bound to, look at what that changes, review the writes, apply. "
+        line("Stage a target for each device, check the effect, review the writes, apply. "
              f"Nothing is written before you confirm the review, and {key_of('revert')} reverts it."),
         BLANK,
     ]  # fmt: skip
@@ -68,7 +68,7 @@ def _keys(entries: Sequence[tuple[str, str]]) -> list[Line]:
 
 
 def orientation(state: AppState) -> tuple[Line, ...]:
-    """For first-time users: what to look at, and what to press next; nothing once it is over."""
+    """For first-time users: where to look, and what to press next; nothing once it is over."""
     if not state.hints or state.phase is not Phase.READY or not state.host.groups:
         return ()
     skip = (Span("  "), *key_hint(key_of("back"), "skips this"))
@@ -88,11 +88,11 @@ def orientation(state: AppState) -> tuple[Line, ...]:
         return (line(Span("Staged, not written. ", "strong"), words, *writes, *undo, *skip, hang=2),)
     device, group = selected_device(state), selected_group(state)
     if device is None or group is None:
-        words = "A virtual machine gets a whole group, or nothing of it. Move to a card with the arrow keys."
+        words = "A virtual machine gets a whole group or none of it. Move to a card with the arrow keys."
         return (line(Span("Welcome. ", "strong"), words, *skip, hang=2),)
     word = verdict_word(verdicts(state.host, state.model).of(group.id))
-    which = f"which is {word}" if word != "unknown" else "and whether that is viable is not known"
+    which = f"which is {word}" if word != "unknown" else "and it is not known whether that is viable"
     words = f"{device.device_name or device_name(device)} is in group {group.id}, {which}. "
     reason = key_hint(key_of("details"), "shows why. ")
-    free = key_hint(key_of("free"), "stages all that frees it; nothing is written yet.") if word == "blocked" else ()
+    free = key_hint(key_of("free"), "stages what frees it; nothing is written yet.") if word == "blocked" else ()
     return (line(Span("Welcome. ", "strong"), words, *reason, *free, *skip, hang=2),)

@@ -1,4 +1,4 @@
-"""The page Impact: what this machine loses once the selection is gone, with the evidence. Pure."""
+"""The page Impact: this machine's losses once the selection is handed over, with the evidence. Pure."""
 
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazards_of
@@ -12,7 +12,7 @@ from iommutui.tui.text import BLANK, Line, Span, bullet, hazard_lines, heading, 
 
 
 def _supposed(state: AppState, device: Device | None, group: Group | None) -> tuple[str, tuple[Intent, ...]]:
-    """The intents that the tab is about, and their title: the plan for the selection, or else what would free it."""
+    """The page's intents and its title: the plan for the selection, or else those that would free it."""
     here = {device.address for device in selected_devices(state)}
     mine = tuple(intent for intent in state.intents if intent.device in here)
     if mine:
@@ -38,6 +38,6 @@ def impact_page(state: AppState, device: Device | None, group: Group | None) -> 
         return [line(Span("This machine loses nothing with it.", "muted"))]
     found = _found(state.host, intents)
     lines = [heading(title)]
-    lines += hazard_lines(found) or [bullet("This machine uses none of it, as far as is known.", "ok", "✔")]
+    lines += hazard_lines(found) or [bullet("As far as is known, this machine uses none of it.", "ok", "✔")]
     lines += [BLANK, heading("With these rebinds")]
     return lines + [intent_line(state, intent) for intent in intents if intent.device in state.host.devices]

@@ -1,4 +1,4 @@
-"""The plan pane, the review and the words of writes. Pure."""
+"""The plan pane, the review, and the text of writes. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -46,7 +46,7 @@ def intent_line(state: AppState, intent: Intent, indent: str = "  ") -> Line:
 
 
 def plan_lines(state: AppState) -> tuple[Line, ...]:
-    """What is staged, and what it would change; the plan's cursor is on an intent while its pane has the focus."""
+    """The staged intents and their effect; the plan's cursor is on an intent while its pane has the focus."""
     plan = preview(state)
     if plan is None:
         return (_nothing_staged(state),)
@@ -89,7 +89,7 @@ def _group_of(host: Host, intent: Intent) -> int | None:
 
 
 def _change_line(plan: Plan, change: GroupChange) -> Line:
-    """``Group 14  ✖ blocked → ✔ viable``; of a plan that is refused no verdict that it will not bring."""
+    """``Group 14  ✖ blocked → ✔ viable``; for a refused plan only the present verdict."""
     after = verdict_span(change.after)
     if after == verdict_span(change.before):
         after = Span(f"still {verdict_word(change.after)}", "planned")
@@ -114,11 +114,11 @@ def outcome_span(outcome: str) -> Span:
 _UNBOUND = Span("✖ not bound", "bad")
 
 WITHIN = 30.0
-"""Seconds of the timer, which is on where a plan takes a display, a network or an input."""
+"""Seconds of the timer, which is on if a plan takes a display, a network or an input."""
 
 
 class Review(NamedTuple):
-    """What the review shows and asks for."""
+    """The contents and questions of the review."""
 
     title: str
     job: Job
@@ -126,9 +126,9 @@ class Review(NamedTuple):
 
     @property
     def to_type(self) -> tuple[str, ...]:
-        """What has to be typed before this can be applied: the numbers of the groups that a danger is in.
+        """The text to type before this can be applied: the numbers of the groups with a danger.
 
-        The address of a device that is in no group. Nothing where there is no danger.
+        For a device in no group, its address. Nothing if there is no danger.
         """
         if not self.job.plan.permitted:
             return ()
@@ -147,12 +147,12 @@ class Review(NamedTuple):
 
     @property
     def applicable(self) -> bool:
-        """Whether there is anything to apply, and nothing against it."""
+        """Whether there is anything to apply, and it is permitted."""
         return self.job.plan.permitted and bool(self.job.plan.steps)
 
 
 def review_lines(review: Review) -> tuple[Line, ...]:
-    """Every write, exactly and in order, and everything that follows from it."""
+    """Every exact write in order, and all consequences."""
     plan = review.job.plan
     lines: list[Line] = []
     if review.applicable:
@@ -189,7 +189,7 @@ def review_lines(review: Review) -> tuple[Line, ...]:
 
 
 def reason_lines(host: Host, reasons: Sequence[Reason]) -> list[Line]:
-    """The reasons against a group; what several drivers have in common is said once."""
+    """The reasons against a group; those that several drivers share are shown once."""
     drivers = [r for r in reasons if r.code is Code.KERNEL_DRIVER]
     if len(drivers) < 2:
         return [reason_line(reason) for reason in reasons]
@@ -212,7 +212,7 @@ def _keeping(job: Job) -> Line:
 
 
 def step_lines(plan: Plan, outcomes: dict[int, Span] | None = None) -> list[Line]:
-    """The writes with their predicted outcomes, or with those that they had."""
+    """The writes with their predicted or actual outcomes."""
     lines = []
     # drivers_probe takes the write whether a driver takes the device or not.
     unbound = {refusal.device for refusal in plan.refusals}

@@ -1,4 +1,4 @@
-"""The details pane: why the selection is as it is, and in its other tabs everything else that is known of it. Pure."""
+"""The details pane: the page Why of the selection, and the way to the other pages. Pure."""
 
 from iommutui.core.advice import missing_facts, no_iommu_advice
 from iommutui.core.device import gap_words
@@ -28,7 +28,7 @@ from iommutui.tui.text import (
 
 
 def why_page(state: AppState, device: Device | None, group: Group | None) -> list[Line]:
-    """Why the selection is as it is, the smallest fix, and what is not known of the machine."""
+    """The verdict with its reasons, the smallest fix, and what is unknown about the machine."""
     lines = _why_device(state, device, group) if device is not None else _why_group(state, group)
     return [*lines, *_lacking(state.host, state.source)]
 
@@ -42,7 +42,7 @@ def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
 
 
 def no_group(state: AppState) -> list[Line]:
-    """What stands there where the selection is no group's; where no PCI device has one, what to do about it."""
+    """The page for a selection without a group; if no PCI device has one, what to do about it."""
     advice = [bullet(text) for text in no_iommu_advice(state.host)]
     if not state.host.groups:
         return [line(Span("✖ This machine shows no IOMMU groups", "bad"), hang=2), BLANK, *advice]
@@ -51,13 +51,13 @@ def no_group(state: AppState) -> list[Line]:
     return [
         line(Span("These devices are in no IOMMU group", "strong")),
         BLANK,
-        line("No IOMMU translates for them, so VFIO cannot take them. Their drivers can be changed all the same."),
+        line("No IOMMU translates for them, so VFIO cannot take them. Their drivers can still be changed."),
         *advice,
     ]
 
 
 def _verdict(state: AppState, group: Group, device: Device | None) -> list[Line]:
-    """The verdict as a sentence, what the plan makes of it, the reasons, and the smallest fix."""
+    """The verdict as a sentence, the planned one, the reasons, and the smallest fix."""
     verdict, change = verdicts(state.host, state.model).of(group.id), change_of(state, group.id)
     style = VERDICT_STYLES[verdict_word(verdict)]
     glyph = verdict_span(verdict).text[0]
@@ -142,7 +142,7 @@ def driver_lines(state: AppState, device: Device) -> list[Line]:
 
 
 def scanning(state: AppState) -> tuple[Line, ...]:
-    """The list's place while there is nothing to list."""
+    """The text in place of the list while there is nothing to list."""
     if state.phase is Phase.FAILED:
         return (
             line(Span("✖ ", "bad"), Span("There is no machine to show.", "strong"), hang=2),

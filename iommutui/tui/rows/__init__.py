@@ -16,12 +16,12 @@ def listing(state: AppState) -> Listing:
 
 
 def row(state: AppState, key: Key, width: int, here: bool = False) -> tuple[Span, ...]:
-    """What stands in a row, ``width`` cells wide, with or without the cursor."""
+    """The text of a row, ``width`` cells wide, with or without the cursor."""
     return (topology_row if state.view is View.TOPOLOGY else groups_row)(state, key, width, here)
 
 
 def head(state: AppState) -> str:
-    """The heads of the columns."""
+    """The headings of the columns."""
     if not state.host.devices:
         return ""
     return topology_head(state.host) if state.view is View.TOPOLOGY else groups_head(state.host)

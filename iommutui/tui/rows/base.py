@@ -1,11 +1,11 @@
-"""What every view of the rows shares: which there are, what a device is in a word, what it is used for. Pure."""
+"""The common parts of every view of rows: the rows, and a device's short name and uses. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from iommutui.core import query
 from iommutui.core.address import Address, sort_key
-from iommutui.core.board import passable
+from iommutui.core.chipset import passable
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
 from iommutui.tui.cache import last_call
@@ -21,12 +21,12 @@ KIND = 9
 
 @last_call
 def nothing_to_pass(host: Host) -> frozenset[int | None]:
-    """Groups that hold nothing to pass through: they are folded at first."""
+    """Groups with nothing to pass through: they are folded at first."""
     return frozenset(g.id for g in host.groups.values() if g.name != NO_IOMMU and not passable(host, g))
 
 
 class Listing(NamedTuple):
-    """The rows that are on the list, in order."""
+    """The rows in the list, in order."""
 
     keys: tuple[Key, ...]
     places: Mapping[Key, int]
@@ -76,9 +76,9 @@ def every(host: Host) -> Every:
 
 
 texts = last_call(query.searched_texts)
-"""What a filter's words are looked for in, by device."""
+"""The texts that a filter's words are searched for in, by device."""
 used_for = last_call(use_labels)
-"""What the machine does with each device, in a few words."""
+"""The uses of each device, in a few words."""
 
 
 def short(host: Host, address: Address) -> str:
@@ -87,7 +87,7 @@ def short(host: Host, address: Address) -> str:
 
 
 def matches(state: AppState) -> frozenset[Address] | None:
-    """The devices that the filter lets through, or that the search in the topology finds; None where there is none."""
+    """The devices that match the filter, or the search in the topology; None without either."""
     if not state.filter.strip():
         return None
     judged = query.parse_query(state.filter).needs_verdicts
@@ -106,7 +106,7 @@ def _matching(host: Host, text: str, found: Verdicts | None) -> frozenset[Addres
 
 
 def tags(host: Host, device: Device) -> list[Span]:
-    """What the machine does with a device, and whether it is virtual: ``[root disk]  VF of 0000:01:00.0``."""
+    """The uses of a device, and whether it is virtual: ``[root disk]  VF of 0000:01:00.0``."""
     found = [Span(f"[{use}]  ", "warn") for use in used_for(host).get(device.address, ())]
     if device.physfn is not None:
         found.append(Span(f"VF of {short(host, device.physfn)}  ", "info"))
@@ -116,6 +116,6 @@ def tags(host: Host, device: Device) -> list[Span]:
 
 
 def driver_span(host: Host, device: Device) -> Span:
-    """The driver, or that there is none, or that it has not been released yet or could not be read."""
+    """The driver; or that there is none, or it has not released the device, or it could not be read."""
     words = driver_words(host, device)
     return Span(words, "plain" if device.driver is not None else "muted" if words == "free" else "warn")

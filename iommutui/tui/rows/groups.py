@@ -1,4 +1,4 @@
-"""The list of groups: which rows are on it, in which order, and what stands in them. Pure."""
+"""The list of groups: its rows, their order and their text. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ _WORDS = ("viable", "in use", "blocked", "refused", NO_ISOLATION, "unknown", NOT
 
 @last_call
 def ordered(host: Host, found: Verdicts | None, sort: Sort) -> tuple[int | None, ...]:
-    """The groups in the order that was asked for; what has no group comes last."""
+    """The groups in the chosen order; devices without a group come last."""
     blocks = every(host).blocks
     numbers = [number for number in blocks if number is not None]
     if sort is Sort.KIND:
@@ -69,13 +69,13 @@ def _listing(
 
 
 def groups_listing(state: AppState) -> Listing:
-    """The rows: of each group its own, and those of its devices that are not folded or filtered away."""
+    """The rows: one for each group, and those of its devices that are neither folded nor filtered out."""
     found = verdicts(state.host, state.model) if state.sort is Sort.VERDICT else None
     return _listing(state.host, found, matches(state), state.collapsed, state.sort, state.bridges)
 
 
 def groups_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span, ...]:
-    """What stands in a row, ``width`` cells wide, with or without the cursor."""
+    """The text of a row, ``width`` cells wide, with or without the cursor."""
     mark = Span("▌" if here else " ", "accent")
     chosen = Span("#" if key in state.selected else " ", "planned")
     spans = _group_row(state, key) if key.device is None else _device_row(state, key)
@@ -83,7 +83,7 @@ def groups_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Span,
 
 
 def groups_head(host: Host) -> str:
-    """The heads of the columns."""
+    """The headings of the columns."""
     return (
         f"     {pad('Address', every(host).address)} {pad('Driver', DRIVER)} {pad('Role', ROLE)} {pad('Kind', KIND)} "
         "[used for] name"
@@ -125,7 +125,7 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
 
 
 def summary(devices: Sequence[Device]) -> str:
-    """``VGA, 2x Audio``: what is in a group, bridges last."""
+    """``VGA, 2x Audio``: the contents of a group, bridges last."""
     if not devices:
         return "empty"
     counts = Counter(kind_word(device) for device in sorted(devices, key=lambda d: d.is_bridge))

@@ -1,4 +1,4 @@
-"""The PCI tree with the borders of groups, so that one sees why devices share a group. Pure."""
+"""The PCI tree with the borders of groups, which shows why devices share a group. Pure."""
 
 from typing import NamedTuple
 
@@ -25,10 +25,7 @@ class Tree(NamedTuple):
 
 @last_call
 def tree(host: Host) -> Tree:
-    """Every device below the bridge that it is behind, a virtual function below its physical one.
-
-    Devices of other buses stand at the end.
-    """
+    """Every device below its bridge, a virtual function below its physical one. Devices of other buses come last."""
     below: dict[Address | None, list[Device]] = {}
     for device in host.devices.values():
         above = device.physfn if device.physfn in host.devices else device.parent
@@ -73,13 +70,13 @@ def _listing(host: Host) -> Listing:
 
 
 def topology_listing(state: AppState) -> Listing:
-    """The rows of the tree; nothing is left out of it, and a filter only finds."""
+    """The rows of the tree; it is always complete, and a filter only searches."""
     found = matches(state)
     return _listing(state.host) if found is None else _listing(state.host)._replace(shown=len(found))
 
 
 def next_match(state: AppState, step: int) -> Key | None:
-    """The next row that the search finds, round the end."""
+    """The next match of the search, wrapping around."""
     found = matches(state) or frozenset()
     keys, places, _, _ = topology_listing(state)
     here = places.get(state.cursor, -1 if step > 0 else 0)
@@ -115,13 +112,13 @@ def topology_row(state: AppState, key: Key, width: int, here: bool) -> tuple[Spa
 
 
 def topology_head(host: Host) -> str:
-    """The heads of the columns."""
+    """The headings of the columns."""
     number, place = every(host).number, tree(host).place
     return f" {pad('Group', number + 3)} {pad('Address', place)} {pad('Kind', KIND)} Driver  [used for] name"
 
 
 def _planned(state: AppState, key: Key, found: Tree) -> list[Span]:
-    """On the first row of a group, what the plan makes of it."""
+    """The planned verdict, on the first row of a group."""
     change = change_of(state, key.group) if found.borders[key] in "╶┌" else None
     if change is None or verdict_word(change.after) == verdict_word(change.before):
         return []

@@ -1,1 +1,1 @@
-"""Screens: the desk with its panes, and the dialogs that are laid over it."""
+"""Screens: the desk with its panes, and the dialogs over it."""

@@ -24,20 +24,20 @@ from iommutui.tui.widgets.dialogs import ConfirmScreen, Opened, carried_out
 
 
 class ApplyFlow:
-    """What leads from a plan to the machine: review, job, countdown, end.
+    """The way from a plan to the machine: review, job, countdown, end.
 
-    The applying room works in a thread, which posts messages to the desk; the desk passes them on.
+    The apply runs in a thread, which posts messages to the desk; the desk passes them on.
     """
 
     @dataclass
     class Said(Message):
-        """The applying room says something."""
+        """An event of the apply."""
 
         event: events.Event
 
     @dataclass
     class Ended(Message):
-        """Nothing more will come. ``problem`` says why it broke off."""
+        """The apply is over. ``problem`` says why it broke off."""
 
         problem: IommutuiError | None
 
@@ -46,27 +46,27 @@ class ApplyFlow:
         self._machine = machine
         self._scanner = scanner
         self._job: Job | None = None
-        """What is being applied."""
+        """The running job."""
         self._progress: ProgressScreen | None = None
         self._countdown: CountdownScreen | None = None
         self._finished: events.Finished | None = None
         self._asked_back = False
-        """The person has asked to revert it, so that this is what they want, and no failure."""
+        """The user asked to revert it, so it is no failure."""
 
     # -- reviews
 
     def review(self, *, revert: bool = False, journal: str | None = None) -> Opened:
         """The review of what is staged, or of reverting the last apply or this journal.
 
-        It waits for a scan that is under way, because a review of what was seen before the last rebind would be refused
-        as drift. It does not open if the person has gone on to something else by then.
+        It waits for a running scan, because a review based on the state before the last rebind would be refused as
+        drift. It does not open if the user has moved on by then.
         """
         open_it = partial(self._reverting, journal) if revert else self._planned
         if not self._scanner.looking:
             return open_it()
 
         async def when_looked() -> None:
-            await self._scanner.looked(lambda: self._desk.say("Waiting until the machine has been scanned."))
+            await self._scanner.up_to_date(lambda: self._desk.say("Waiting until the machine has been scanned."))
             if self._desk.is_active:
                 await carried_out(self._desk, open_it)
 
@@ -96,13 +96,13 @@ class ApplyFlow:
         return self._desk.ask(ReviewScreen(review), self._start)
 
     def recover(self, left: CutOff) -> None:
-        """Says that an apply was cut off, and offers the way back."""
+        """Reports that an apply was interrupted, and offers to revert it."""
         self._desk.log_line(left.words, "warn")
-        text = f"{left.words} {left.way_out} Until then nothing else is applied."
+        text = f"{left.words} {left.remedy_words} Until then nothing else is applied."
         if left.journal is None:
             self._desk.say(text, "warning")
             return
-        dialog = ConfirmScreen("An apply was interrupted", text, "Review the way back", "Later")
+        dialog = ConfirmScreen("An apply was interrupted", text, "Review the revert", "Later")
         self._desk.ask(dialog, lambda _: self.review(revert=True, journal=left.journal))
 
     # -- the job
@@ -122,11 +122,11 @@ class ApplyFlow:
         self._desk.app.push_screen(self._progress)
 
     def _begin(self, job: Job) -> None:
-        """Starts; hands the terminal over where a password may be asked for. IommutuiError where that cannot be."""
-        room = self._machine.applier
+        """Starts the job; hands the terminal over for a password. Raises IommutuiError if that is impossible."""
+        applier = self._machine.applier
         try:
-            with self._desk.app.suspend() if room.needs_terminal else nullcontext():
-                room.begin(job)
+            with self._desk.app.suspend() if applier.needs_terminal else nullcontext():
+                applier.begin(job)
         except SuspendNotSupported:
             what = "This terminal cannot be handed over for a password."
             raise IommutuiError(what, "Start iommutui as root to apply.") from None
@@ -147,7 +147,7 @@ class ApplyFlow:
         self._desk.post_message(self.Ended(problem))
 
     def said(self, event: events.Event) -> None:
-        """The applying room says something."""
+        """An event of the apply."""
         if isinstance(event, events.Finished):
             self._finished = event
         if self._progress is not None:
@@ -175,7 +175,7 @@ class ApplyFlow:
             countdown.dismiss(None)
 
     def ended(self, problem: IommutuiError | None) -> None:
-        """Nothing more will come."""
+        """The apply is over."""
         self._end_countdown()
         job, finished, progress = self._job, self._finished, self._progress
         self._job = self._progress = None
@@ -183,7 +183,7 @@ class ApplyFlow:
         exit = finished.exit if finished is not None and problem is None else None
         if exit is Exit.DONE and job is not None and finished is not None:
             self._desk.update(ended(state, job.plan, revert=job.revert))
-            more = "" if job.revert else " R reverts it; V tells the VM, P makes it persist."
+            more = "" if job.revert else " R reverts it; V exports it for the VM, P makes it persist."
             self._desk.say(finished.summary + more)
         elif exit is Exit.ROLLED_BACK and self._asked_back:
             self._desk.update(state._replace(applied=True))

@@ -1,4 +1,4 @@
-"""The one screen that is always there: it holds the state, and does what commands ask for and jobs report."""
+"""The main screen: it holds the state, and serves commands and the reports of jobs."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class DeskScreen(Desk):
-    """Implements `Desk`, which is what commands see of it, and says what its methods do."""
+    """Implements `Desk`, the interface for commands, which documents its methods."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own declaration
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (30, "-tall")]  # noqa: RUF012
@@ -59,14 +59,14 @@ class DeskScreen(Desk):
 
     @cached_property
     def _flow(self) -> "ApplyFlow":
-        from iommutui.tui.screens.applying import ApplyFlow  # with the applying room, which no first frame needs
+        from iommutui.tui.screens.applying import ApplyFlow  # part of applying, which no first frame needs
 
         return ApplyFlow(self, self._machine, self.scanner)
 
     def compose(self) -> ComposeResult:
-        """The panes, and what stands in their place where they have no room.
+        """The panes, and the notice in their place if they have no room.
 
-        Textual adds the breakpoints' classes behind the first layout, which would be a wrong one without them.
+        Textual adds the breakpoints' classes after the first layout, which would be wrong without them.
         """
         size = self.app.size
         for cells, breakpoints in (size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS):
@@ -75,20 +75,20 @@ class DeskScreen(Desk):
         yield TooSmall(id="small")
 
     def on_mount(self) -> None:
-        """The first frame, with the machine where the first look was quick enough for it."""
+        """The first frame, with the machine if the first scan was quick enough."""
         host = self.scanner.first_look()
         if host is not None:
             self.state = settled(self._first_seen(host))
         self._panes.show_all(self.state)
         self.call_after_refresh(self.scanner.start, host)
         if self.state.source.real:
-            self.set_interval(CLAIM_SECONDS, self.look_for_claims)
+            self.set_interval(CLAIM_SECONDS, self.poll_claims)
 
     def on_unmount(self) -> None:
         self.scanner.stop()
 
     def on_screen_suspend(self) -> None:
-        """What was said in passing does not lie over a dialog, nor behind it."""
+        """Toasts lie neither over a dialog nor behind it."""
         self.app.clear_notifications()
         self.query("Toast").remove()  # the app takes away only those of the screen that is now on top
 
@@ -112,7 +112,7 @@ class DeskScreen(Desk):
     async def action_run(self, command_id: str) -> None:
         """Runs a command of the registry, or says why it is unavailable now. A dialog that it opens is then there."""
         if {"-tiny", "-flat"} & self.classes and command_id not in ("quit", "suspend"):
-            return  # nobody would see what it does
+            return  # nobody would see its effect
         if isinstance(self.focused, Input):
             await self._typed_out(self.focused)
         why = reason_against(command_id, self.state)
@@ -157,7 +157,7 @@ class DeskScreen(Desk):
         if event.done:
             self.remember()
 
-    # -- what commands can do
+    # -- for commands
 
     def move(self, lines: int) -> None:
         state = self.state
@@ -181,7 +181,7 @@ class DeskScreen(Desk):
         self.update(state._replace(pane=pane))
         self.set_focus(self._panes.widget_of(pane))
         if pane is Pane.FILTER:
-            self.query_one(FilterBar).input.select_all()  # what is typed replaces it
+            self.query_one(FilterBar).input.select_all()  # typed text replaces it
 
     def go_to(self, key: Key) -> None:
         state = self.state._replace(cursor=key)
@@ -210,14 +210,14 @@ class DeskScreen(Desk):
         return self._flow.review(revert=revert)
 
     async def action_help(self) -> None:
-        """Every key, and what signs and words mean."""
+        """Show every key, sign and term."""
         await self.app.push_screen(PageScreen("Help", help_lines(topics(), self.state.pane)))
 
     async def action_palette(self) -> None:
         """Every command, by name."""
         await self.app.push_screen(Palette())
 
-    # -- what jobs tell
+    # -- from jobs
 
     def rescan(self) -> None:
         if not self.state.seen:
@@ -236,19 +236,19 @@ class DeskScreen(Desk):
                 self.say(f"{error.what} {error.remedy}".strip(), "error")
                 return
             if not self.is_active:  # nothing comes between a dialog and its answer
-                self.say(f"{name} has been read, but is not shown over this.", "warning")
+                self.say(f"{name} was read, but is not shown over this dialog.", "warning")
                 return
             await carried_out(self, partial(then, machine, host))
 
         self.run_worker(read(), group="read", exclusive=True)
 
-    def look_for_claims(self) -> None:
-        """Asks who holds groups; a plan that is being applied changes that itself."""
+    def poll_claims(self) -> None:
+        """Polls who holds groups, unless a plan is being applied, which changes that itself."""
         if self.state.seen and self.state.phase is not Phase.APPLYING:
-            self.scanner.look_for_claims(self.state.host)
+            self.scanner.poll_claims(self.state.host)
 
     def _first_seen(self, host: Host) -> AppState:
-        """The state of the first look: what is remembered of the machine, and groups of bridges folded."""
+        """The state of the first scan: with the saved state of the machine, and groups of bridges folded."""
         if self._machine.notes:
             self.call_after_refresh(self._tell, self._machine.notes)
         if self.state.source.real:
@@ -257,7 +257,7 @@ class DeskScreen(Desk):
         return recalled(state, self._store.read()) if self._store is not None else state
 
     def show_host(self, host: Host) -> None:
-        """Takes over a fresh look; everything that the person has set up stays."""
+        """Takes over a scan; everything that the user has set up stays."""
         before = self.state
         if not before.seen:
             self.update(self._first_seen(host))
@@ -271,7 +271,7 @@ class DeskScreen(Desk):
         self._tell(notes)
 
     def _tell(self, notes: Sequence[str]) -> None:
-        """Puts all of them in the log, and says the first."""
+        """Adds all of them to the log, and shows the first."""
         for note in notes:
             self.log_line(note, "warn")
         if notes:

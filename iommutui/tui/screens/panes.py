@@ -1,4 +1,4 @@
-"""The panes of the desk: a state is drawn, and of the next one only what it changes."""
+"""The panes of the desk: a state is drawn, and then only what the next one changes."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from iommutui.tui.widgets.lines import Lines
 from iommutui.tui.widgets.rows import Rows
 
 WIDE = 120
-"""Columns from which on the details stand beside the list: below, they would cut off what a rebind goes to."""
+"""Columns from which on the details stand beside the list: below that, they would hide the target of a rebind."""
 
 
 class Panes(Vertical):
@@ -28,7 +28,7 @@ class Panes(Vertical):
 
     @dataclass
     class Divided(Message):
-        """The edge between list and details was dragged: the list has so many percent. ``done``: and let go."""
+        """The edge between list and details was dragged: the list has this many percent. ``done``: and let go."""
 
         share: int
         done: bool
@@ -54,7 +54,7 @@ class Panes(Vertical):
         yield KeyBar(id="keys")
 
     def show_state(self, state: AppState) -> None:
-        """Another state: of a cursor that has moved, only what follows it."""
+        """Draws another state; if only the cursor moved, only what depends on it."""
         before = self.state
         moved = not state.empty and state == before._replace(cursor=state.cursor)
         if moved and (state.view is not View.TOPOLOGY or before.cursor.group == state.cursor.group):
@@ -67,7 +67,7 @@ class Panes(Vertical):
             self.show_all(state, top=before.cursor != state.cursor or before.tab is not state.tab)
 
     def show_all(self, state: AppState, *, top: bool = False) -> None:
-        """Shows every part of a state; ``top`` shows the details from their beginning."""
+        """Draws every part of a state; ``top`` scrolls the details to their beginning."""
         self.state = state
         self.divide()
         found = listing(state)
@@ -89,7 +89,7 @@ class Panes(Vertical):
         self.query_one(KeyBar).hints = hints(state)
 
     def widget_of(self, pane: Pane) -> Widget:
-        """What has the focus where a pane has it."""
+        """The widget that has the focus if a pane has it."""
         if pane is Pane.FILTER:
             return self.query_one(FilterBar).input
         if pane is Pane.LIST:
@@ -103,7 +103,7 @@ class Panes(Vertical):
         return self.app.size.width >= WIDE
 
     def divide(self) -> None:
-        """Gives every pane its room: its share, or all of it where it is zoomed."""
+        """Gives every pane its share of the room, or all of it if it is zoomed."""
         state = self.state
         self.query_one("#banner", Bar).spans = banner(state, self.app.size.width)
         shown = Pane.LIST if state.pane is Pane.FILTER else state.pane

@@ -1,4 +1,4 @@
-"""The dialogs of an apply that goes on: each write and its result, and the countdown at its end."""
+"""The dialogs of a running apply: each write and its result, and the countdown at its end."""
 
 from typing import ClassVar
 
@@ -24,7 +24,7 @@ _SIGNS = {"ok": "✔", "bad": "✖", "warn": "!", "muted": "•"}
 
 
 def event_words(event: events.Event) -> tuple[str, str] | None:
-    """Text and style, on the log and below the writes; None for what is not worth a line."""
+    """Text and style of an event for the log and the list of writes; None if it is not worth a line."""
     match event:
         case events.Started(journal_id=journal) if journal:
             return f"journal {journal}", "muted"
@@ -45,7 +45,7 @@ def event_words(event: events.Event) -> tuple[str, str] | None:
 
 
 class ProgressScreen(Dialog[None]):
-    """Closed by itself when everything went well, by the person otherwise. Hiding it stops nothing."""
+    """Closes by itself if everything went well; otherwise the user closes it. Hiding it stops nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*SCROLL, Binding("escape,q,enter", "close", "Hide")]
     AUTO_FOCUS = "#lines"
@@ -61,7 +61,7 @@ class ProgressScreen(Dialog[None]):
         self._reverting = self._good = False
 
     def compose(self) -> ComposeResult:
-        with Box(self._title, "Esc hides this; it goes on"):
+        with Box(self._title, "Esc hides this; it continues"):
             yield Lines(self._text(), id="lines")
         yield KeyBar((Hint("Esc", "hide"), SCROLLS))
 
@@ -70,7 +70,7 @@ class ProgressScreen(Dialog[None]):
         return [*self._head, *step_lines(self._plan, self._outcomes), *([BLANK] if tail else []), *tail]
 
     def show_event(self, event: events.Event) -> None:
-        """Takes over what the applying room says."""
+        """Shows an event of the apply."""
         planned = not self._reverting and getattr(event, "number", 0) <= len(self._plan.steps)
         words = event_words(event)
         said = bullet(*words, _SIGNS[words[1]]) if words is not None else BLANK
@@ -90,11 +90,11 @@ class ProgressScreen(Dialog[None]):
         self._show()
 
     def on_mount(self) -> None:
-        """Shows what was said before there was a screen to show it on."""
+        """Shows the events that came before the dialog was mounted."""
         self._show()
 
     def show_problem(self, problem: IommutuiError) -> None:
-        """It ended badly; this stays until it has been read."""
+        """It failed; this stays until it has been read."""
         if not any(problem.what in source.text for source in self._tail):
             self._tail.append(bullet(problem.what, "bad", "✖"))
         if problem.remedy:
@@ -104,12 +104,12 @@ class ProgressScreen(Dialog[None]):
             box.border_subtitle = plain("Esc closes")
 
     def finish(self) -> None:
-        """It went well: nothing is left to read here."""
+        """It went well: closes, as nothing is left to read."""
         self._good = True
         self.on_screen_resume()
 
     def on_screen_resume(self) -> None:
-        """Nothing lies over it any more."""
+        """No dialog is over it any more."""
         if self._good and self.is_active:
             self.dismiss(None)
 
@@ -120,9 +120,9 @@ class ProgressScreen(Dialog[None]):
 
 
 class CountdownScreen(DeliberateDialog[bool]):
-    """Confirm, or everything reverts: dismissed with True to keep it, False to revert now, None where it is over.
+    """Asks for confirmation: dismissed with True to keep, False to revert now, None if it is over.
 
-    Nothing but a key of its own or a click answers it: whoever presses keys in the dark decides nothing by it.
+    Only its own keys or a click answer it, so keys pressed blindly decide nothing.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -133,7 +133,7 @@ class CountdownScreen(DeliberateDialog[bool]):
     AUTO_FOCUS = None
 
     def __init__(self, first: events.Counting, *, real: bool) -> None:
-        from textual.widgets import Digits, ProgressBar  # which the review, with most to do at once, does without
+        from textual.widgets import Digits, ProgressBar  # the review, which is slowest to open, does not need it
 
         super().__init__()
         self._now = first
@@ -148,7 +148,7 @@ class CountdownScreen(DeliberateDialog[bool]):
         note = (
             "Without an answer everything reverts. From any other terminal 'iommutui keep' confirms it."
             if self._real
-            else "Nothing is real here: this is what it would look like."
+            else "This is only a simulation of what would happen."
         )
         with Box(title, classes="countdown"):
             yield Static(plain("The plan is applied and in effect. Check display, network and keyboard."))
@@ -165,7 +165,7 @@ class CountdownScreen(DeliberateDialog[bool]):
         self.count(self._now)
 
     def count(self, now: events.Counting) -> None:
-        """So much is left."""
+        """Shows the seconds left."""
         self._now = now
         left = int(now.seconds + 0.999)
         self._left.update(str(max(left, 0)))

@@ -1,4 +1,4 @@
-"""The review: every write before it is made, and what has to be typed to go on."""
+"""The review: every write before it is made, and the text to type to go on."""
 
 from math import inf
 from typing import Any, ClassVar
@@ -24,10 +24,10 @@ from iommutui.tui.widgets.lines import Lines
 
 
 class DeliberateDialog(Dialog[Result]):
-    """A dialog whose keys do something to the machine, so that it takes none before a person can have read it.
+    """A dialog whose keys change the machine, so it takes none before the user can have read it.
 
-    The first key counts once no other came for a moment. What was typed ahead of the dialog, came with it in one burst,
-    or repeats because a key is held down, is dropped.
+    The first key counts after a moment without one. Keys that were typed ahead, came in one burst, or repeat while
+    held down are dropped.
     """
 
     QUIET: ClassVar[float] = 0.5
@@ -62,7 +62,7 @@ NUMBERS = "0123456789abcdefABCDEF:., "
 
 
 class Typed(Input):
-    """The field for what has to be typed. Other letters are the keys of the review."""
+    """The field for the text to type. Other letters are the keys of the review."""
 
     def __init__(self, what: str) -> None:
         super().__init__(placeholder=what, compact=True, id="typed", restrict=f"[{NUMBERS}]*")
@@ -71,7 +71,7 @@ class Typed(Input):
         return character is not None and character in NUMBERS and super().check_consume_key(key, character)
 
     def on_key(self, event: Key) -> None:
-        """Before the field takes a key for a letter."""
+        """Handles a key before the field takes it for a letter."""
         if not self.check_consume_key(event.key, event.character):
             event.prevent_default()
 
@@ -103,7 +103,7 @@ class ReviewScreen(DeliberateDialog[Job]):
             if self._asks:
                 spans = [
                     Span("‼ ", "bad"),
-                    Span("This machine is using part of it. To go on, type "),
+                    Span("This machine is using part of it. To continue, type "),
                     Span(" ".join(review.to_type), "strong"),
                     Span(f", {self._what}."),
                 ]
@@ -125,13 +125,13 @@ class ReviewScreen(DeliberateDialog[Job]):
 
     @property
     def agreed(self) -> bool:
-        """What has to be typed has been typed."""
+        """The required text has been typed."""
         words = self.query_one("#typed", Input).value.replace(",", " ").split() if self._asks else ()
         return set(words) == set(self._review.to_type)
 
     @on(Input.Changed)
     def _typed(self) -> None:
-        """The question goes as soon as it is answered; its room stays, so that nothing moves below the eyes."""
+        """Hides the question once it has been answered; its rows stay, so that nothing moves."""
         self.query_one("#yes", Button).disabled = not self.agreed
         verb = "reverts" if self._review.job.revert else "applies"
         agreed = [Span("✔ ", "ok"), Span("y", "key"), Span(f" {verb}")] if self.agreed else []

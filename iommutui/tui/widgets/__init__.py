@@ -1,1 +1,1 @@
-"""Widgets: thin, they draw what the pure views give them."""
+"""Widgets: thin layers that draw the pure views."""

@@ -1,4 +1,4 @@
-"""The lines above and below the panes: whose machine this is, the filter, and the keys that matter now."""
+"""The lines above and below the panes: the machine, the filter, and the keys that matter now."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Bar(Widget):
 
 
 def banner(state: AppState, width: int) -> tuple[Span, ...]:
-    """The header in at most ``width`` cells; what says that nothing is real is never cut."""
+    """The header in at most ``width`` cells; the words that say it is simulated are never cut."""
     kernel = state.host.kernel or ""
     source, own = state.source, own_model(state)
     rules = rules_words(state.model) if own else f"{rules_words(state.model)} (not this kernel)"
@@ -81,7 +81,7 @@ class KeyBar(Bar):
         self.set_reactive(KeyBar.hints, hints)
 
     def render(self) -> Content:
-        """One line; where room is scarce, without what comes last but help and quit."""
+        """One line; if room is scarce, the last entries are dropped, except help and quit."""
         hints = list(self.hints)
         while len(hints) > 3 and _cells(_key_spans(hints)) > self.size.width:
             del hints[-3]
@@ -98,7 +98,7 @@ def _key_spans(hints: Iterable[Hint]) -> list[Span]:
 
 
 class Completions(Suggester):
-    """Completes the last word of a filter; remembers nothing, because what completes it changes with the machine."""
+    """Completes the last word of a filter; caches nothing, because the completions change with the machine."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -110,7 +110,7 @@ class Completions(Suggester):
 
 
 class FilterBar(Horizontal):
-    """The expression and what it leaves; on the screen while a filter is being typed or is on."""
+    """The filter and its matches; shown while a filter is being typed or is on."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -128,7 +128,7 @@ class FilterBar(Horizontal):
         yield from (slash, self.input, self._count)
 
     def show_state(self, state: AppState) -> None:
-        """The expression and its count. What is being typed is never written over by what was typed before."""
+        """The filter and the number of matches. Text being typed is never overwritten with an older filter."""
         self._completions.host = state.host
         self.display = state.view is not View.LOG and (bool(state.filter) or state.pane is Pane.FILTER)
         if self.display:
@@ -151,7 +151,7 @@ SMALLEST = (60, 18)
 
 
 class TooSmall(Widget):
-    """On a terminal that is too small for the panes: nothing is lost, and they come back with the room."""
+    """The notice on a terminal too small for the panes, which return with the room."""
 
     def render(self) -> Content:
         now, least = (f"{width}x{height}" for width, height in (self.size, SMALLEST))

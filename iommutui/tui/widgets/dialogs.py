@@ -32,7 +32,7 @@ Opened = Awaitable[object] | None
 
 
 def something(text: str) -> tuple[bool, str]:
-    """The line check that takes whatever is not blank."""
+    """The line check that accepts any text that is not blank."""
     return bool(text.strip()), ""
 
 
@@ -48,7 +48,7 @@ SCROLLS = Hint("j k", "scroll")
 
 
 class Box(Vertical):
-    """The frame of a dialog, with a title, and with what it is made of, at most as high as the screen."""
+    """The frame of a dialog, with a title and contents, at most as high as the screen."""
 
     def __init__(self, title: str, hint: str = "", *, classes: str = "") -> None:
         super().__init__(id="dialog", classes=classes)
@@ -63,16 +63,16 @@ class Dialog(ModalScreen[Result]):
     """Rows of the screen that are not lines: the frame of the dialog, its buttons, and the key bar."""
 
     def on_mount(self) -> None:
-        """Before the first layout, so that it is the only one."""
+        """Sized before the first layout, so that one layout is enough."""
         self.on_resize()
 
     def on_resize(self) -> None:
-        """Lines that scroll have the room that is left."""
+        """Scrolling lines get the remaining room."""
         for lines in self.query(Lines):
             lines.styles.max_height = max(3, self.app.size.height - self.OTHER_ROWS)
 
     def action_close(self, answer: Result | None = None) -> None:
-        """At once: Textual's own waits a moment, in which another dialog may come on top and be the one to go."""
+        """Closes at once: Textual's own waits, and a dialog that opens meanwhile would be closed instead."""
         self.dismiss(answer)
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
@@ -113,7 +113,7 @@ class ConfirmScreen(Dialog[bool]):
 
 
 class Choices(OptionList):
-    """Textual's list, with the keys that move everywhere else here."""
+    """Textual's list, with the movement keys of this program."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down"),
@@ -130,7 +130,7 @@ class ChooseScreen(Dialog[str]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "close", "Close")]
 
     def __init__(self, title: str, choices: Sequence[Choice], verb: str, chosen: str | None = None) -> None:
-        """``verb``: what Enter does; ``chosen``: the name of what the cursor is on at first."""
+        """``verb``: the action of Enter; ``chosen``: the name under the cursor at first."""
         super().__init__()
         self._title, self._choices, self._verb = title, choices, verb
         self._first = next((n for n, choice in enumerate(choices) if choice.name == chosen), 0)
@@ -143,7 +143,7 @@ class ChooseScreen(Dialog[str]):
         yield KeyBar((Hint("Enter", self._verb), Hint("Esc", "close"), Hint("j k", "move")))
 
     def on_mount(self) -> None:
-        """The cursor is on what is chosen already."""
+        """Puts the cursor on the current choice."""
         self.query_one(OptionList).highlighted = self._first if self._choices else None
 
     def _about(self, place: int) -> Content:
@@ -161,23 +161,23 @@ class ChooseScreen(Dialog[str]):
 
 
 class PasteInput(Input):
-    """A line to type; several lines that are pasted are the answer at once, where Textual's own takes the first."""
+    """A line to type; several pasted lines are the answer at once, where Textual takes only the first."""
 
     def on_paste(self, event: Paste) -> None:
-        """Comes before Textual's own."""
+        """Runs before Textual's own handler."""
         if len(event.text.splitlines()) > 1:
             event.prevent_default().stop()
             self.post_message(self.Submitted(self, event.text))
 
 
 class PromptScreen(Dialog[str]):
-    """Dismissed with a line of text, once ``check`` accepts it; what that says is shown below the line."""
+    """Dismissed with a line of text, once ``check`` accepts it; its objection is shown below the line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     AUTO_FOCUS = "#text"
 
     def __init__(self, title: str, hint: str, check: LineCheck = something, text: str = "") -> None:
-        """``hint``: what stands in the field while it is empty."""
+        """``hint``: the text in the field while it is empty."""
         super().__init__()
         self._title, self._check, self._hint, self._text = title, check, hint, text
 
@@ -185,7 +185,7 @@ class PromptScreen(Dialog[str]):
         with Box(self._title, classes="small"):
             yield PasteInput(self._text, placeholder=self._hint, compact=True, id="text")
             yield Static(plain(""), id="found")
-        yield KeyBar((Hint("Enter", "go on"), Hint("Esc", "close")))
+        yield KeyBar((Hint("Enter", "continue"), Hint("Esc", "close")))
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -200,7 +200,7 @@ class PromptScreen(Dialog[str]):
 
 
 class PageScreen(Dialog[None]):
-    """Text to read: it scrolls, ``/`` searches it, ``y`` copies it, and ``s`` saves it where that is of use."""
+    """Text to read: it scrolls, ``/`` searches it, ``y`` copies it, and ``s`` saves it if it can be saved."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *SCROLL,
@@ -246,7 +246,7 @@ class PageScreen(Dialog[None]):
         self.on_resize()
 
     def action_match(self, step: int) -> None:
-        """``n``, ``N``, and Enter while typing: the next row that holds the text, round the end."""
+        """``n``, ``N``, and Enter while typing: the next row that holds the text, wrapping around."""
         lines, text = self.query_one("#lines", Lines), self._field.value
         rows = lines.rows_with(text)[::step] if text else []
         lines.marked = next((row for row in rows if (row - lines.marked) * step > 0), rows[0] if rows else -1)
@@ -281,7 +281,7 @@ class PageScreen(Dialog[None]):
     def action_save(self) -> None:
         if not self._save_as:
             return
-        from iommutui.sources.snapshot import save  # brings pydantic, which the first frame does without
+        from iommutui.sources.snapshot import save  # imports pydantic, which the first frame does not need
 
         def write(path: str) -> Opened:
             save(self._text, path)
@@ -309,7 +309,7 @@ async def carried_out(screen: Screen[Any], do: Callable[[], Opened]) -> None:
 
 
 def answered(screen: Screen[Any], then: Callable[[Result], Opened]) -> Callable[[Result | None], Awaitable[None]]:
-    """What to do with the answer of a dialog: nothing where it was closed without one."""
+    """Calls ``then`` with the answer of a dialog; not if it was closed without one."""
 
     async def take(answer: Result | None) -> None:
         if answer is not None:

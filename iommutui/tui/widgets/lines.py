@@ -17,7 +17,7 @@ FAR = 1 << 30
 
 
 class Scroll(ScrollView, can_focus=True):
-    """The scroll bar is always there, blank where all is in view, so that new lines need no layout of the screen."""
+    """The scroll bar is always there, blank if all is in view, so new lines need no layout of the screen."""
 
     DEFAULT_CSS = "Scroll { overflow-y: scroll; overflow-x: hidden; }"
 
@@ -26,7 +26,7 @@ class Scroll(ScrollView, can_focus=True):
         self._styles: dict[str, dict[str, Style]] = {}
 
     def meanings(self, component: str = "") -> dict[str, Style]:
-        """What every meaning looks like on a line of this component class."""
+        """The style of every meaning on a line of this component class."""
         if component not in self._styles:
             self._styles[component] = styles_of(self, component)
         return self._styles[component]
@@ -36,7 +36,7 @@ class Scroll(ScrollView, can_focus=True):
         self._styles.clear()
 
     def set_rows(self, rows: int) -> None:
-        """There are so many lines now. Setting the reactive the usual way would lay out every pane at every key."""
+        """Sets the number of lines. Setting the reactive the usual way would lay out every pane at every key."""
         size = Size(self.scrollable_content_region.width, rows)
         if size == self.virtual_size:
             return
@@ -53,7 +53,7 @@ class Lines(Scroll):
         self.lines: Sequence[Line] = lines
         """The lines before they are wrapped; `show_lines` changes them."""
         self.at_end = False
-        """Keeps its end in view."""
+        """Whether its end stays in view."""
         self.marked = -1
         """The row that a search is at."""
         self._rows: list[tuple[Span, ...]] = []

@@ -1,4 +1,4 @@
-"""The list: a line API widget that draws the rows in view and nothing else, so that its size does not matter."""
+"""The list: a line API widget that draws only the rows in view, so its size does not matter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Rows(Scroll):
         fold: bool
 
     def __init__(self, painter: Painter, *, id: str) -> None:
-        """``painter``: what stands in the row of a key at a width, with or without the cursor."""
+        """``painter``: the text of a key's row at a width, with or without the cursor."""
         super().__init__(id=id)
         self._painter = painter
         self._keys: Sequence[Key] = ()
@@ -41,7 +41,7 @@ class Rows(Scroll):
         self.cursor = 0
 
     def show_rows(self, keys: Sequence[Key], cursor: int, *, head: str = "", empty: tuple[Line, ...] = ()) -> None:
-        """New rows; ``empty`` stands in their place where there are none."""
+        """New rows; ``empty`` takes their place if there are none."""
         self._keys, self._empty, self._head, self.cursor = keys, empty, head, cursor
         self.set_rows(len(keys) + self._top)
         self._follow()

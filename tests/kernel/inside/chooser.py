@@ -1,4 +1,4 @@
-"""Which event comes next at random, and the shortest sequence of events that still shows a difference."""
+"""Chooses the next event at random, and the shortest sequence of events that still shows a difference."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""What this process has open of VFIO, as a virtual machine would."""
+"""VFIO files that this process has open, as a virtual machine would."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ OWNER = "walk"
 
 
 class Files:
-    """What this process has open of VFIO, by group."""
+    """VFIO files that this process has open, by group."""
 
     def __init__(self) -> None:
         self._groups: dict[int, tuple[int, int]] = {}

@@ -1,4 +1,4 @@
-"""Just enough of sysfs for the tests to look at, and change, drivers without the code under test."""
+"""Just enough of sysfs for the tests to read and change drivers without the code under test."""
 
 import time
 from collections.abc import Callable

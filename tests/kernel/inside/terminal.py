@@ -1,4 +1,4 @@
-"""A real terminal for the program: tmux draws it, keys go in, and what a person would see comes out."""
+"""A real terminal for the program: tmux draws it; keys go in, the visible text comes out."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Plans carried out on real drivers: there and back, in time or not, cut off, stuck, and watched."""
+"""Plans applied with real drivers: there and back, confirmed or not, interrupted, stuck, and watched."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def _dangers(answer: Answer) -> list[str]:
 
 
 def _accepting(iommutui: Run, *words: str) -> list[str]:
-    """Words, and what accepts every danger of them, taken from what the program says."""
+    """Arguments with the options that accept every danger, taken from the program's own output."""
     return [*words, *(part for option in _dangers(iommutui("plan", *words)) for part in option.split())]
 
 
@@ -69,7 +69,7 @@ def test_there_and_back_with_a_plan_file(
     assert pci.State.now() == restored
 
 
-def test_a_preset_frees_the_card_and_its_group_and_leaves_what_is_not_in_the_way(
+def test_a_preset_frees_the_card_and_its_group_and_leaves_other_devices(
     iommutui: Run, restored: pci.State, vfio_status: Callable[[int], dict[str, Any]]
 ) -> None:
     pci.bind(CARD[1], "vfio-pci")
@@ -118,7 +118,7 @@ def _start(*words: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_not_kept_is_taken_back(iommutui: Run, restored: pci.State) -> None:
+def test_without_confirmation_it_reverts(iommutui: Run, restored: pci.State) -> None:
     answer = iommutui("apply", f"{LONE}=vfio-pci", "--yes", "--json", "--keep-within", "3")
     assert answer.code == 5, answer.out + answer.err
     names = [event["event"] for event in answer.events]
@@ -129,7 +129,7 @@ def test_not_kept_is_taken_back(iommutui: Run, restored: pci.State) -> None:
     assert "not confirmed, and reverted" in iommutui("journal").out
 
 
-def test_kept_from_another_process(iommutui: Run, restored: pci.State) -> None:
+def test_confirmed_from_another_process(iommutui: Run, restored: pci.State) -> None:
     process = _start(f"{LONE}=vfio-pci", "--keep-within", str(LONG))
     _counting(process)
     assert "waits to be confirmed" in iommutui("journal").out
@@ -155,7 +155,7 @@ def test_the_program_that_asked_dies_and_the_countdown_goes_on(
     assert pci.wait_for(lambda: "not confirmed, and reverted" in iommutui("journal").out, LONG)
 
 
-def test_the_terminal_dies_and_everything_is_taken_back(iommutui: Run, restored: pci.State) -> None:
+def test_the_terminal_dies_and_everything_reverts(iommutui: Run, restored: pci.State) -> None:
     terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", "15"))
     assert pci.wait_for(lambda: pci.driver(LONE) == "vfio-pci", LONG)
     terminal.close()
@@ -163,7 +163,7 @@ def test_the_terminal_dies_and_everything_is_taken_back(iommutui: Run, restored:
     assert pci.wait_for(lambda: "not confirmed, and reverted" in iommutui("journal").out, LONG)
 
 
-def test_the_terminal_dies_and_another_keeps_it(iommutui: Run, restored: pci.State) -> None:
+def test_the_terminal_dies_and_another_confirms_it(iommutui: Run, restored: pci.State) -> None:
     terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", str(LONG)))
     terminal.wait("iommutui keep")
     terminal.close()
@@ -172,7 +172,7 @@ def test_the_terminal_dies_and_another_keeps_it(iommutui: Run, restored: pci.Sta
     assert "in effect" in iommutui("journal").out
 
 
-def test_a_word_at_the_same_terminal_keeps_it(iommutui: Run, restored: pci.State) -> None:
+def test_an_answer_at_the_same_terminal_confirms_it(iommutui: Run, restored: pci.State) -> None:
     terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", str(LONG)))
     terminal.wait("iommutui keep")
     terminal.press("-l", "keep")
@@ -206,7 +206,7 @@ def test_kill_in_the_middle_and_recovery(iommutui: Run, restored: pci.State) -> 
     assert "was interrupted" not in iommutui("list").err
 
 
-def test_kill_while_it_waits_to_be_kept(iommutui: Run, restored: pci.State) -> None:
+def test_kill_during_the_countdown(iommutui: Run, restored: pci.State) -> None:
     process = _start(f"{LONE}=vfio-pci", "--keep-within", str(LONG))
     _counting(process)
     for pid in _processes(process.pid):

@@ -60,7 +60,7 @@ def test_a_whole_card_goes_and_comes_back_in_one_plan(iommutui: Run, vfio_status
 
 
 @pytest.mark.parametrize("target", ["pci-stub", "none"])
-def test_a_parked_or_free_device_is_in_nobodys_way(
+def test_a_parked_or_free_device_blocks_nothing(
     iommutui: Run, vfio_status: Ask, restored: pci.State, target: str
 ) -> None:
     number = pci.group(CARD[0])
@@ -110,7 +110,7 @@ def test_a_group_in_use_is_left_alone(
         (["nonsense"], 2, "DEVICE=TARGET"),
     ],
 )
-def test_what_cannot_be_done_says_why(iommutui: Run, words: list[str], code: int, said: str) -> None:
+def test_a_refused_command_says_why(iommutui: Run, words: list[str], code: int, said: str) -> None:
     before = pci.State.now()
     answer = iommutui("apply", *words, "--yes")
     assert answer.code == code
@@ -127,7 +127,7 @@ def test_without_root_nothing_is_written(iommutui: Run) -> None:
     assert iommutui("list", prefix=NOBODY).code == 0
 
 
-def test_what_has_changed_since_is_named(iommutui: Run, restored: pci.State) -> None:
+def test_drift_is_named(iommutui: Run, restored: pci.State) -> None:
     from iommutui.apply.request import SCHEMA, Request, request_to_json
     from iommutui.core.address import Address
     from iommutui.core.plan.drift import basis_of

@@ -40,7 +40,7 @@ def test_the_script_hands_the_card_over_and_takes_it_back(iommutui: Run, tmp_pat
     assert pci.State.now() == restored
 
 
-def test_the_script_takes_back_what_was_left_half_way(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+def test_the_script_reverts_an_unfinished_apply(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
     script = tmp_path / "rebind.sh"
     script.write_text(exported(iommutui, "shell"))
     pci.bind(CARD[1], "vfio-pci")

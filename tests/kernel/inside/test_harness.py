@@ -1,4 +1,4 @@
-"""The guest is what the other tests take it for."""
+"""The guest is as the other tests assume."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Facts of ownership that a walk does not come by: each once, on this kernel, beside the engine's answer."""
+"""Facts of ownership that a walk does not reach: each once, on this kernel, beside the engine's answer."""
 
 from pathlib import Path
 

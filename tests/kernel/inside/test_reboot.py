@@ -55,7 +55,7 @@ def test_before(restored: pci.State) -> None:
 
 @pytest.mark.skipif(not LEFT.exists() or LEFT.read_text() == _boot(), reason="this is the first boot")
 def test_after(restored: pci.State) -> None:
-    """What the boot itself gave to a driver is nothing that a revert pulls away."""
+    """A revert does not touch a device that the boot itself bound."""
     pci.bind(LONE, "vfio-pci")
     found = _iommutui("journal")
     assert "in effect" not in found.out

@@ -76,7 +76,7 @@ def test_sudo_asks_for_a_password_at_the_terminal(restored: pci.State, sudoer: l
     assert pci.driver(LONE) == "vfio-pci"
 
 
-def test_sudo_that_is_not_answered_leaves_everything_as_it_was(restored: pci.State, sudoer: list[str]) -> None:
+def test_sudo_without_an_answer_leaves_everything_unchanged(restored: pci.State, sudoer: list[str]) -> None:
     words = [*sudoer, *command("apply", f"{LONE}=vfio-pci", "--yes")]
     terminal = Terminal(["sh", "-c", f"trap : INT; {shlex.join(words)}; echo ended with $?; sleep 600"])
     try:

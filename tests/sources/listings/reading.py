@@ -1,4 +1,4 @@
-"""What the tests of listings share: texts in, machines out."""
+"""Helpers for the tests of listings: texts in, machines out."""
 
 from iommutui.core.host import Device, Host
 from iommutui.sources import Opened, open_text

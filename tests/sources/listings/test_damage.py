@@ -1,4 +1,4 @@
-"""What happens to a listing on its way: quoting, wrapping, encodings, noise; and what is said where nothing is left."""
+"""Damage to a listing: quoting, wrapping, encodings, noise; and the message if nothing is left."""
 
 import bz2
 import contextlib
@@ -77,7 +77,7 @@ def told(text: str) -> list[tuple[str | None, str | None, int | None]]:
         LISTING.replace("[10de:1c02] (rev a1)", "[10de:1c02] (rev\na1)"),
     ],
 )
-def test_a_listing_survives_its_way(text: str) -> None:
+def test_a_listing_survives_common_damage(text: str) -> None:
     assert told(text) == WHOLE
 
 
@@ -107,7 +107,7 @@ def test_a_time_that_is_no_stamp_stays() -> None:
     assert len(host("".join(f"0{n}:00.0 VGA: A\n0{n}:00.1 Audio: B\n" for n in range(3))).devices) == 6
 
 
-def test_functions_that_were_made_one_line_are_told_apart() -> None:
+def test_functions_joined_into_one_line_are_separated() -> None:
     text = f"IOMMU Group 1: 01:00.0 {GPU} 01:00.1 {SOUND} IOMMU Group 2 02:00.0 {GPU}\n"
     assert groups(host(text)) == {1: ["0000:01:00.0", "0000:01:00.1"], 2: ["0000:02:00.0"]}
     assert [d.device_id for d in host(text).devices.values()] == ["1c02", "10f1", "1c02"]
@@ -115,7 +115,7 @@ def test_functions_that_were_made_one_line_are_told_apart() -> None:
     assert sorted(groups(host(log))) == [0, 1, 2]
 
 
-def test_nothing_is_concluded_of_a_function_whose_line_was_cut_off() -> None:
+def test_nothing_is_concluded_from_a_truncated_line() -> None:
     text = (
         f"IOMMU Group 1: 01:00.0 {GPU}\n\tKernel driver in use: nouveau\nIOMMU Group 1: 01:00.1 Audio device [0403]\n"
     )
@@ -136,12 +136,12 @@ def test_a_revision_that_was_wrapped_is_read() -> None:
 
 
 @pytest.mark.parametrize("between", ["", " ", "\t"])
-def test_two_functions_on_one_line_are_told_apart(between: str) -> None:
+def test_two_functions_on_one_line_are_separated(between: str) -> None:
     found = host(f"01:00.0 VGA controller [0300]: A [10de:1c02]{between}02:00.0 VGA controller [0300]: B [10de:2204]\n")
     assert [d.device_id for d in found.devices.values()] == ["1c02", "2204"]
 
 
-def test_of_two_lines_that_have_run_together_the_ids_are_not_guessed() -> None:
+def test_ids_are_not_guessed_from_two_joined_lines() -> None:
     (found,) = host(f"01:00.0 {GPU}es Chipset Family USB EHCI #2 [8086:8c2d] (rev 05)\n").devices.values()
     assert (found.device_id, found.gap("vendor") is not None) == (None, True)
 
@@ -187,7 +187,7 @@ def test_details_that_have_lost_their_indentation_are_the_functions_own() -> Non
 
 
 @pytest.mark.parametrize("end", ["\tIRQ 16", "\t[...]\n", "\n<snip>\n"])
-def test_nothing_is_concluded_of_a_function_whose_lines_are_missing(end: str) -> None:
+def test_nothing_is_concluded_from_missing_lines(end: str) -> None:
     text = f"00:1f.0 {SOUND}\n\tKernel driver in use: x\n\tIOMMU group: 1\n01:00.0 {GPU}\n\tFlags: bus master\n"
     gpu = host(text + end).devices[next(a for a in host(text).devices if "01:00" in a)]
     assert {"driver", "iommu_group"} <= {gap.attribute for gap in gpu.gaps}
@@ -207,7 +207,7 @@ def test_typographic_quotes_are_those_that_were_typed() -> None:
     assert groups(host(json.dumps(PROXMOX).replace('"', "\u201c"))) == {1: ["0000:01:00.0", "0000:01:00.1"]}
 
 
-def test_what_is_no_number_of_a_line_stays() -> None:
+def test_other_leading_numbers_are_kept() -> None:
     below = "".join(f"0{n}:00.0 {GPU}\n" for n in range(1, 5))
     assert [address[5:7] for address in host(below).devices] == ["01", "02", "03", "04"]
     far = "".join(f"1000{n}:e1:00.0 {GPU}\n" for n in range(4))
@@ -233,7 +233,7 @@ def test_ignored_lines_are_counted_and_every_line_is_explained() -> None:
     ]
 
 
-def test_nothing_to_read_names_what_was_looked_for_and_the_closest_line() -> None:
+def test_an_empty_text_names_the_formats_and_the_closest_line() -> None:
     with pytest.raises(SourceError) as caught:
         host("Hello,\nmy card is at 01:00.0 and says nothing\nBye\n")
     assert all(importer.name in caught.value.what for importer in IMPORTERS if importer.name != "system")
@@ -310,7 +310,7 @@ class TestArchives:
         path = self.archive(tmp_path, mode)
         assert load(str(path)) == load(str(tmp_path / "machine"))
 
-    def test_members_that_lead_out_of_it_are_left_out(self, tmp_path: Path) -> None:
+    def test_archive_members_that_lead_outside_are_left_out(self, tmp_path: Path) -> None:
         path = self.archive(tmp_path, "w")
         with tarfile.open(path, "a") as packed:
             for name in ("../out", "/tmp/iommutui-out", "a/machine/../../../out"):
@@ -336,7 +336,7 @@ class TestArchives:
         with pytest.raises(SourceError):
             load(str(path))
 
-    def test_what_unpacks_to_too_much_is_refused(self, tmp_path: Path) -> None:
+    def test_an_archive_bomb_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "bomb"
         path.write_bytes(gzip.compress(b"0" * (1 << 27)))
         with pytest.raises(SourceError, match="more than 64 MiB"):

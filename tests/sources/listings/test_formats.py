@@ -193,7 +193,7 @@ def test_the_ids_of_every_format_that_has_them(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITHOUT_IDS)
-def test_ids_that_are_not_told_are_a_gap(name: str) -> None:
+def test_missing_ids_are_a_gap(name: str) -> None:
     for each in host(WITHOUT_IDS[name]).devices.values():
         assert each.vendor_id is None
         assert each.gap("vendor") is not None
@@ -270,7 +270,7 @@ def test_numbers_that_no_function_has_are_left_out() -> None:
     assert list(host(odd + NODEDEV).devices) == ["0000:01:00.0", "0000:01:00.1"]
 
 
-def test_what_proxmox_leaves_out_is_a_gap_of_every_group() -> None:
+def test_proxmoxs_omissions_are_a_gap_of_every_group() -> None:
     assert all(group.gap("members") for group in host(json.dumps(PROXMOX)).groups.values())
     bridge = {"id": "0000:00:01.0", "class": "0x060400", "vendor": "0x8086", "device": "0x1901", "iommugroup": 1}
     assert not any(group.gap("members") for group in host(json.dumps([*PROXMOX, bridge])).groups.values())
@@ -321,12 +321,12 @@ def test_a_report_of_nixos_facter() -> None:
 
 
 @pytest.mark.parametrize("value", [7, ["nouveau"], {"name": "nouveau"}, "nouveau Module: x"])
-def test_what_can_be_no_driver_is_none(value: object) -> None:
+def test_an_impossible_driver_is_none(value: object) -> None:
     found = device(json.dumps([{**PROXMOX[0], "driver": value}]))
     assert (found.driver, found.gap("driver") is not None) == (None, True)
 
 
-def test_links_that_were_made_one_line() -> None:
+def test_links_joined_into_one_line() -> None:
     line = (
         "/sys/kernel/iommu_groups/1/devices: total 0 lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:01:00.0 -> ../../a "
         "lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:01:00.1 -> ../../b /sys/kernel/iommu_groups/2/devices: total 0 "
@@ -342,7 +342,7 @@ def test_bridges_tell_what_is_below_them() -> None:
     assert device(text, "0000:00:01.0").header_type == 1
 
 
-def test_a_way_of_slots_is_followed_where_the_buses_are_told() -> None:
+def test_a_path_of_slots_is_followed_if_the_buses_are_known() -> None:
     port = "00:01.0 PCI bridge [0604]: Intel Port [8086:1901]\n\tBus: primary=00, secondary=01, subordinate=01\n"
     assert device(f"{port}00:01.0/00.0 {GPU}\n").parent == "0000:00:01.0"
     assert "0000:01:00.0" not in host(f"00:01.0 PCI bridge [0604]: Port [8086:1901]\n00:01.0/00.0 {GPU}\n").devices
@@ -378,7 +378,7 @@ def test_names_with_brackets_colons_and_commas(text: str, class_code: str, ids: 
     assert f"{found.vendor_id}:{found.device_id}" == ids
 
 
-def test_a_hexdump_tells_what_the_line_does_not() -> None:
+def test_a_hexdump_adds_missing_facts() -> None:
     rows = [
         "86 80 01 19 07 04 10 00 07 00 04 06 10 00 81 00",
         "00 " * 8 + "00 01 01 00 " + "00 " * 4,
@@ -392,7 +392,7 @@ def test_a_hexdump_tells_what_the_line_does_not() -> None:
     assert device(f"{port}\n01:00.0 {GPU}\n").parent == "0000:00:01.0"
 
 
-def test_what_stands_around_a_listing_is_taken_from_it() -> None:
+def test_text_around_a_listing_is_used() -> None:
     text = f"""\
 $ uname -a
 Linux box 6.8.0-49-generic #49-Ubuntu SMP x86_64 GNU/Linux

@@ -29,7 +29,7 @@ def test_groups_and_drivers_of_one_paste_are_merged_by_address() -> None:
 
 
 @pytest.mark.parametrize("between", ["```\n", "me@box:~$ lspci -nn | grep PCI\n", "# lspci -nn\n"])
-def test_what_one_command_tells_is_not_concluded_of_what_another_prints(between: str) -> None:
+def test_conclusions_stay_within_one_commands_output(between: str) -> None:
     listing = f"01:00.0 {GPU}\n\tKernel driver in use: nouveau\n\tIOMMU group: 1\n01:00.1 {SOUND}\n\n"
     port, _, sound = host(f"{listing}{between}00:01.0 {PORT}\n").devices.values()
     assert {"driver", "iommu_group"} <= {gap.attribute for gap in port.gaps}
@@ -60,7 +60,7 @@ def test_a_driver_that_changed_is_another_state() -> None:
     assert found.host.devices[next(a for a in found.host.devices if a.endswith("01:00.0"))].driver == "vfio-pci"
 
 
-def test_the_state_that_tells_most_is_shown() -> None:
+def test_the_fullest_state_is_shown() -> None:
     cut = APART.splitlines()
     found = opened(f"{BOTH}{cut[1]}\n{cut[2]}\n")
     assert groups(found.host) == {1: ["0000:00:01.0", "0000:01:00.0", "0000:01:00.1"]}
@@ -72,7 +72,7 @@ def test_one_line_that_contradicts_a_listing_is_named_with_the_other() -> None:
         host(odd)
 
 
-def test_another_card_in_a_slot_is_told_and_not_mixed() -> None:
+def test_another_card_in_a_slot_is_reported_and_not_mixed() -> None:
     swapped = lspci("nvidia").replace("10de:1c02", "10de:2204")
     found = opened(f"{BOTH}\n$ lspci -nnk\n{swapped}")
     gpu = next(d for a, d in found.host.devices.items() if a.endswith("01:00.0"))
@@ -89,7 +89,7 @@ def test_two_boots_in_a_log_that_differ_are_two_states() -> None:
     assert (found.host.kernel, sorted(found.host.groups)) == ("6.8.0", [0, 1, 2, 5])
 
 
-def test_a_function_that_was_removed_and_came_back_is_where_it_came_back_to() -> None:
+def test_a_function_that_was_removed_is_where_it_came_back() -> None:
     log = (
         "[ 0.4] pci 0000:01:00.0: Adding to iommu group 1\n[ 0.4] pci 0000:02:00.0: Adding to iommu group 2\n"
         "[ 9.0] pci 0000:02:00.0: Removing from iommu group 2\n[ 9.5] pci 0000:02:00.0: Adding to iommu group 7\n"
@@ -118,7 +118,7 @@ EXCERPT = f"IOMMU Group 2 02:00.0 {GPU}\n"
     ids=["kernel", "kernel of an excerpt", "name", "processor", "command line", "command line of an excerpt", "chipset",
          "members", "host bridge", "most groups"],
 )  # fmt: skip
-def test_two_machines_in_one_text_are_told_apart(tmp_path: Path, first: str, second: str) -> None:
+def test_two_machines_in_one_text_are_separated(tmp_path: Path, first: str, second: str) -> None:
     path = tmp_path / "thread.txt"
     path.write_text(f"I have this:\n\n{first}\nAnd I have this:\n\n{second}")
     found = open_source(str(path))
@@ -145,22 +145,22 @@ def _file(folder: Path, text: str, name: str = "one") -> str:
         (f"01:00.0 {GPU}\n\tKernel driver in use: nvidia\n", f"3e:00.0 {GPU}\n\tKernel driver in use: nvidia\n"),
     ],
 )
-def test_two_excerpts_are_one_machine_and_that_is_said(tmp_path: Path, first: str, second: str) -> None:
+def test_two_excerpts_are_one_machine_with_a_note(tmp_path: Path, first: str, second: str) -> None:
     found = open_source(_file(tmp_path, f"{first}\nand this:\n\n{second}"))
-    assert [note for note in found.notes if "shares no function" in note and "of the same machine" in note]
+    assert [note for note in found.notes if "shares no function" in note and "the same machine" in note]
     assert any("shares no function" in line for line in found.explain())
     assert not [note for note in found.notes if "states" in note]
     apart = open_source([_file(tmp_path, first, "1"), _file(tmp_path, second, "2")])
     assert apart.host.devices == found.host.devices
-    assert any("/2: what begins in line" in note for note in apart.notes)
+    assert any("/2: the part from line" in note for note in apart.notes)
 
 
-def test_an_excerpt_that_shares_a_function_needs_no_word() -> None:
+def test_an_excerpt_that_shares_a_function_needs_no_note() -> None:
     assert opened(f"{BOTH}\nand:\n\n{lspci('nouveau')}").notes == opened(f"{lspci('nouveau')}\nand:\n\n{BOTH}").notes
     assert len(opened(f"{BOTH}\nand:\n\n{lspci('nouveau')}").notes) == 1
 
 
-def test_settings_between_two_listings_of_one_machine_do_not_part_them() -> None:
+def test_text_between_two_listings_of_one_machine_does_not_separate_them() -> None:
     text = f"BOOT_IMAGE=/a ro quiet\n{BOTH}\n$ cat /etc/kernel/cmdline\nroot=/dev/x quiet iommu=pt\n{lspci('nouveau')}"
     found = opened(text)
     assert found.host.cmdline == "BOOT_IMAGE=/a ro quiet"

@@ -1,6 +1,6 @@
 """Functions that serve the machine itself: its firmware, its chipset, its buses. One table, by class and by driver.
 
-No virtual machine has a use for them, and the machine may not survive without them: a flash chip that is being written,
+No virtual machine can use them, and the machine may not survive without them: a flash chip that is being written,
 a management engine that resets the board, sensors and fans behind an SMBus.
 """
 
@@ -13,7 +13,7 @@ INTEL, AMD, HYGON = "8086", "1022", "1d94"
 
 
 class Part(NamedTuple):
-    """A row: what it is called, the classes that it has, and of which makers; or the drivers that identify it."""
+    """A row: a name, the classes and makers it has, or the drivers that identify it."""
 
     what: str
     classes: tuple[str, ...] = ()
@@ -40,8 +40,8 @@ PARTS: tuple[Part, ...] = (
 )
 
 
-def of_the_board(device: Device) -> str:
-    """What the device is where it serves the machine itself and is of no use to another; an empty string otherwise."""
+def chipset_part(device: Device) -> str:
+    """The name of a device that serves the machine itself and no other; an empty string otherwise."""
     return next((part.what for part in PARTS if _is(device, part)), "")
 
 
@@ -54,10 +54,10 @@ def _is(device: Device, part: Part) -> bool:
 
 
 def is_of_use(host: Host, device: Device) -> bool:
-    """Whether a virtual machine can have any use for the device, and can have it alone."""
-    return device.bus == "pci" and not device.is_bridge and not of_the_board(device) and not controller_of(host, device)
+    """Whether a virtual machine can use the device, and can have it alone."""
+    return device.bus == "pci" and not device.is_bridge and not chipset_part(device) and not controller_of(host, device)
 
 
 def passable(host: Host, group: Group) -> bool:
-    """Whether the group holds a device that could be handed to a virtual machine, whatever stands in the way now."""
+    """Whether the group holds a device that could be handed to a virtual machine, whatever blocks it now."""
     return group.name != NO_IOMMU and any(is_of_use(host, device) for device in host.members(group))

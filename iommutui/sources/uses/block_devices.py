@@ -1,4 +1,4 @@
-"""Block devices and what lies on what: partitions, device-mapper, md, bcache, NVMe subsystems."""
+"""Block devices and their layers: partitions, device-mapper, md, bcache, NVMe subsystems."""
 
 import re
 from collections import deque
@@ -16,20 +16,20 @@ _LVM_IMAGE = r".*_[rm]image_\d+"
 
 
 class Leg(NamedTuple):
-    """One way from a block device down to a PCI function."""
+    """One path from a block device down to a PCI function."""
 
     device: Address | None
     """None: it ends at a server."""
     chain: tuple[str, ...]
     """Labels, from the top down to the function's own: ``("dm-0 (vg-root)", "nvme0n1p3")``."""
     array: str
-    """The first array on the way that can lose members; ``spare`` is how many more, None where that does not show."""
+    """The first array on the way that can lose members; ``spare`` is how many more, None if that does not show."""
     spare: int | None
     server: str = ""
     """The address of the server, where it is known."""
 
 
-class Blocks:
+class BlockDevices:
     """The block devices of a machine."""
 
     def __init__(self, survey: Survey) -> None:
@@ -44,11 +44,11 @@ class Blocks:
         self._caches = _caches(survey) if any(name.startswith("bcache") for name in self.paths) else {}
 
     def attribute(self, name: str, attribute: str) -> str:
-        """``dev``, ``dm/name``... of a block device; empty where it has none."""
+        """``dev``, ``dm/name``... of a block device; empty if it has none."""
         return self._survey.attribute(f"{self.paths[name]}/{attribute}") if name in self.paths else ""
 
     def lower(self, name: str) -> tuple[str, ...]:
-        """What this one is made of: ``slaves`` of an array or mapping, caches of a disk, what a loop's file is on."""
+        """The devices below it: ``slaves`` of an array or mapping, caches of a disk, the disk of a loop's file."""
         found = self._survey.listed(f"{self.paths[name]}/slaves") if name in self.paths else []
         whole = self.whole(name)
         if whole and not self.owners(name)[0]:
@@ -57,7 +57,7 @@ class Blocks:
         return (*found, *self._caches.get(name, ()))
 
     def whole(self, name: str) -> str:
-        """The disk or array that a partition is a part of; empty for any other device."""
+        """The disk or array of a partition; empty for any other device."""
         above = _name_above(self.paths.get(name, ""))
         return above if above in self.paths else ""
 
@@ -75,7 +75,7 @@ class Blocks:
         return f"{name} ({mapped})" if mapped else name
 
     def named(self, path: str) -> str | None:
-        """The block device that a path below ``/dev`` means, without following links; None for any other path.
+        """The block device of a path below ``/dev``, without following links; None for any other path.
 
         ``/dev/sda1``, ``/dev/mapper/vg-root``, ``/dev/vg/root``.
         """
@@ -95,12 +95,12 @@ class Blocks:
         return next((name for name in self.paths if self.attribute(name, "dev") == number), None)
 
     def owners(self, name: str) -> tuple[tuple[Address, ...], str]:
-        """The functions that the device itself is on; and its NVMe subsystem, where that has several controllers."""
+        """The functions that the device itself is on, and its NVMe subsystem if that has several controllers."""
         places, subsystem = self._places(name)
         return tuple(dict.fromkeys(a for place in places for a in functions_above(place))), subsystem
 
     def _places(self, name: str) -> tuple[list[str], str]:
-        """Where the device is in sysfs: one place for each controller of its NVMe subsystem, where it is in one."""
+        """The device's paths in sysfs: one for each controller of its NVMe subsystem, if it has one."""
         path = self.paths.get(name, "")
         subsystem = _SUBSYSTEM.match(path)
         if subsystem is None:
@@ -110,14 +110,14 @@ class Blocks:
         return places, subsystem[2] if len(controllers) > 1 else ""
 
     def _servers(self, name: str) -> list[str]:
-        """The servers that have the device, one for each way to it; empty texts where their addresses do not show."""
+        """The servers of the device, one for each path to it; empty texts if their addresses do not show."""
         if name in self.served:
             return [self.served[name]]
         found = (server_of_disk(self._survey, place) for place in self._places(name)[0])
         return [server for server in found if server is not None]
 
     def legs(self, name: str, reached: set[str] | None = None) -> list[Leg]:
-        """Every way down, each block device once; ``reached`` gains the names of all that was passed."""
+        """Every path down, each block device once; ``reached`` gains the names of all devices passed."""
         found: list[Leg] = []
         seen = {name}
         first = self.spares.get(name, ("", 0))
@@ -142,9 +142,10 @@ class Blocks:
         return found
 
     def _spare(self, name: str) -> int | None:
-        """How many members an array can lose now; of a raid10 one, which any layout survives; all paths but one.
+        """How many members an array can lose now: one for raid10, which every layout survives; all paths but one for
+        multipath.
 
-        Of LVM's mirrors and RAID neither level nor what is in sync is in sysfs: ``dmsetup status`` tells root.
+        Of LVM's mirrors and RAID sysfs shows neither the level nor what is in sync: ``dmsetup status`` tells root.
         """
         if name.startswith("dm-"):
             if self.attribute(name, "dm/uuid").startswith("mpath-"):
