@@ -100,8 +100,8 @@ def test_a_fact_unknown_on_one_side_is_no_difference() -> None:
     unknown = machine(GPU._replace(gaps=gaps), gaps=(Gap("kernel", NOT_LISTED),), kernel=None)
     found = changes(machine(GPU._replace(driver="nvidia")), unknown)
     assert [change_sentence(change) for change in found] == [
-        "Not compared: the kernel, which only one side tells.",
-        "Not compared: the drivers of 1 device, which only one side tells.",
+        "Not compared: the kernel, which only one side shows.",
+        "Not compared: the drivers of 1 device, which only one side shows.",
     ]
     assert is_equal(found)
     assert not [c for c in changes(unknown, unknown) if "drivers" in c.subject]

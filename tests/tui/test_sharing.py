@@ -185,11 +185,11 @@ async def test_an_empty_line_returns_to_the_first_machine_as_it_was_left() -> No
         await ui.press("c", "a", "y", "s", "v")
         before = ui.state
         await paste(ui, LISTING)
-        assert "is lost" not in ui.text()
+        assert "are lost" not in ui.text()
         await ui.press("y")
         await ui.until(lambda: "pasted listing" in ui.lines()[0])
         await ui.press("f", "O", "enter")
-        assert "What is staged here is lost." in ui.text()
+        assert "The staged changes are lost." in ui.text()
         await ui.press("escape")
         assert "pasted listing" in ui.lines()[0]
         await ui.press("O", "enter", "y")

@@ -167,6 +167,6 @@ COMMANDS = (
     Command("Since boot", (), "Show the changes since the last boot.", SHARE, _since_boot,
             (needs_host, unless(lambda s: s.source.real, "This is about the machine that the program runs on.")),
             also="diff changes reboot update firmware"),
-    Command("Open machine", ("O",), "Open a file or a pasted listing in place of this machine; an empty line: the "
-            "first one again.", SHARE, _open, also="load import snapshot paste back return close"),
+    Command("Open machine", ("O",), "Open a file or a pasted listing in place of this machine; an empty line "
+            "returns to the first one.", SHARE, _open, also="load import snapshot paste back return close"),
 )  # fmt: skip
