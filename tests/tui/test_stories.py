@@ -329,6 +329,13 @@ async def test_other_kernel_rules_are_chosen_from_a_list_real_kernels_first() ->
         assert ui.state.model.name == "vfio-group"
 
 
+async def test_rules_of_an_unknown_kernel_are_called_assumed() -> None:
+    async with screen_of(snapshot_of(small()._replace(kernel=None))) as ui:
+        await ui.press("m")
+        assert "assumed: kernel unknown" in ui.line_with("dma-owner")
+        assert "this kernel" not in ui.text()
+
+
 async def test_leaving_asks_only_while_something_is_staged() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)

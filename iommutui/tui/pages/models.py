@@ -38,13 +38,14 @@ def models_page(state: AppState, device: Device | None, group: Group | None) -> 
 def model_choices(state: AppState) -> list[Choice]:
     """Every set of rules, those of real kernels first."""
     own = model_for(state.host.kernel).name
+    this = "this kernel" if state.host.kernel else "assumed: kernel unknown"
     found = []
     for model in sorted(MODELS.values(), key=lambda model: (is_draft(model), model.name)):
         words = "never merged" if is_draft(model) else rules_words(model)
         row = line(
             Span(f"{model.name:<17} ", "strong"),
             Span(f"{words:<20}  ", "warn" if is_draft(model) else "plain"),
-            Span("this kernel" if model.name == own else "", "ok"),
+            Span(this if model.name == own else "", "ok"),
         )
         found.append(Choice(model.name, row, (line(f"{model.title}."), line(Span(model.change, "muted")))))
     return found
