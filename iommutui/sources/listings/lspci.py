@@ -39,7 +39,7 @@ _DETAIL = re.compile(
     r"|Kernel\s+driver\s+in\s+use:\s*(?P<driver>[^\s,]+)"
     r"|Driver override:\s*(?P<driver_override>\S+)"
     r"|Kernel\s+modules:\s*(?P<modules>\S+)"
-    r"|(?:Flags:.*?\b|[^:]*, )?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
+    r"|(?:Flags:.*?\b|(?![A-Z][a-z])[^:]*, )?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
     r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*)"
     r"|(?P<dump>00: [0-9a-fA-F]{2} ))"

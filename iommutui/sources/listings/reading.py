@@ -103,7 +103,7 @@ def _kinds(text: Text, importers: dict[str, Importer]) -> list[str | None]:
     match = re.compile("|".join([*opens, f"(?P<{BOUNDARY}>{_BOUNDARIES})"])).match
     kinds = [None if found is None else found.lastgroup for found in map(match, text.lines)]
     for n, (line, following) in enumerate(pairwise(text.lines), 1):
-        if line == following and _FUNCTION.search(line) is not None:
+        if kinds[n] is not None and line == following and _FUNCTION.search(line) is not None:
             kinds[n] = None  # the same line, copied twice
     return kinds
 

@@ -24,7 +24,7 @@ _CONTROLS = dict.fromkeys(n for n in (*range(32), 127) if chr(n) not in "\t\n\x0
 _SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
 _QUOTES = {0x201C: '"', 0x201D: '"', 0x201E: '"', 0x2018: "'", 0x2019: "'", 0x201A: "'"}
 """Quotation marks of word processors, and what they were typed as."""
-_QUOTED = re.compile(r"^[ \t]*(?:>[ \t]?)+(?=[^\s>])|^[ \t]*>[> ]*(?=[ \t]|$)", re.MULTILINE)
+_QUOTED = re.compile(r"[ \t]*(?:>[ \t]?)+(?=[^\s>])|[ \t]*>[> ]*(?=[ \t]|$)")
 _PRINTABLE = re.compile("=(?:3D|C[23]=|E2=)")
 _BBCODE = r"\[/?(?i:code|quote|spoiler)\b[^\]\n]{0,80}\]"
 _BLOCKS = rf"(?:(?:</?(?:br|div|li|ol|p|pre|table|tr|ul)\b[^<>\n]{{0,200}}>|{_BBCODE})[ \t]*)+"
@@ -57,7 +57,8 @@ _STAMP = re.compile(
 )
 """What a log (the host, the program) or a chat (who) puts before each line."""
 _GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
-_TABLE = re.compile(r"^[^\n]{0,200}\bgroup\b[^\n]{0,200}\n[ \t|:-]*-[ \t:]*\|", re.IGNORECASE | re.MULTILINE)
+_RULE = re.compile(r"[ \t|:-]*-[ \t:]*\|")
+"""The line below the heads of a table."""
 _IDS_CELL = re.compile(r"\[?([0-9a-f]{4}:[0-9a-f]{4})\]?", re.IGNORECASE)
 _PLACE_CELL = re.compile(r"((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\b(.*)", re.IGNORECASE)
 _LONGEST = 1 << 14
@@ -109,7 +110,7 @@ def _unnumbered(lines: list[str]) -> list[str]:
     rising = sum(1 for one, other in pairwise(numbers) if one < other)
     if rising < 2 or rising + 1 < max(len(numbers), sum(map(bool, lines)) // 2):
         return lines
-    return [line if each is None else line[each.end() :] for line, each in zip(lines, found, strict=True)]
+    return _behind(found, lines)
 
 
 def _unstamped(lines: list[str]) -> list[str]:
@@ -117,11 +118,17 @@ def _unstamped(lines: list[str]) -> list[str]:
     found = list(map(_STAMP.match, lines))
     if len(found) - found.count(None) < max(2, sum(map(bool, lines)) // 2):
         return lines
-    return [line if each is None else line[each.end() :] for line, each in zip(lines, found, strict=True)]
+    return _behind(found, lines)
+
+
+def _behind(marks: list[re.Match[str] | None], lines: list[str]) -> list[str]:
+    return [line if mark is None else line[mark.end() :] for line, mark in zip(lines, marks, strict=True)]
 
 
 def _untabled(lines: list[str]) -> list[str]:
     """The rows of a table by hand, with a column of groups, as the lines that a script prints."""
+    if not any("group" in heads.lower() for heads, rule in pairwise(lines) if _RULE.match(rule)):
+        return lines
     columns: list[str] = []
     group = ""
     rows: list[str] = []
@@ -155,12 +162,13 @@ class Text:
             whole = whole.translate(_CONTROLS)
         else:
             whole = _INVISIBLE.sub("", _SPACES.sub(" ", whole)).translate(_QUOTES)
-        if ">" in whole:
-            whole = _QUOTED.sub("", whole)
         self.cut = not whole.endswith("\n")
         """Whether it ends within a line, and more may be missing."""
-        lines = _unnumbered(_unstamped(whole.removesuffix("\n").split("\n")))
-        whole = "\n".join(_untabled(lines) if "|" in whole and _TABLE.search(whole) else lines)
+        lines = whole.removesuffix("\n").split("\n")
+        if ">" in whole:
+            lines = _behind(list(map(_QUOTED.match, lines)), lines)
+        lines = _unnumbered(_unstamped(lines))
+        whole = "\n".join(_untabled(lines) if "|" in whole else lines)
         if whole[:1].isspace():
             whole = dedent(whole)
         if _RUN_TOGETHER.search(whole) is not None:
