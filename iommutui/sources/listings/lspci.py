@@ -192,7 +192,7 @@ def _take_details(details: list[str], facts: Facts) -> tuple[str | None, int]:
     for at, found in enumerate(map(_DETAIL.match, details)):
         if found is None:
             line = details[at]
-            if _CLASS.search(line) is not None and not _is_detail(line):
+            if not _is_detail(line) and _CLASS.search(line) is not None:
                 return below, at
             continue
         kind, said = found.lastgroup, found[found.lastgroup or 0]
