@@ -200,6 +200,20 @@ async def test_an_empty_line_returns_to_the_first_machine_as_it_was_left() -> No
         assert "Review: revert" in ui.text()
 
 
+async def test_quitting_asks_about_changes_that_are_staged_on_the_first_machine() -> None:
+    async with screen_of(demo()) as ui:
+        await ui.press("c", "v")
+        staged = len(ui.state.intents)
+        await paste(ui, LISTING)
+        await ui.press("y")
+        await ui.until(lambda: "pasted listing" in ui.lines()[0])
+        assert not ui.state.intents
+        await ui.press("q")
+        assert f"{staged} changes are staged and not applied." in ui.text()
+        await ui.press("escape")
+        assert "pasted listing" in ui.lines()[0]
+
+
 async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
     async with screen_of(demo()) as ui:
         await paste(ui, "no\nlisting\nat all\n")

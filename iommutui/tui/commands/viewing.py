@@ -204,11 +204,12 @@ def _back(desk: Desk) -> None:
 
 
 def _quit(desk: Desk) -> Opened:
+    """Leaves; asks if that would end an apply, or discard what is staged here or on the machine that was left."""
     state = desk.state
     if state.phase is Phase.APPLYING:
         title, text = "Leave while a plan is being applied?", "It goes on to its end, and this program ends with it."
-    elif state.intents:
-        words = "1 change is" if len(state.intents) == 1 else f"{len(state.intents)} changes are"
+    elif staged := sum(len(each.state.intents) for each in desk.app.screen_stack if isinstance(each, Desk)):
+        words = "1 change is" if staged == 1 else f"{staged} changes are"
         title, text = "Leave?", f"{words} staged and not applied. Leaving discards what is staged."
     else:
         return desk.run_action("app.quit")

@@ -69,8 +69,8 @@ class DeskScreen(Desk):
         Textual adds the breakpoints' classes after the first layout, which would be wrong without them.
         """
         size = self.app.size
-        for cells, breakpoints in (size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS):
-            self.add_class([name for least, name in breakpoints if least <= cells][-1])
+        both = (size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS)
+        self.add_class(*([name for least, name in points if least <= cells][-1] for cells, points in both))
         yield self._panes
         yield TooSmall(id="small")
 
