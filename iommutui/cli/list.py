@@ -100,7 +100,7 @@ def _device_line(
     driver = device.driver if device.driver is not None else _no_driver(host, device)
     if device.driver_override is not None and device.driver_override != device.driver:
         driver += f" (override {device.driver_override})"
-    ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_name and device.device_name else ""
+    ids = f" [{device.ids or '????:????'}]" if device.vendor_name and device.device_name else ""
     interfaces = f" {' '.join(device.interfaces)}" if device.interfaces else ""
     start = f"  {device.address:{width}}  {driver:<15}  "
     name = f"{class_words(device)}: {device_name(device)}{ids}{interfaces}"

@@ -100,13 +100,13 @@ def _machine(was: _Side, now: _Side) -> Iterator[Difference]:
             yield Difference(kind, "the machine", old, new)
         elif old != new:
             yield Difference(ChangeKind.UNKNOWN, f"the {kind.replace('-', ' ')}", old or "", new or "")
-    if was.model.name != now.model.name:
+    if was.model.name != now.model.name and (was.host.kernel is None) == (now.host.kernel is None):
         yield Difference(ChangeKind.MODEL, "the kernel", was.model.name, now.model.name)
 
 
 def _pairs(before: Host, after: Host) -> dict[Address, Address]:
     """Pairs of devices: the same ids at the same address, else the same card elsewhere, its own slot first."""
-    pairs = {a: a for a, device in before.devices.items() if a in after.devices and _alike(device, after.devices[a])}
+    pairs = {a: a for a, device in before.devices.items() if a in after.devices and _is_alike(device, after.devices[a])}
     left: dict[object, list[Address]] = defaultdict(list)
     for address, device in after.devices.items():
         if address not in pairs and device.vendor_id is not None:
@@ -121,13 +121,14 @@ def _pairs(before: Host, after: Host) -> dict[Address, Address]:
     return dict(sorted(pairs.items(), key=lambda pair: sort_key(pair[0])))
 
 
-def _card(device: Device) -> object:
+def _card(device: Device) -> tuple[str | None, ...]:
     return device.vendor_id, device.device_id, device.subsystem_vendor_id, device.subsystem_device_id
 
 
-def _alike(one: Device, other: Device) -> bool:
-    ids = ((one.vendor_id, other.vendor_id), (one.device_id, other.device_id))
-    return all(a is None or b is None or a == b for a, b in ids)
+def _is_alike(one: Device, other: Device) -> bool:
+    """Whether nothing of what both sides tell says that it is another card."""
+    both = zip(_card(one), _card(other), strict=True)
+    return all(a is None or b is None or a == b for a, b in both)
 
 
 def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Difference]:

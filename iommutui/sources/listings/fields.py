@@ -81,8 +81,10 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
             if (place := next(places, None)) is not None:
                 yield *place, entry
             else:
-                around = value.get("id") if "devices" in value else None
-                waiting += [(each, entry.get("iommugroup", around)) for each in value.values()]
+                for name, each in value.items():
+                    groups = each if isinstance(each, list) and "group" in str(name).lower() else []
+                    numbered = [(item, item.get("id")) for item in groups if isinstance(item, dict)]
+                    waiting += numbered or [(each, entry.get("iommugroup"))]
 
 
 JSON = Importer(
@@ -131,18 +133,22 @@ TABLE = Importer(
 )
 
 _TAG = re.compile(r"\s*([A-Za-z]+):[ \t]*(.*?)\s*$")
+_TAGS = {"slot", "device", "class", "vendor", "physlot", "driver", "module", "numanode", "dtnode", "iommugroup", "ids"}
+"""The tags of ``lspci -vmm`` (pciutils 3.13, ``show_machine``) besides those below: any other is damaged."""
 _FIELDS = {"SVendor": "subsystem_vendor", "SDevice": "subsystem_device", "Rev": "revision", "ProgIf": "interface"}
 
 
 def _read_record(text: Text, at: int) -> Read:
     """The record that begins on a line. It ends with a blank line, or where the next one begins."""
     tags: dict[str, str] = {}
+    cut = False
     end = at
     while end < len(text.lines) and text.lines[end].strip() and (end == at or text.kinds[end] is None):
         if (found := _TAG.match(text.lines[end])) is not None:
             # -vm, the old form: the address is the first of two lines "Device".
             tag = "Slot" if found[1] == "Device" and end == at else found[1]
             tags.setdefault(_FIELDS.get(tag, tag.lower()), found[2])
+        cut = cut or found is None or not (found[1] in _FIELDS or found[1].lower() in _TAGS)
         end += 1
     address = parse_pci(tags.get("slot", "").partition(" ")[0])
     if address is None:
@@ -152,7 +158,7 @@ def _read_record(text: Text, at: int) -> Read:
     facts = facts_of(tags)
     if (ids := re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})", tags.get("ids", "").lower())) is not None:
         facts["vendor_id"], facts["device_id"] = ids.groups()
-    return [Record(at, end, address, facts, cut=text.cut and end == len(text.lines))], end
+    return [Record(at, end, address, facts, cut=cut or (text.cut and end == len(text.lines)))], end
 
 
 RECORDS = Importer(

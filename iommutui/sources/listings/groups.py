@@ -57,11 +57,11 @@ def read(text: Text, at: int) -> Read:
 def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = None) -> Read:
     """The functions from a line on, of this form: those indented below the heading, or not named before."""
     found: list[Record] = []
-    named: set[str | None] = set()
-    deep = False
+    deep = blank = False
     while at < len(text.lines):
         line, kind = text.lines[at], text.kinds[at]
         if kind is None and _RULE.match(line):
+            blank = blank or (not line.strip() and bool(found))
             at += 1
             continue
         if kind is None and (bare := _BARE.match(line)) is not None:
@@ -72,13 +72,20 @@ def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = 
         if kind not in _READERS or (deep and not deeper) or (form and not form.match(line)):
             break
         records, end = _READERS[kind](text, at)
-        if not records or (records[0].address in named and not deeper):
+        if not records or ((blank or not deeper) and _is_of_another(records[0], found, blank)):
             break  # a listing of the whole machine has begun
-        deep = deeper
-        named.add(records[0].address)
+        deep, blank = deeper, False
         found += records
         at = end
     return found, at
+
+
+def _is_of_another(record: Record, found: list[Record], blank: bool) -> bool:
+    """Whether it is no more of a group of these: named before; or below a blank line, and lower, or without details."""
+    if any(record.address == each.address for each in found):
+        return True
+    last = found[-1] if found else record
+    return blank and (last.end == last.line + 1 or (record.address or "") < (last.address or ""))
 
 
 def _depth(line: str) -> int:

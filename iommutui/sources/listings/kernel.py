@@ -7,8 +7,8 @@ from iommutui.sources.listings.base import FULL, Facts, Importer, Read, Record
 from iommutui.sources.listings.text import Text
 
 _ENTRY = re.compile(
-    rf"(?P<address>{FULL})(?::? (?:Adding to iommu|to) group (?P<group>\d{{1,9}})"
-    r"|:? (?P<gone>Removing from|from) (?:iommu )?group"
+    rf"(?P<device>ing device )?(?P<address>{FULL})(?:(?(device) to|:? Adding to iommu) group (?P<group>\d{{1,9}})"
+    r"|(?P<gone>(?(device) from|:? Removing from)) (?:iommu )?group"
     r"|: \[(?P<vendor>[0-9a-f]{4}):(?P<product>[0-9a-f]{4})\]"
     r" type (?P<header>[0-9a-f]{2}) class(?: (?:0x)?(?P<code>[0-9a-f]{6}))?"
     r"|: PCI bridge to \[bus (?P<bus>[0-9a-f]{2}))"
@@ -127,7 +127,7 @@ _TOLD = (
     r"(?=[ \t]*(?:[-*\d]|Linux|Host|[Kk]ernel(?! [dm])|[Vv]endor|Processor|CPU|[Cc]ommand|BOOT_|initrd|r[ow]|quiet))"
     r"\s*(?:"
     rf"(?:Linux (?!version)\S{{1,64}} |{_LABEL}(?:Host )?[Kk]ernel(?: release| version)?:?\**:? *`?)"
-    r"(?P<kernel>\d+\.\d[^\s`,]*)|(?P<bare>\d+\.\d+\.\d+[-+.~\w]*)\s*$"
+    r"(?P<kernel>\d+\.\d[^\s`,]*)(?! [a-z]+ [a-z])|(?P<bare>\d+\.\d+\.\d+[-+.~\w]*)\s*$"
     rf"|{_LABEL}(?:vendor_id|Vendor ID|Processor|CPU)\s*:\**\s*`?"
     r"(?P<cpu_vendor>(?:Genuine|Authentic|Hygon|ARM|Centaur)\w*)`?\s*$"
     rf"|{_COMMAND}`(?P<quoted>\S[^`]*)"

@@ -8,8 +8,9 @@ that names a function, and the one that everybody copies (pciutils 3.13, ``show_
 import re
 
 from iommutui.core.address import Address, parse_pci
+from iommutui.core.drivers import KNOWN
 from iommutui.core.pci_classes import class_code
-from iommutui.sources.listings.base import BDF, IDS, Facts, Importer, Read, Record, facts_of, of_config
+from iommutui.sources.listings.base import BDF, IDS, UNTOLD, Facts, Importer, Read, Record, facts_of, of_config
 from iommutui.sources.listings.text import Text
 
 NAME = "lspci"
@@ -36,7 +37,7 @@ _SNIPPED = re.compile(r"\W*(?:\.\.\.|…|snip|cut|truncated)\W*$", re.IGNORECASE
 
 _DETAIL = re.compile(
     r"[ \t]*(?:Subsystem:\s+.*?(?P<subsystem>[0-9a-fA-F]{4}:[0-9a-fA-F]{4})\]?\s*$"
-    r"|Kernel\s+driver\s+in\s+use:\s*(?P<driver>[^\s,]+)"
+    r"|[Kk]ernel\s+driver\s+in\s+use\s*:\s*(?P<driver>[^\s,]+)"
     r"|Driver override:\s*(?P<driver_override>\S+)"
     r"|Kernel\s+modules:\s*(?P<modules>\S+)"
     r"|(?:Flags:.*?\b|(?![A-Z][a-z])[^:]*, )?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
@@ -49,6 +50,9 @@ _ONCE = ("subsystem", "group", "driver", "modules")
 _LABELLED = re.compile(r"\s*(?:(?!IOM+U Group)[A-Z\[][^:\[\n]{0,40}(?::(?:\s|$)| at )|[0-9a-f]{2,3}: |# )")
 """How a detail begins: with what it tells, or as a comment."""
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
+_FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
+_ABOUT_DRIVER = re.compile(r"^\W*(?:\w+ ){0,2}\w*(?:kern|driv|treib)|in use", re.IGNORECASE | re.MULTILINE)
+"""In a line that is none of the above: it was about the driver, and is damaged."""
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {
     "Endpoint": 0,
@@ -81,15 +85,23 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     if parent is not None:
         facts["parent"] = parent
     first = end
-    while end < len(lines) and lines[end].strip() and (kinds[end] is None or lines[end - 1].rstrip().endswith(",")):
+    while end < len(lines) and lines[end].strip() and (kinds[end] is None or (end > first and _ends_flags(lines, end))):
         end += 1
-    bus, own = _take_details(lines[first:end], facts) if end > first else (None, 0)
+    bus, own = _take_details(text, first, end, facts) if end > first else (None, 0)
     below = f"{address.partition(':')[0]}:{bus}" if bus else None
     cut = (text.cut and end == len(lines)) or any(map(_SNIPPED.match, lines[first : end + 2]))
-    cut, end = cut or own < end - first, first + own
+    cut = cut or own < end - first or text.columns in map(len, lines[at:end])
+    end = first + own
     while end > first and not (_is_detail(lines[end - 1]) or lines[end - 2].rstrip().endswith(",")):
         end -= 1  # what people write below a listing, and damaged lines
     return [Record(at, end, address, facts, below, way, cut=cut)], end
+
+
+def _read_line(text: Text, at: int) -> Read:
+    """The function on a line that nothing announces: without ids or a known class it may be somebody's sentence."""
+    records, end = read(text, at)
+    named = records and not {"vendor_id", "class_code"}.isdisjoint(records[0].facts)
+    return (records, end) if named else ([], at + 1)
 
 
 def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
@@ -181,34 +193,38 @@ def _is_detail(line: str) -> bool:
     return line[0].isspace() or _LABELLED.match(line) is not None
 
 
-def _take_details(details: list[str], facts: Facts) -> tuple[str | None, int]:
+def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str | None, int]:
     """Adds the facts from the lines below a function.
 
     Returns the bus behind it, if it is a bridge, and how many of the lines are its own: the rest are of another one,
-    whose first line is damaged or missing.
+    or of another group, whose first line is damaged or missing.
     """
     below = None
     seen: set[str] = set()
+    details = text.lines[first:end]
+    other: list[str] = []
     for at, found in enumerate(map(_DETAIL.match, details)):
         if found is None:
-            line = details[at]
-            if not _is_detail(line) and _CLASS.search(line) is not None:
-                return below, at
+            if not details[at][0].isspace() and _is_heading(details[at]):
+                details = details[:at]
+                break
+            other.append(details[at])
             continue
         kind, said = found.lastgroup, found[found.lastgroup or 0]
         if kind in _ONCE:
             if kind in seen or (kind == _ONCE[0] and seen):
-                return below, at
+                details = details[:at]
+                break
             seen.add(kind)
+        broken = len(details[at]) == text.columns
+        last = text.cut and first + at == len(text.lines) - 1
         if kind == "subsystem":
             facts["subsystem_vendor_id"], facts["subsystem_device_id"] = said.lower().split(":")
         elif kind == "driver":
-            facts["driver"] = None if said == "none" else said
-        elif kind == "modules":
-            facts.setdefault("driver", None)
+            facts["driver"] = UNTOLD if broken or (last and said not in KNOWN) else None if said == "none" else said
         elif kind == "driver_override":
             facts["driver_override"] = said
-        elif kind == "group":
+        elif kind == "group" and not (broken or last):
             facts["group"] = int(said)
         elif kind == "below":
             below = said
@@ -221,7 +237,21 @@ def _take_details(details: list[str], facts: Facts) -> tuple[str | None, int]:
             below = below or bus
             # Words take precedence over a dump, except for the class, which a dump shows in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
+    if "driver" not in facts and _ABOUT_DRIVER.search("\n".join(other)) is not None:
+        facts["driver"] = UNTOLD
+    elif "modules" in seen:
+        facts.setdefault("driver", None)
     return below, len(details)
+
+
+def _is_heading(line: str) -> bool:
+    """Whether a line that is not indented begins something else: it ends in a colon, or has a class and no label."""
+    return line.rstrip().endswith(":") or (_CLASS.search(line) is not None and not _is_detail(line))
+
+
+def _ends_flags(lines: list[str], at: int) -> bool:
+    """Whether a line is the end of the flags of ``lspci -v``, and not a heading."""
+    return lines[at - 1].rstrip().endswith(",") and _FLAGS_END.match(lines[at]) is not None
 
 
 def _dumped(lines: list[str]) -> bytes:
@@ -240,7 +270,7 @@ IMPORTER = Importer(
     opens=rf'{_MARKS}{_PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?\S|\[[0-9a-f]{{4}}\](?: \S|: *$)))'
     rf"|\s*{IDS}\s+(?:\[R\]\s+)?{BDF}\s",
     score=2,
-    read=read,
+    read=_read_line,
     once=True,
     ascends=True,
 )

@@ -58,13 +58,13 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
 
 
 def _hides(sections: list[Section]) -> bool:
-    """Whether every listing with groups has a format that omits bridges, and names none."""
+    """Whether every listing with groups may omit members: some were picked out, or its format omits bridges."""
     shown = [
         section for section in sections if any(record.facts.get("group") is not None for record in section.records)
     ]
     facts = [record.facts for section in shown for record in section.records]
     bridges = any(each.get("class_code", "").startswith("06") for each in facts)
-    return bool(shown) and all(section.importer.hides for section in shown) and not bridges
+    return bool(shown) and all(bool(section.picked) or (section.importer.hides and not bridges) for section in shown)
 
 
 def _of_one_card(seen: list[Facts]) -> list[Facts]:

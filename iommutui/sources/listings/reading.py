@@ -21,6 +21,12 @@ _BOUNDARIES = r"\s*(?:```|~~~)|\s*\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|
 _PROMPT = re.compile(r"\s*\[?[\w.-]{1,60}@([\w-]{1,60})[\w.-]*[: ][^\n@]{0,80}?[$#%>](?: |$)")
 """A shell's prompt, with the name of the machine."""
 
+_PICKS = re.compile(
+    r"(?P<lines>\|\s*(?:sudo )?(?:[ef]?grep|rg|head|tail)\b)"
+    r"|(?P<functions>\blspci\b[^|]* -[A-Za-z]*[ds] ?[\"']?[0-9a-fA-F:])"
+)
+"""A command that shows some lines of its input, or ``lspci`` with a filter."""
+
 _FUNCTION = re.compile(BDF)
 _SIGNS = (
     rf"(?<![0-9a-fA-F:.]){BDF}(?![0-9a-fA-F.])",
@@ -47,6 +53,8 @@ class Section(NamedTuple):
     records: list[Record]
     host: str = ""
     """The name of the machine in the prompt above it."""
+    picked: str = ""
+    """What the command above it picked out, so that others may be missing: ``lines``, ``functions`` or nothing."""
 
     def functions(self) -> list[tuple[Address, Record]]:
         """The records of functions, by address."""
@@ -93,7 +101,7 @@ def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Read
     sections = _sections(text, name, by_name)
     for section in sections:
         if section.importer.once:
-            _complete(section)
+            _complete(section, text)
     return Reading(name, text, sections)
 
 
@@ -136,7 +144,9 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
             or (importer.ascends and _is_before(functions, sections[-1].records[-1]))
             or any(map(str.strip, text.lines[read:start]))
         ):
-            sections.append(Section(name, importer, [], host))
+            above = next((line for line in reversed(text.lines[read:start]) if re.search(r"\w", line)), "")
+            picks = _PICKS.search(above)
+            sections.append(Section(name, importer, [], host, picks.lastgroup or "" if picks is not None else ""))
             seen.clear()
         seen.update(functions)
         sections[-1].records.extend(records)
@@ -161,24 +171,27 @@ def _functions(records: list[Record], below: dict[Address, str]) -> list[Address
     return functions
 
 
-def _complete(section: Section) -> None:
+def _complete(section: Section, text: Text) -> None:
     """A fact that a listing shows for some functions, it shows for all: the others have no driver, or no group.
 
-    Nothing follows for a line cut off before its ids, or a function with lines missing.
+    Nothing follows for a line cut off before its ids, or a function with lines missing; nor for the last line of a
+    text, if the other functions have lines below them; nor if only some lines of the listing were picked out.
     """
     records = [record for _, record in section.functions()]
     every = [record.facts for record in records]
+    picked = section.picked == "lines"
+    last = len(text.lines) if any(record.end > record.line + 1 for record in records) else 0
     drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
     groups = any("group" in facts for facts in every)
     ids = any("vendor_id" in facts for facts in every)
     for record in records:
         facts = record.facts
-        whole = not record.cut and ("vendor_id" in facts or not ids)
+        whole = not (record.cut or picked or record.line + 1 == last) and ("vendor_id" in facts or not ids)
         if drivers and whole:
             facts.setdefault("driver", None)
         if groups and whole:
             facts.setdefault("group", None)
-        if facts.get("driver") == UNTOLD:
+        if facts.get("driver") == UNTOLD or (picked and facts.get("driver", UNTOLD) is None):
             del facts["driver"]
 
 

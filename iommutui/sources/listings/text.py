@@ -22,16 +22,19 @@ _ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
 _CONTROLS = dict.fromkeys(n for n in (*range(32), 127) if chr(n) not in "\t\n\x0b\x0c\x1b")
 _SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
-_QUOTES = {0x201C: '"', 0x201D: '"', 0x201E: '"', 0x2018: "'", 0x2019: "'", 0x201A: "'"}
-"""Quotation marks of word processors, and what they were typed as."""
+_TYPED = str.maketrans("\u201c\u201d\u201e\u2018\u2019\u201a\u2010\u2011\u2012\u2013", "\"\"\"'''----")
+"""Quotation marks and hyphens of word processors, as they were typed."""
 _QUOTED = re.compile(r"[ \t]*(?:>[ \t]?)+(?=[^\s>])|[ \t]*>[> ]*(?=[ \t]|$)")
-_PRINTABLE = re.compile("=(?:3D|C[23]=|E2=)")
+_PRINTABLE = re.compile(r"=(?:3D|C[23]=|E2=)")
+_EQUALS = re.compile(r"=(?![0-9A-F]{2}|\n)")
+"""What there is none of in quoted-printable, except in the heads of a mail."""
 _BBCODE = r"\[/?(?i:code|quote|spoiler)\b[^\]\n]{0,80}\]"
 _BLOCKS = rf"(?:(?:</?(?:br|div|li|ol|p|pre|table|tr|ul)\b[^<>\n]{{0,200}}>|{_BBCODE})[ \t]*)+"
 _BLOCKS_FIRST = re.compile(f"^{_BLOCKS}", re.MULTILINE)
 _BLOCKS_BETWEEN = re.compile(f"{_BLOCKS}\n?")
 _TAG = re.compile(r"</?(?:a|b|code|em|font|i|span|strong|td)\b[^<>\n]{0,200}>")
 _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});")
+_BOLD = re.compile(r"\*\*([^\s*](?:[^\n*]*[^\s*])?)\*\*")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
 _IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
@@ -59,8 +62,11 @@ _STAMP = re.compile(
 _GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
 _RULE = re.compile(r"[ \t|:-]*-[ \t:]*\|")
 """The line below the heads of a table."""
+_NAME_CELL = re.compile(r"\b(?:class|type|device|name|description|model|vendor|card|ids?|pci|function)\b")
 _IDS_CELL = re.compile(r"\[?([0-9a-f]{4}:[0-9a-f]{4})\]?", re.IGNORECASE)
 _PLACE_CELL = re.compile(r"((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\b(.*)", re.IGNORECASE)
+_CUT = 5
+"""How many of the longest lines are equally long, and end differently, where lines have been cut."""
 _LONGEST = 1 << 14
 """The most characters of a line that is read; only structured formats have longer ones, and are read as a whole."""
 
@@ -84,7 +90,7 @@ def decode(data: bytes) -> str:
 
 def _unwrapped(text: str) -> str:
     """The text without what mail (quoted-printable), web pages or Markdown put around characters and lines."""
-    if _PRINTABLE.search(text) is not None:
+    if len(_PRINTABLE.findall(text)) > len(_EQUALS.findall(text)):
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     if "</" in text or "<br" in text or "[/" in text:
         text = _TAG.sub("", _BLOCKS_BETWEEN.sub("\n", _BLOCKS_FIRST.sub("", text)))
@@ -93,6 +99,7 @@ def _unwrapped(text: str) -> str:
     if (found := _PYTHON.search(text)) is not None:
         document = _PARTS.sub(lambda match: " " * len(match[0]), text[found.start() :])
         text = text[: found.start()] + _LITERAL.sub(_in_json, document)
+    text = _BOLD.sub(r"\1", text) if "**" in text else text
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
 
 
@@ -130,7 +137,7 @@ def _untabled(lines: list[str]) -> list[str]:
     if not any("group" in heads.lower() for heads, rule in pairwise(lines) if _RULE.match(rule)):
         return lines
     columns: list[str] = []
-    group = ""
+    group = slot = ""
     rows: list[str] = []
     for line in lines:
         row = line[:1000].strip().removeprefix("|").removesuffix("|")
@@ -139,9 +146,11 @@ def _untabled(lines: list[str]) -> list[str]:
             columns = ["group" if _GROUP_CELL.fullmatch(cell) else cell.lower() for cell in cells]
         elif len(cells) == len(columns) and (place := next(filter(None, map(_PLACE_CELL.match, cells)), None)):
             named = dict(zip(columns, cells, strict=True))
-            group = named.pop("group") or group
+            # An empty cell may say the same as above, or none: what is one device has one group.
+            slot, before = place[1].rpartition(".")[0], slot
+            group = named.pop("group") or (group if slot == before else "")
             driver = next((named.pop(name).strip("-") for name in columns if "driver" in name), "")
-            rest = [cell for cell in named.values() if cell != place[0]]
+            rest = [cell for name, cell in named.items() if cell != place[0] and _NAME_CELL.search(name)]
             words = " ".join([place[2], *(cell for cell in rest if not _IDS_CELL.fullmatch(cell))]).strip()
             ids = [f" [{found[1]}]" for found in map(_IDS_CELL.fullmatch, rest) if found and found[1] not in words]
             number = re.fullmatch(r"\D*(\d{1,9})\D*", group)
@@ -161,7 +170,7 @@ class Text:
         if whole.isascii():
             whole = whole.translate(_CONTROLS)
         else:
-            whole = _INVISIBLE.sub("", _SPACES.sub(" ", whole)).translate(_QUOTES)
+            whole = _INVISIBLE.sub("", _SPACES.sub(" ", whole)).translate(_TYPED)
         self.cut = not whole.endswith("\n")
         """Whether it ends within a line, and more may be missing."""
         lines = whole.removesuffix("\n").split("\n")
@@ -179,6 +188,10 @@ class Text:
             whole = _LINKS_TOGETHER.sub("\n", whole)
         self.whole = whole
         self.lines = [line[:_LONGEST] for line in whole.split("\n")] if whole else []
+        longest = max(map(len, self.lines), default=0)
+        ends = {line[-6:] for line in self.lines if len(line) == longest}
+        self.columns = longest if len(ends) >= _CUT else 0
+        """The length at which lines have been cut, as by the width of a terminal; 0 if they have not been."""
         self.kinds: list[str | None] = [None] * len(self.lines)
         """For each line the importer whose record it may begin."""
 

@@ -104,7 +104,7 @@ def test_a_group_that_was_wrapped_is_not_taken_for_none(wrapped: str) -> None:
 
 def test_a_time_that_is_no_stamp_stays() -> None:
     assert told(f"It was 10:22:01 when I ran it.\n{LISTING}") == WHOLE
-    assert len(host("".join(f"0{n}:00.0 VGA: A\n0{n}:00.1 Audio: B\n" for n in range(3))).devices) == 6
+    assert len(host("".join(f"0{n}:00.0 3D controller: A\n0{n}:00.1 Audio device: B\n" for n in range(3))).devices) == 6
 
 
 def test_functions_joined_into_one_line_are_separated() -> None:

@@ -225,7 +225,7 @@ def test_a_format_without_drivers_leaves_them_unknown() -> None:
 
 
 def test_a_listing_with_drivers_tells_which_devices_are_free() -> None:
-    text = f"01:00.0 {GPU}\n\tSubsystem: ZOTAC Device [19da:1438]\n\tKernel driver in use: nouveau\n01:00.1 {SOUND}\n"
+    text = f"01:00.0 {GPU}\n\tSubsystem: ZOTAC Device [19da:1438]\n\tKernel driver in use: nouveau\n01:00.1 {SOUND}\n\n"
     machine = host(text)
     assert [d.driver for d in machine.devices.values()] == ["nouveau", None]
     assert not any(d.gap("driver") for d in machine.devices.values())
