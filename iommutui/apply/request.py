@@ -25,8 +25,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.drift import Basis, drift
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.core.plan.words import changes_words
-from iommutui.core.wording import sentence
+from iommutui.core.wording import changes_words, sentence
 
 SCHEMA = 1
 PLAN_KIND = "iommutui-plan"

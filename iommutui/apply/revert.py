@@ -18,7 +18,7 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Plan, plan_goals
-from iommutui.core.plan.words import changes_words
+from iommutui.core.wording import changes_words
 
 _BY_HAND = "'iommutui apply DEVICE=TARGET' rebinds a device whatever a journal says."
 

@@ -17,8 +17,8 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Step, plan_goals
-from iommutui.core.plan.words import changes_words
 from iommutui.core.reasons import OK
+from iommutui.core.wording import changes_words
 
 
 class FailedError(Exception):

@@ -12,9 +12,8 @@ from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import Goal, Intent, targets_of
 from iommutui.core.plan.planner import GroupChange, Plan, shell_line
 from iommutui.core.plan.presets import fix_hazards, smallest_fix, withheld
-from iommutui.core.plan.words import goal_words
 from iommutui.core.reasons import OK, Code
-from iommutui.core.wording import sentence
+from iommutui.core.wording import goal_words, sentence
 
 _SEVERITY = {Severity.INFO: "note", Severity.WARN: "WARNING", Severity.DANGER: "DANGER"}
 

@@ -19,11 +19,10 @@ from iommutui.core.labels import device_name
 from iommutui.core.models.base import Model
 from iommutui.core.plan.intents import NONE, Goal, Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.core.plan.words import goal_words
 from iommutui.core.printable import printable
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.roles import is_vfio
-from iommutui.core.wording import sentence
+from iommutui.core.wording import goal_words, sentence
 
 _WIDTH = 110
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
