@@ -10,7 +10,7 @@ from iommutui.apply.journal.reader import JournaledWrite
 from iommutui.apply.kernel import DENIED, Answer, Clock, Kernel, Waiting
 from iommutui.core.address import Address
 from iommutui.core.device import NOT_LISTED, gap_words
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Device, Host
 from iommutui.core.models.base import Model

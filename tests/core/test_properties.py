@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import ClaimDevice, ClaimGroup, Event, Rescan, Unbind
 from iommutui.core.host import Device, Host
 from iommutui.core.models import MODELS

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB
+from iommutui.core.engine import transition
 from iommutui.core.engine.matching import proven
-from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
 from iommutui.core.host import Device, Driver, Group, Host

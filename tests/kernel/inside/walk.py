@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
+from iommutui.core.engine import transition
 from iommutui.core.engine.hotplug import below
 from iommutui.core.engine.matching import is_iommu
-from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
