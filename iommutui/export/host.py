@@ -9,9 +9,9 @@ from shlex import quote
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import RefusedError
+from iommutui.core.host import serves_host
 from iommutui.core.plan.intents import NONE, restoring
 from iommutui.core.plan.planner import Plan, plan_goals
-from iommutui.core.roles import serves_host
 from iommutui.export.base import Format, Subject, attributes, by_ids, data, is_name, refuse
 
 # -- the script

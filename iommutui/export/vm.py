@@ -2,8 +2,7 @@
 
 from iommutui.core.address import card_of
 from iommutui.core.errors import RefusedError
-from iommutui.core.host import Device
-from iommutui.core.roles import is_vfio
+from iommutui.core.host import Device, is_vfio
 from iommutui.export.base import Format, Subject
 
 FIRST_BUS = 0x10

@@ -11,10 +11,9 @@ from iommutui.core.diagnosis.start import busy
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.engine import transition
 from iommutui.core.events import Bind, Probe, Unbind
-from iommutui.core.host import Device
+from iommutui.core.host import Device, is_vfio
 from iommutui.core.models.vfio_group import VFIO_GROUP
 from iommutui.core.reasons import Outcome
-from iommutui.core.roles import is_vfio
 from iommutui.core.uses import Screen
 
 # fmt: off

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from iommutui.core.address import sort_key
-from iommutui.core.drivers import Role
-from iommutui.core.host import NO_IOMMU, Device, Group, Host
+from iommutui.core.drivers import KnownRole, Role
+from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
 from iommutui.core.kernel import parse_release
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict, unknown_driver
-from iommutui.core.roles import KnownRole, is_vfio
 
 
 class Check(NamedTuple):

@@ -1,12 +1,11 @@
 """``dma-owner``: a counter and an owner for each group, merged in Linux 5.19."""
 
-from iommutui.core.drivers import Role
-from iommutui.core.host import NO_IOMMU, Device, Group, Host
+from iommutui.core.drivers import KnownRole, Role
+from iommutui.core.host import NO_IOMMU, Device, Group, Host, vfio_role
 from iommutui.core.kernel import parse_release
 from iommutui.core.models import base
 from iommutui.core.models.base import Check, Model
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
-from iommutui.core.roles import KnownRole, vfio_role
 
 COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
 """Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""

@@ -4,12 +4,11 @@ Nothing is checked when a driver is bound. VFIO looks at the drivers of a group 
 every bind while the group is in use: a driver that it cannot accept is a BUG_ON.
 """
 
-from iommutui.core.drivers import STUB, Role
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.drivers import STUB, KnownRole, Role
+from iommutui.core.host import Device, Group, Host, vfio_role
 from iommutui.core.models import base
 from iommutui.core.models.base import Check, Model
 from iommutui.core.reasons import Code, Reason, State, Verdict
-from iommutui.core.roles import KnownRole, vfio_role
 
 BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"
 
