@@ -20,8 +20,7 @@ from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance, Hazard, accept_words, dangers_words, unaccepted
 from iommutui.core.host import Host
-from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model, model_for
 from iommutui.core.plan.drift import Basis, drift
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents

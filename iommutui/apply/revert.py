@@ -14,7 +14,7 @@ from iommutui.apply.journal.reader import Journal, read_journals
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Plan, plan_goals

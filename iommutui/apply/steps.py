@@ -13,7 +13,7 @@ from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.engine import transition
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Device, Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Step, plan_goals

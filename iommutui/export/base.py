@@ -16,7 +16,7 @@ from iommutui.core.errors import RefusedError
 from iommutui.core.hazards import KINDS, Severity, Topic, hazard_loss
 from iommutui.core.host import Device, Host, is_vfio
 from iommutui.core.labels import device_name
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import NONE, Goal, Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.printable import printable

@@ -8,7 +8,7 @@ from iommutui.core.command_line import is_set
 from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
 from iommutui.core.hazards.device import bus_mates
 from iommutui.core.host import Host, is_vfio, serves_host
-from iommutui.core.models.base import since
+from iommutui.core.models import since
 
 # fmt: off
 REGION_TAKEN = Kind("region-taken", "Another driver holds the memory of {device}; /proc/iomem, read as root, names it.",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
 from iommutui.core.drivers import VFIO_PCI, underscored
 from iommutui.core.host import is_vfio
-from iommutui.core.models.base import since
+from iommutui.core.models import since
 
 # fmt: off
 PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is part of the module vfio.",

@@ -10,7 +10,7 @@ from iommutui.core import events
 from iommutui.core.engine import binding, claims, hotplug
 from iommutui.core.events import Event
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.reasons import Outcome
 
 _HANDLERS: dict[type, Callable[..., Outcome]] = {

@@ -3,7 +3,7 @@
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.host import Device, Fit, Gap, Host, is_vfio
 from iommutui.core.kernel import parameter
-from iommutui.core.models.base import Check, since
+from iommutui.core.models import Check, since
 from iommutui.core.reasons import Code, Reason, groupless
 
 

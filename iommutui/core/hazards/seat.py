@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from iommutui.core.card import is_display
 from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed, openers_words
 from iommutui.core.host import Device, serves_host
-from iommutui.core.models.base import since
+from iommutui.core.models import since
 from iommutui.core.uses import Screen
 
 _SCREENS = (

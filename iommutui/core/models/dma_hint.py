@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from iommutui.core.drivers import PCIEPORT, KnownRole, Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, Model, bound, owned, unknown_drivers
+from iommutui.core.models import Check, Model, bound, owned, unknown_drivers
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 
 

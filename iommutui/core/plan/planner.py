@@ -16,7 +16,7 @@ from iommutui.core.engine.matching import proven
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
 from iommutui.core.host import Device, Driver, Group, Host, is_vfio
-from iommutui.core.models.base import Model, unbind_pending
+from iommutui.core.models import Model, unbind_pending
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, find_target, goal_of
 from iommutui.core.printable import printable

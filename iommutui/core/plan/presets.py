@@ -15,7 +15,7 @@ from iommutui.core.drivers import STUB, Role
 from iommutui.core.engine.matching import own_probe
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
 from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio, serves_host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import (
     DEFAULT,
     NONE,

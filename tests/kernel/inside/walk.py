@@ -28,8 +28,7 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Claim, Device, Host, settled
-from iommutui.core.models import model_for
-from iommutui.core.models.base import has_node, since
+from iommutui.core.models import has_node, model_for, since
 from iommutui.core.reasons import Outcome
 from iommutui.sources import load
 
