@@ -8,7 +8,7 @@ from iommutui.apply.kernel import Answer, ReadBack, SimulatedKernel, TellLate, W
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.planner import Step
 
 

@@ -13,7 +13,7 @@ from iommutui.apply.child import Patience
 from iommutui.apply.kernel import SimulatedKernel, Waiting
 from iommutui.apply.real_kernel import NO_OVERRIDE, RealKernel, Write
 from iommutui.core.address import Address
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.host import Claim, Device, Driver, Host
 from iommutui.core.models import model_for

@@ -67,7 +67,7 @@ def test_reading_a_recorded_tree_needs_no_heavy_library(command: list[str], tmp_
     assert imported(code, (*HEAVY, *(light if command == ["list"] else ()))) == ""
 
 
-ENGINE = ("iommutui.core.plan.planner", "iommutui.core.engine.transition", "iommutui.core.engine")
+ENGINE = ("iommutui.core.plan.planner", "iommutui.core.engine")
 OTHER_MODELS = tuple(f"iommutui.core.models.{name}" for name in ("dma_hint", "kernel_ownership", "vfio_group"))
 
 

@@ -22,8 +22,7 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import device_facts, differences, drift
 from iommutui.core.plan.planner import Plan, Step, still_to_leave
-from iommutui.core.plan.words import changes_words
-from iommutui.core.wording import sentence
+from iommutui.core.wording import changes_words, sentence
 
 _GONE = "the program that asked for it has gone"
 

@@ -11,11 +11,11 @@ from typing import Protocol
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.events import Bind
 from iommutui.core.host import Device, Driver, Fit, Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.planner import Step
 from iommutui.core.reasons import OK
 

@@ -20,13 +20,11 @@ from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance, Hazard, accept_words, dangers_words, unaccepted
 from iommutui.core.host import Host
-from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model, model_for
 from iommutui.core.plan.drift import Basis, drift
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.core.plan.words import changes_words
-from iommutui.core.wording import sentence
+from iommutui.core.wording import changes_words, sentence
 
 SCHEMA = 1
 PLAN_KIND = "iommutui-plan"

@@ -14,11 +14,11 @@ from iommutui.apply.journal.reader import Journal, read_journals
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Plan, plan_goals
-from iommutui.core.plan.words import changes_words
+from iommutui.core.wording import changes_words
 
 _BY_HAND = "'iommutui apply DEVICE=TARGET' rebinds a device whatever a journal says."
 

@@ -10,15 +10,15 @@ from iommutui.apply.journal.reader import JournaledWrite
 from iommutui.apply.kernel import DENIED, Answer, Clock, Kernel, Waiting
 from iommutui.core.address import Address
 from iommutui.core.device import NOT_LISTED, gap_words
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.host import Device, Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.drift import Change, DeviceFacts, device_facts, differences
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import Step, plan_goals
-from iommutui.core.plan.words import changes_words
 from iommutui.core.reasons import OK
+from iommutui.core.wording import changes_words
 
 
 class FailedError(Exception):

@@ -27,8 +27,8 @@ from iommutui.core.hazards import cuts_a_lifeline
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, shell_line
-from iommutui.core.plan.words import change_words, count
 from iommutui.core.reasons import OK
+from iommutui.core.wording import change_words, count
 from iommutui.settings import read_settings
 
 

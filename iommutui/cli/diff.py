@@ -9,8 +9,7 @@ from iommutui.cli.parser import Options
 from iommutui.core.diff import change_sentence, compare, is_equal
 from iommutui.core.errors import UsageError
 from iommutui.core.host import Host
-from iommutui.core.models import model_for
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model, model_for
 from iommutui.core.redact import redact
 
 EQUAL, DIFFERENT = 0, 1

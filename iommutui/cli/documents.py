@@ -10,15 +10,14 @@ from iommutui.core.advice import no_iommu_advice
 from iommutui.core.chipset import passable
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazard_advice, hazard_loss, hazards_of
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import Device, Group, Host, serves_host
 from iommutui.core.labels import device_name, use_labels
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import Intent, goals_of, targets_of
 from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.presets import fix_hazards, free_devices, why_not_free
 from iommutui.core.reasons import Outcome, Reason, Verdict
 from iommutui.core.redact import redact_cmdline
-from iommutui.core.roles import serves_host
 from iommutui.core.uses import Uses
 from iommutui.core.wording import sentence
 

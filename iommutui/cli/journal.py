@@ -17,7 +17,7 @@ from iommutui.cli.parser import Options
 from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
 from iommutui.core.errors import Exit
 from iommutui.core.plan.drift import Change
-from iommutui.core.plan.words import changes_words, goal_words
+from iommutui.core.wording import changes_words, goal_words
 
 
 class _Shown(NamedTuple):

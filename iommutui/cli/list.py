@@ -17,7 +17,7 @@ from iommutui.core.labels import (
     group_word,
     use_labels,
 )
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.reasons import Code, Verdict
 from iommutui.sources import Depth
 

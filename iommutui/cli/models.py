@@ -9,8 +9,7 @@ from iommutui.core.drivers import DriverTable, Role
 from iommutui.core.errors import Exit
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import role_words
-from iommutui.core.models import MODELS
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model
 from iommutui.settings import driver_table, read_settings
 
 

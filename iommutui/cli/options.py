@@ -8,8 +8,7 @@ from iommutui.cli.output import complain
 from iommutui.cli.parser import Options
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
 from iommutui.core.host import Host
-from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model, model_for
 from iommutui.settings import driver_table, read_settings
 from iommutui.sources import Depth, load, open_source
 

@@ -30,7 +30,7 @@ from iommutui.core.errors import Exit, UsageError
 from iommutui.core.host import Host
 from iommutui.core.plan.drift import basis_of
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.words import count
+from iommutui.core.wording import count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,13 +17,12 @@ from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import accept_words, unaccepted
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import also_takes
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, free_devices, not_of_use, why_not_free
-from iommutui.core.plan.words import counts_of, effect
 from iommutui.core.query import find_device
-from iommutui.core.wording import sentence
+from iommutui.core.wording import counts_of, effect, sentence
 
 
 def add_arguments_preview(parser: argparse.ArgumentParser) -> None:

@@ -7,14 +7,12 @@ from iommutui.core.hazards import Hazard, Severity, hazard_advice, hazard_loss
 from iommutui.core.hazards.base import moves_of
 from iommutui.core.host import Group, Host
 from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word
-from iommutui.core.models import MODELS
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model
 from iommutui.core.plan.intents import Goal, Intent, targets_of
 from iommutui.core.plan.planner import GroupChange, Plan, shell_line
 from iommutui.core.plan.presets import fix_hazards, smallest_fix, withheld
-from iommutui.core.plan.words import goal_words
 from iommutui.core.reasons import OK, Code
-from iommutui.core.wording import sentence
+from iommutui.core.wording import goal_words, sentence
 
 _SEVERITY = {Severity.INFO: "note", Severity.WARN: "WARNING", Severity.DANGER: "DANGER"}
 

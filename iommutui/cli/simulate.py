@@ -12,7 +12,7 @@ from iommutui.cli.options import read_machine
 from iommutui.cli.parser import Options
 from iommutui.core import events
 from iommutui.core.address import Address
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.host import Host
 from iommutui.core.query import find_device

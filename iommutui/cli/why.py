@@ -35,8 +35,7 @@ from iommutui.core.labels import (
     state_words,
     verdict_word,
 )
-from iommutui.core.models import MODELS
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model
 from iommutui.core.plan.intents import Intent, goals_of
 from iommutui.core.plan.presets import fix_for, why_no_fix
 from iommutui.core.query import find_device

@@ -43,6 +43,11 @@ def sort_key(address: str) -> tuple[int, int, str]:
     return (1, 0, address)
 
 
+def domain_of(address: str) -> str:
+    """The PCI domain: ``0000``, or ``10000`` behind Intel's VMD."""
+    return address.partition(":")[0]
+
+
 def card_of(address: str) -> str:
     """The part of the address that the functions of one card share: ``0000:01:00.1`` -> ``0000:01:00``."""
     return address.rpartition(".")[0]

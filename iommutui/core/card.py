@@ -24,10 +24,10 @@ def card(devices: Devices, address: Address) -> list[Device]:
         return [device]
     slot = [each for each in slot_of(devices, address) if each.physfn is None]
     mates = [each for each in slot if each.group == device.group]
-    if is_display(device):
+    if device.is_display:
         found = [each for each in slot if _companion(device, each)] + _below_switch(devices, device)
     else:
-        heads = [each for each in mates if is_display(each) and _companion(each, device)]
+        heads = [each for each in mates if each.is_display and _companion(each, device)]
         found = [each for head in heads for each in (head, *mates) if each is head or _companion(head, each)]
         found += _sharing_ports(slot, device)
     found += [each for each in mates if _kind(each) == _kind(device)]
@@ -38,11 +38,6 @@ def slot_of(devices: Devices, address: Address) -> list[Device]:
     """The functions whose addresses have the same slot, the device itself and virtual ones among them."""
     found = (devices.get(Address(f"{card_of(address)}.{number}")) for number in range(8))
     return [device for device in found if device is not None]
-
-
-def is_display(device: Device) -> bool:
-    """Whether it is a display controller: VGA, 3D or other."""
-    return (device.class_code or "").startswith("03")
 
 
 def _kind(device: Device) -> tuple[str | None, str]:
@@ -72,7 +67,7 @@ def _below_switch(devices: Devices, display: Device) -> list[Device]:
     if {port.vendor_id, switch.vendor_id} != {display.vendor_id}:
         return []
     below = [d for d in devices.values() if not d.is_bridge and d.physfn is None and _is_below(devices, d, switch)]
-    own = all(d.address == display.address or is_display(d) or _companion(display, d) for d in below)
+    own = all(d.address == display.address or d.is_display or _companion(display, d) for d in below)
     return [d for d in below if _companion(display, d)] if own else []
 
 

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.engine.matching import taken_by_ids
-from iommutui.core.host import Device, Host
-from iommutui.core.roles import serves_host
+from iommutui.core.host import Device, Host, serves_host
 
 
 class Notice(NamedTuple):

@@ -150,6 +150,11 @@ class Device(NamedTuple):
         return _pair(self.subsystem_vendor_id, self.subsystem_device_id)
 
     @property
+    def is_display(self) -> bool:
+        """Whether it is a display controller: VGA, 3D or other."""
+        return (self.class_code or "").startswith("03")
+
+    @property
     def boots_display(self) -> bool:
         """Whether it is the display that the machine booted on."""
         return bool(self.boot_display or self.boot_vga)

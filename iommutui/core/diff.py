@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from iommutui.core.address import Address, sort_key
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, verdict_word
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 
 
 class ChangeKind(StrEnum):

@@ -21,6 +21,13 @@ class Role(StrEnum):
     NONE = "none"
 
 
+class KnownRole(NamedTuple):
+    """A role, and whether it is a guess from the driver's name."""
+
+    role: Role
+    assumed: bool = False
+
+
 class DriverFacts(NamedTuple):
     """A row of the table."""
 

@@ -2,7 +2,8 @@
 
 *Absent*, *empty* and *unreadable* are three different things. ``None`` means that the kernel has no such attribute, an
 empty string or tuple that it has one and it is empty, and an entry in ``gaps`` that it could not be read (or was not
-recorded), whatever the field holds.
+recorded), whatever the field holds. For whom a driver does DMA with a device follows from the Host's table of drivers
+and from what the device shows.
 
 The values are named tuples rather than dataclasses: ``import dataclasses`` alone costs more than ``lspci`` needs for
 a whole machine, and the plain listing has to be as quick as that.
@@ -18,7 +19,7 @@ from iommutui.core.device import Details as Details
 from iommutui.core.device import Device as Device
 from iommutui.core.device import Fit as Fit
 from iommutui.core.device import Gap as Gap
-from iommutui.core.drivers import KNOWN, DriverTable
+from iommutui.core.drivers import KNOWN, STUB, DriverTable, KnownRole, Role
 
 if TYPE_CHECKING:
     from iommutui.core.events import DelayedWrite
@@ -183,6 +184,34 @@ class Host(NamedTuple):
     def has_driver(self, name: str) -> bool:
         """Whether the driver is registered, as far as is known."""
         return self.drivers is None or any(driver.name == name for driver in self.drivers)
+
+
+_VFIO = KnownRole(Role.USER)
+
+
+def vfio_role(host: Host, device: Device, driver: str) -> KnownRole | None:
+    """USER where the driver registers a VFIO device, by the table, by ``vfio-dev``, or (assumed) by its name.
+
+    ``vfio-dev`` exists from 6.1 while a VFIO driver is bound, whatever the driver is called.
+    """
+    row = host.driver_table.get(driver)
+    if row is not None:
+        return _VFIO if row.vfio else None
+    if device.driver == driver and device.vfio_dev is not None:
+        return _VFIO
+    if any(fit.driver == driver and fit.vfio for fit in device.fits or ()):
+        return _VFIO
+    return KnownRole(Role.USER, assumed=True) if "vfio" in driver else None
+
+
+def is_vfio(host: Host, device: Device, driver: str | None) -> bool:
+    """Whether a driver hands the device to virtual machines; None is no driver."""
+    return driver is not None and vfio_role(host, device, driver) is not None
+
+
+def serves_host(host: Host, device: Device, driver: str | None) -> bool:
+    """Whether a driver uses the device for the host: any except those of VFIO and ``pci-stub``."""
+    return driver is not None and driver != STUB and not is_vfio(host, device, driver)
 
 
 def settled(host: Host) -> Host:

@@ -7,10 +7,9 @@ from iommutui.core.address import Address
 from iommutui.core.chipset import passable
 from iommutui.core.device import gap_words
 from iommutui.core.drivers import Role
-from iommutui.core.host import NO_IOMMU, Bar, Details, Device, Group, Host
-from iommutui.core.models.base import Model, unbind_pending
+from iommutui.core.host import NO_IOMMU, Bar, Details, Device, Group, Host, serves_host
+from iommutui.core.models import Model, unbind_pending
 from iommutui.core.reasons import State, Verdict
-from iommutui.core.roles import serves_host
 
 if TYPE_CHECKING:
     from iommutui.core.uses import Network, Storage

@@ -7,7 +7,7 @@ from iommutui.core.device import gap_words
 from iommutui.core.hazards import hazard_loss, hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, device_name, verdict_word
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import goals_of
 from iommutui.core.plan.presets import free_devices, why_not_free
 from iommutui.core.printable import printable

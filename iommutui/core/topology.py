@@ -8,7 +8,7 @@ everything behind it or not at all; devices behind it do DMA as the controller, 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
-from iommutui.core.address import Address, card_of
+from iommutui.core.address import Address, card_of, domain_of
 from iommutui.core.host import Device, Group, Host
 
 VMD = "vmd"
@@ -28,7 +28,7 @@ def above(host: Host, device: Device) -> Iterator[Device]:
 
 def controller_of(host: Host, device: Device) -> Device | None:
     """The VMD that the device is behind: the function above its domain."""
-    return next((each for each in above(host, device) if _domain(each) != _domain(device)), None)
+    return next((each for each in above(host, device) if domain_of(each.address) != domain_of(device.address)), None)
 
 
 def behind(host: Host, controller: Device) -> list[Address]:
@@ -36,10 +36,6 @@ def behind(host: Host, controller: Device) -> list[Address]:
     if controller.driver != VMD:
         return []
     return [d.address for d in host.devices.values() if d.parent is not None and controller_of(host, d) == controller]
-
-
-def _domain(device: Device) -> str:
-    return device.address.partition(":")[0]
 
 
 def without(host: Host, gone: Collection[Address]) -> Host:

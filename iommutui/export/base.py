@@ -14,16 +14,14 @@ from typing import NamedTuple
 from iommutui.core.address import Address, card_of, is_pci
 from iommutui.core.errors import RefusedError
 from iommutui.core.hazards import KINDS, Severity, Topic, hazard_loss
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Device, Host, is_vfio
 from iommutui.core.labels import device_name
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import NONE, Goal, Intent
 from iommutui.core.plan.planner import Plan, plan_intents
-from iommutui.core.plan.words import goal_words
 from iommutui.core.printable import printable
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.roles import is_vfio
-from iommutui.core.wording import sentence
+from iommutui.core.wording import goal_words, sentence
 
 _WIDTH = 110
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")

@@ -1,9 +1,8 @@
 """Formats that configure a virtual machine: libvirt, QEMU, Cloud Hypervisor, Proxmox VE and Incus."""
 
-from iommutui.core.address import card_of
+from iommutui.core.address import card_of, domain_of
 from iommutui.core.errors import RefusedError
-from iommutui.core.host import Device
-from iommutui.core.roles import is_vfio
+from iommutui.core.host import Device, is_vfio
 from iommutui.export.base import Format, Subject
 
 FIRST_BUS = 0x10
@@ -16,15 +15,6 @@ def _guest_functions(slot: list[Device]) -> list[tuple[Device, int]]:
     """Each function with its number in the guest: its own, unless function 0, which every slot needs, stays behind."""
     numbers = [int(device.address[-1]) for device in slot]
     return list(zip(slot, numbers if 0 in numbers and len(slot) > 1 else range(len(slot)), strict=True))
-
-
-def _domain(device: Device) -> str:
-    """``0000``; ``10000`` behind Intel's VMD."""
-    return device.address.partition(":")[0]
-
-
-def _is_display(device: Device) -> bool:
-    return (device.class_code or "").startswith("03")
 
 
 def _continued(words: list[str]) -> list[str]:
@@ -85,7 +75,7 @@ def _qemu(subject: Subject) -> list[str]:
         words.append(f"-device pcie-root-port,id={port},bus=pcie.0,chassis={_CHASSIS + number}")
         for device, function in _guest_functions(slot):
             # host= takes domains of four digits.
-            source = "host=" if len(_domain(device)) == 4 else "sysfsdev=/sys/bus/pci/devices/"
+            source = "host=" if len(domain_of(device.address)) == 4 else "sysfsdev=/sys/bus/pci/devices/"
             multi = ",multifunction=on" if len(slot) > 1 and function == 0 else ""
             words.append(f"-device vfio-pci,{source}{device.address},bus={port},addr=0x0.0x{function:x}{multi}")
     return _continued(words)
@@ -100,7 +90,7 @@ def _cloud_hypervisor(subject: Subject) -> list[str]:
 
 
 def _proxmox(subject: Subject) -> list[str]:
-    far = [device.address for device in subject.guests if len(_domain(device)) > 4]
+    far = [device.address for device in subject.guests if len(domain_of(device.address)) > 4]
     if far:
         raise RefusedError(f"Proxmox VE accepts only domains of four digits, not {', '.join(far)}.")
     slots = list(enumerate(subject.slots))
@@ -146,7 +136,7 @@ def _name(device: Device) -> str:
 def _incus(subject: Subject) -> list[str]:
     lines = ["instance=vm1 # the name of your virtual machine", ""]
     for slot in subject.slots:
-        display = next(filter(_is_display, slot), None)
+        display = next((device for device in slot if device.is_display), None)
         if display is None:
             lines += [f"{_add(device)} pci address={device.address}" for device in slot]
             continue
@@ -209,7 +199,7 @@ FORMATS = (
         _proxmox,
         notes=lambda subject: (
             ["For the guest's only display without OVMF add ',x-vga=1'."]
-            if any(map(_is_display, subject.guests))
+            if any(device.is_display for device in subject.guests)
             else []
         ),
     ),

@@ -12,8 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, VFIO_PCI, underscored
-from iommutui.core.host import Device, Driver, Fit, Gap, Host
-from iommutui.core.roles import is_vfio
+from iommutui.core.host import Device, Driver, Fit, Gap, Host, is_vfio
 from iommutui.sources.tree import Tree, Unreadable
 
 PCI = "pci:"

@@ -11,8 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.host import Claim, Device, Gap, Group, Host
-from iommutui.core.roles import is_vfio
+from iommutui.core.host import Claim, Device, Gap, Group, Host, is_vfio
 from iommutui.sources.tree import Tree, Unreadable, base_name, names_in, printable, read_file, read_link, to_text
 
 VFIO_DEVICE = "anon_inode:[vfio-device]"

@@ -9,8 +9,7 @@ from iommutui.core.chipset import chipset_part
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
-from iommutui.core.models import MODELS
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model
 from iommutui.core.plan.intents import NONE, Intent
 from iommutui.core.plan.planner import GroupChange, Plan, judged, plan_intents
 from iommutui.core.plan.presets import (

@@ -12,8 +12,7 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from iommutui.core.errors import IommutuiError
-from iommutui.core.host import Host
-from iommutui.core.roles import is_vfio
+from iommutui.core.host import Host, is_vfio
 from iommutui.tui.machines.base import CutOff, Machine, Watch
 
 SETTLE_SECONDS = 0.2

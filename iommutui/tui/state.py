@@ -8,8 +8,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB
 from iommutui.core.errors import IommutuiError
 from iommutui.core.host import Device, Host
-from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model, model_for
 from iommutui.core.plan.intents import DEFAULT, NONE, Intent, refusal_of
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.topology import narrow

@@ -8,8 +8,7 @@ from iommutui.apply.events import Event, Finished
 from iommutui.apply.kernel import Clock
 from iommutui.core.address import Address
 from iommutui.core.host import Device, Driver, Fit, Group, Host, by_address, by_number
-from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model, model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 

@@ -6,7 +6,7 @@ from iommutui.core.address import Address
 from iommutui.core.drivers import PCIEPORT, STUB, VFIO_PCI
 from iommutui.core.events import Bind, Event, Probe, Unbind
 from iommutui.core.host import Device, Host
-from iommutui.core.models.base import since
+from iommutui.core.models import since
 from tests.core.traces import State
 
 UNFIT = "own probe of an unfit driver: an override made a driver try a device that it does not know"

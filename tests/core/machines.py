@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from iommutui.core.address import Address
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import Event
 from iommutui.core.host import Claim, Device, Driver, Fit, Group, Host, Iommu, Region, by_address, by_number
-from iommutui.core.models import MODELS, model_for
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model, model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.presets import free_devices
 from iommutui.core.reasons import Outcome

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override, Probe, ReleaseGroup, Rescan, Unbind
-from iommutui.core.models.base import Model, has_node
+from iommutui.core.models import Model, has_node
 from tests.core.aside import (
     DIED,
     EMPTY,

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from iommutui.core.address import Address
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import (
     Bind,
     ClaimDevice,

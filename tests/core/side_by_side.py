@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import Event, Probe, ReleaseGroup
 from iommutui.core.host import Device, Driver, Group, by_address, by_number
-from iommutui.core.models import model_for
-from iommutui.core.models.base import Model, has_node
+from iommutui.core.models import Model, has_node, model_for
 from tests.core.traces import Line, State, host_of, now, with_functions
 
 OWNER = "oracle"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from iommutui.core.engine import transition
 from iommutui.core.engine.matching import candidates
-from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
     ClaimDevice,

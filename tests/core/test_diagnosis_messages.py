@@ -10,7 +10,7 @@ from iommutui.core.diagnosis import MESSAGES, explain, recognised
 from iommutui.core.diagnosis.base import Message
 from iommutui.core.diagnosis.paste import LIMIT, pattern, read
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from tests.core.strategies import machines, models
 
 TEXTS = (

@@ -2,11 +2,10 @@
 
 import pytest
 
-from iommutui.core.drivers import KNOWN, TABLE, Role
-from iommutui.core.host import Fit
+from iommutui.core.drivers import KNOWN, TABLE, KnownRole, Role
+from iommutui.core.host import Fit, vfio_role
 from iommutui.core.models.dma_hint import DMA_HINT
 from iommutui.core.models.dma_owner import DMA_OWNER
-from iommutui.core.roles import KnownRole, vfio_role
 from tests.core.machines import NO_DEVICES, A, function
 
 MANAGED = {

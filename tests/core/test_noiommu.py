@@ -4,8 +4,7 @@ import pytest
 
 from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Override, Probe, ReleaseGroup, Unbind
 from iommutui.core.host import Host, VfioParameters
-from iommutui.core.models import model_for
-from iommutui.core.models.base import has_node
+from iommutui.core.models import has_node, model_for
 from tests.core.machines import (
     LONE,
     NEW,

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from iommutui.core.address import Address
 from iommutui.core.chipset import chipset_part
 from iommutui.core.host import Host
-from iommutui.core.models import MODELS
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.presets import (

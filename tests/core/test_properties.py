@@ -5,11 +5,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import ClaimDevice, ClaimGroup, Event, Rescan, Unbind
 from iommutui.core.host import Device, Host
-from iommutui.core.models import MODELS
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model
 from iommutui.core.plan.intents import Intent, goals_of, refusal_of, restoring
 from iommutui.core.plan.planner import plan_goals, plan_intents
 from iommutui.core.plan.presets import reached_host, smallest_fix

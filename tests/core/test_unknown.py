@@ -8,8 +8,7 @@ from iommutui.core.device import NOT_LISTED
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Gap, Group, Host, by_address, by_number
 from iommutui.core.labels import driver_words
-from iommutui.core.models import MODELS
-from iommutui.core.models.base import Model
+from iommutui.core.models import MODELS, Model
 from iommutui.core.plan.intents import Goal, Intent, goal_of
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.presets import why_not_free

@@ -9,14 +9,13 @@ from iommutui.core.address import Address, card_of, is_pci, nodedev_name, parse_
 from iommutui.core.advice import no_iommu_advice, turn_on_advice
 from iommutui.core.drivers import DriverFacts, Role
 from iommutui.core.errors import IommutuiError, RefusedError, UsageError
-from iommutui.core.host import Host
+from iommutui.core.host import Host, vfio_role
 from iommutui.core.kernel import Version, parse_release
 from iommutui.core.models import MODELS, model_for
 from iommutui.core.models.dma_owner import DMA_OWNER
 from iommutui.core.printable import printable
 from iommutui.core.query import VERDICTS, find_device, matching, mistakes, parse_query
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.roles import vfio_role
 from iommutui.core.wording import sentence
 from tests.core.machines import LAST_OLD, LONE, NO_DEVICES, OTHER, A, B, function, group_of, machine, pair, verdict_of
 

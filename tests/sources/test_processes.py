@@ -8,8 +8,7 @@ import pytest
 from iommutui.core.address import Address
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.core.labels import driver_words
-from iommutui.core.models import model_for
-from iommutui.core.models.base import unbind_pending
+from iommutui.core.models import model_for, unbind_pending
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from iommutui.sources import Depth, load, processes

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from iommutui.core.address import Address
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.planner import plan_intents
 from iommutui.sources.processes import claims_now
 from iommutui.tui.app import IommutuiApp

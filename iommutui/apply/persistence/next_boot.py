@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.core.errors import RefusedError
-from iommutui.core.host import Host
+from iommutui.core.host import Host, serves_host
 from iommutui.core.plan.intents import Goal
-from iommutui.core.roles import serves_host
 from iommutui.core.uses import NOT_RECORDED, Held, Storage
 
 _SYSTEM = ("/", "/usr", "/boot", "/boot/efi", "/efi", "/etc", "/var")

@@ -17,7 +17,7 @@ from iommutui.core.diagnosis.base import GROUP_MISSING, NO_DEVICE, Cause, Found,
 from iommutui.core.diagnosis.paste import Paste, pattern, read
 from iommutui.core.host import Device, Host
 from iommutui.core.labels import device_name, driver_words
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.presets import fix_for
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence, verdict_sentence

@@ -10,12 +10,11 @@ from iommutui.core.advice import no_iommu_advice
 from iommutui.core.command_line import notices_of, parameter_advice
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards.base import openers_words
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import Device, Group, Host, is_vfio
 from iommutui.core.labels import driver_words
-from iommutui.core.models.base import Model, direct_regions
+from iommutui.core.models import Model, direct_regions
 from iommutui.core.plan.presets import not_of_use
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.roles import is_vfio
 from iommutui.core.uses import NOT_RECORDED, Uses
 from iommutui.core.wording import sentence
 

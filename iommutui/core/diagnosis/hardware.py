@@ -3,13 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from iommutui.core.card import is_display
 from iommutui.core.command_line import is_set
 from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
 from iommutui.core.hazards.device import bus_mates
-from iommutui.core.host import Host
-from iommutui.core.models.base import since
-from iommutui.core.roles import is_vfio, serves_host
+from iommutui.core.host import Host, is_vfio, serves_host
+from iommutui.core.models import since
 
 # fmt: off
 REGION_TAKEN = Kind("region-taken", "Another driver holds the memory of {device}; /proc/iomem, read as root, names it.",
@@ -68,7 +66,7 @@ def cannot_reserve(found: Found) -> Iterator[Cause]:
     for device in [found.device] if found.device is not None else displays:
         owner = next((screen.firmware for screen in found.uses.of(device.address).screens if screen.firmware), "")
         free = not owner and not found.uses.gap("firmware") and not device.boots_display
-        if free or not is_display(device):
+        if free or not device.is_display:
             yield found.say(REGION_TAKEN, device)
             continue
         booted = "It is the display that the machine booted on. " if device.boots_display else ""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
 from iommutui.core.drivers import VFIO_PCI, underscored
-from iommutui.core.models.base import since
-from iommutui.core.roles import is_vfio
+from iommutui.core.host import is_vfio
+from iommutui.core.models import since
 
 # fmt: off
 PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is part of the module vfio.",
@@ -77,7 +77,7 @@ def no_device(found: Found) -> Iterator[Cause]:
     module = underscored(found.words.get("module", "nvidia")).partition("_")[0]
     vendor = _MAKERS.get(module)
     every = [found.device] if found.device else list(found.host.devices.values())
-    cards = [d for d in every if d.vendor_id == vendor and (d.class_code or "").startswith("03")]
+    cards = [d for d in every if d.vendor_id == vendor and d.is_display]
     for device in cards:
         yield from found.silent(device)
         if device.driver not in (None, module) or device.driver_override not in (None, module):

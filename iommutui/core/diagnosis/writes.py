@@ -9,12 +9,11 @@ from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, me
 from iommutui.core.diagnosis.modules import no_such_module
 from iommutui.core.diagnosis.start import busy
 from iommutui.core.drivers import VFIO_PCI
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import Bind, Probe, Unbind
-from iommutui.core.host import Device
+from iommutui.core.host import Device, is_vfio
 from iommutui.core.models.vfio_group import VFIO_GROUP
 from iommutui.core.reasons import Outcome
-from iommutui.core.roles import is_vfio
 from iommutui.core.uses import Screen
 
 # fmt: off

@@ -6,10 +6,9 @@ Also the traces a driver leaves on its device, in the group, and for whoever has
 from iommutui.core.address import sort_key
 from iommutui.core.engine.matching import candidates, fit_of, is_iommu, matches_by_id, own_probe, proven
 from iommutui.core.events import Bind, Override, Probe, Unbind
-from iommutui.core.host import NO_IOMMU, Device, Group, Host
-from iommutui.core.models.base import Check, Model, since, unbind_pending, vfio_devices
+from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
+from iommutui.core.models import Check, Model, since, unbind_pending, vfio_devices
 from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused, unknown_driver
-from iommutui.core.roles import is_vfio
 
 OVERRIDE_LIMIT = 4095
 """``driver_override`` refuses a write of PAGE_SIZE - 1 bytes or more with EINVAL."""

@@ -4,10 +4,9 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.engine.binding import bind, driver_left, override
 from iommutui.core.engine.hotplug import finish_removal
 from iommutui.core.events import ClaimDevice, ClaimGroup, Override, ReleaseDevice, ReleaseGroup
-from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host
-from iommutui.core.models.base import Check, Model, first_error, has_node, not_vfio, owned, unbind_pending, vfio_devices
+from iommutui.core.host import NO_IOMMU, Claim, Device, Group, Host, is_vfio
+from iommutui.core.models import Check, Model, first_error, has_node, not_vfio, owned, unbind_pending, vfio_devices
 from iommutui.core.reasons import OK, Code, Outcome, Reason, groupless, missing, refused
-from iommutui.core.roles import is_vfio
 
 
 def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:

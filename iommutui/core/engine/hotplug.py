@@ -11,7 +11,7 @@ from iommutui.core.engine import binding
 from iommutui.core.engine.binding import driver_left, driverless, holding
 from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
 from iommutui.core.host import Device, Group, Host, by_address
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
 from iommutui.core.topology import VMD, above, behind, controller_of, without
 

@@ -5,9 +5,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Device, Host, is_vfio, serves_host
 from iommutui.core.plan.intents import Goal
-from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.uses import NOT_RECORDED, Opener, Uses
 
 

@@ -7,8 +7,7 @@ from iommutui.core.address import Address
 from iommutui.core.command_line import setting_by_ids
 from iommutui.core.drivers import STUB
 from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed
-from iommutui.core.host import NO_IOMMU, Details, Device, Host
-from iommutui.core.roles import is_vfio, serves_host
+from iommutui.core.host import NO_IOMMU, Details, Device, Host, is_vfio, serves_host
 
 SPLIT = Kind(
     "card-split", Topic.CARD, "a function of the card that stays with the host", (INFO,),

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.card import is_display
 from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed, openers_words
-from iommutui.core.host import Device
-from iommutui.core.models.base import since
-from iommutui.core.roles import serves_host
+from iommutui.core.host import Device, serves_host
+from iommutui.core.models import since
 from iommutui.core.uses import Screen
 
 _SCREENS = (
@@ -67,7 +65,7 @@ def displays(moves: Moves) -> Iterator[Hazard]:
             yield kind.of(device, WARN if kept else DANGER, **facts, remains=kept)
         elif facts["console"]:
             yield CONSOLE.of(device, **facts)
-        elif is_display(device) and (why := moves.uses.gap("screens")):
+        elif device.is_display and (why := moves.uses.gap("screens")):
             yield MONITOR.of(device, INFO, why)
 
 
@@ -121,10 +119,10 @@ def _removed(moves: Moves) -> list[Screen]:
 def gpu_in_use(moves: Moves) -> Iterator[Hazard]:
     """Processes that have a node of a display controller open: ``/dev/dri/*``, ``/dev/nvidia*``, ``/dev/kfd``."""
     for device in moves.leaving:
-        openers = moves.uses.of(device.address).openers if is_display(device) else ()
+        openers = moves.uses.of(device.address).openers if device.is_display else ()
         if openers:
             yield IN_USE.of(device, who=openers_words(openers), nodes=listed(sorted({o.node for o in openers})))
-        elif is_display(device) and (why := moves.uses.gap("openers")):
+        elif device.is_display and (why := moves.uses.gap("openers")):
             yield IN_USE.of(device, INFO, why)
 
 

@@ -9,11 +9,10 @@ there: the inverted value where something is refused, a claimed group without a 
 
 from collections.abc import Sequence
 
-from iommutui.core.drivers import PCIEPORT, Role
+from iommutui.core.drivers import PCIEPORT, KnownRole, Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, Model, bound, owned, unknown_drivers
+from iommutui.core.models import Check, Model, bound, owned, unknown_drivers
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
-from iommutui.core.roles import KnownRole
 
 
 class DmaHint(Model):

@@ -1,12 +1,11 @@
 """``dma-owner``: a counter and an owner for each group, merged in Linux 5.19."""
 
-from iommutui.core.drivers import Role
-from iommutui.core.host import NO_IOMMU, Device, Group, Host
+from iommutui.core import models
+from iommutui.core.drivers import KnownRole, Role
+from iommutui.core.host import NO_IOMMU, Device, Group, Host, vfio_role
 from iommutui.core.kernel import parse_release
-from iommutui.core.models import base
-from iommutui.core.models.base import Check, Model
+from iommutui.core.models import Check, Model
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
-from iommutui.core.roles import KnownRole, vfio_role
 
 COUNTED_BUSES = frozenset({"pci", "platform", "amba", "fsl-mc", "cdx"})
 """Buses whose ``dma_configure`` takes part in ownership (Linux 6.12); drivers on other buses are never counted."""
@@ -76,17 +75,17 @@ class DmaOwner(Model):
     def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
         """The file of a group that is claimed by a device's file reads flags of 0 (``vfio_group_ioctl_get_status``)."""
         through_group = group.claim is None or group.claim.via != "cdev"
-        return Verdict(through_group, State.USER, "EBUSY", (base.owned(group),))
+        return Verdict(through_group, State.USER, "EBUSY", (models.owned(group),))
 
     def check_attach(self, host: Host, group: Group) -> Check:
         """``__iommu_device_set_domain`` (6.6): no blocking domain where firmware asks for a direct mapping.
 
         Interrupts are asked for last.
         """
-        direct = base.check_rmrr(host, group)
-        if _since(host, (6, 6)) and (reasons := base.direct_regions(group)):
+        direct = models.check_rmrr(host, group)
+        if _since(host, (6, 6)) and (reasons := models.direct_regions(group)):
             direct = Check("EINVAL", reasons)
-        return base.check_vfio_attach(host, group, direct)
+        return models.check_vfio_attach(host, group, direct)
 
     def check_probe(self, host: Host, device: Device, driver: str) -> Check:
         """``iommu_device_use_default_domain``: EBUSY where the group is user space's or on a foreign domain."""
@@ -96,13 +95,13 @@ class DmaOwner(Model):
         if group.type == "unknown" and _since(host, (6, 12)):
             return Check("EPROBE_DEFER", (Reason(Code.NO_DEFAULT_DOMAIN, group.id, device.address, driver),))
         if group.claim is not None:
-            return Check("EBUSY", (base.owned(group),))
-        shared = any(self._counted(host, other, its_driver) for other, its_driver in base.bound(host, group))
-        return base.foreign_domain(group) if shared else Check()
+            return Check("EBUSY", (models.owned(group),))
+        shared = any(self._counted(host, other, its_driver) for other, its_driver in models.bound(host, group))
+        return models.foreign_domain(group) if shared else Check()
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
-        missing = base.not_vfio(host, group, device)
+        missing = models.not_vfio(host, group, device)
         if missing.errno != OK:
             return missing
         claim = group.claim
@@ -113,13 +112,13 @@ class DmaOwner(Model):
         if cdev and claim is not None and claim.via != "cdev":
             return Check("EBUSY", (Reason(Code.GROUP_FILE_OPEN, group.id, facts=(("owner", claim.owner),)),))
         if cdev and device.address in group.opened:
-            return Check("EINVAL", (base.owned(group),))
+            return Check("EINVAL", (models.owned(group),))
         if claim is None and group.name == NO_IOMMU:
             return Check()
-        unsafe = base.check_interrupts(host, group, iommufd=True)
+        unsafe = models.check_interrupts(host, group, iommufd=True)
         if claim is None:
-            return base.first_error(unsafe, self.check_claim(host._replace(interrupt_remapping=True), group, owner))
-        return base.first_error(unsafe, Check() if claim.owner == owner else Check("EPERM", (base.owned(group),)))
+            return models.first_error(unsafe, self.check_claim(host._replace(interrupt_remapping=True), group, owner))
+        return models.first_error(unsafe, Check() if claim.owner == owner else Check("EPERM", (models.owned(group),)))
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:

@@ -4,11 +4,10 @@
 kernel. Hence the draft: a VFIO driver would keep user space out of its own group.
 """
 
-from iommutui.core.drivers import Role
+from iommutui.core.drivers import KnownRole, Role
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.models.base import Check, Model, owned
+from iommutui.core.models import Check, Model, owned
 from iommutui.core.reasons import State, Verdict
-from iommutui.core.roles import KnownRole
 
 
 class KernelOwnership(Model):

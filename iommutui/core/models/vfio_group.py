@@ -4,12 +4,11 @@ Nothing is checked when a driver is bound. VFIO looks at the drivers of a group 
 every bind while the group is in use: a driver that it cannot accept is a BUG_ON.
 """
 
-from iommutui.core.drivers import STUB, Role
-from iommutui.core.host import Device, Group, Host
-from iommutui.core.models import base
-from iommutui.core.models.base import Check, Model
+from iommutui.core import models
+from iommutui.core.drivers import STUB, KnownRole, Role
+from iommutui.core.host import Device, Group, Host, vfio_role
+from iommutui.core.models import Check, Model
 from iommutui.core.reasons import Code, Reason, State, Verdict
-from iommutui.core.roles import KnownRole, vfio_role
 
 BUG = "kernel BUG at drivers/vfio/vfio.c (vfio_iommu_group_notifier)"
 
@@ -56,18 +55,18 @@ class VfioGroup(Model):
 
     def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
         """``vfio_group_viable``, which is asked again whenever a device is opened."""
-        return Verdict(not blockers, State.USER, "EBUSY", (base.owned(group), *blockers))
+        return Verdict(not blockers, State.USER, "EBUSY", (models.owned(group), *blockers))
 
     def check_attach(self, host: Host, group: Group) -> Check:
         """``iommu_attach_group``: a foreign domain; then what Intel says of ``direct`` regions; interrupts."""
-        return base.check_vfio_attach(host, group, base.check_rmrr(host, group))
+        return models.check_vfio_attach(host, group, models.check_rmrr(host, group))
 
     def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """``BUG_ON(vfio_group_nb_verify())``: only the device just bound is judged, and only in a live group."""
         group = host.group_of(device.address)
         if group is None or group.claim is None or self.role(host, device, driver).role is not Role.KERNEL:
             return None
-        return BUG, (base.owned(group), Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
+        return BUG, (models.owned(group), Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
         """``vfio_group_set_container``, for what ``vfio_group_fops_open`` has let through."""
@@ -82,7 +81,7 @@ class VfioGroup(Model):
         verdict = self.verdict(host, group)
         if not verdict.viable:
             return Check("EINVAL", verdict.reasons)
-        return base.not_vfio(host, group, device)
+        return models.not_vfio(host, group, device)
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """Only while the group is viable."""
@@ -92,7 +91,7 @@ class VfioGroup(Model):
         """Where the device is open, and for the group's last VFIO device while it is in a container."""
         if device.address in group.opened:
             return True
-        return group.claim is not None and base.vfio_devices(host, group) == [device]
+        return group.claim is not None and models.vfio_devices(host, group) == [device]
 
 
 def _exempt(device: Device) -> bool:

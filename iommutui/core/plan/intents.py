@@ -13,9 +13,8 @@ from iommutui.core.address import Address
 from iommutui.core.chipset import chipset_part, is_of_use
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.engine.matching import candidates
-from iommutui.core.host import Device, Host
+from iommutui.core.host import Device, Host, is_vfio, serves_host
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.topology import controller_of
 
 NONE = "none"

@@ -11,17 +11,16 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import STUB
+from iommutui.core.engine import transition
 from iommutui.core.engine.matching import proven
-from iommutui.core.engine.transition import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
-from iommutui.core.host import Device, Driver, Group, Host
-from iommutui.core.models.base import Model, unbind_pending
+from iommutui.core.host import Device, Driver, Group, Host, is_vfio
+from iommutui.core.models import Model, unbind_pending
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, find_target, goal_of
 from iommutui.core.printable import printable
 from iommutui.core.reasons import Code, Outcome, Reason, Verdict, in_use, unknown_driver
-from iommutui.core.roles import is_vfio
 
 NOT_REACHED = "not-reached"
 """The outcome of a step after one that is refused."""

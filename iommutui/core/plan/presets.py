@@ -14,8 +14,8 @@ from iommutui.core.chipset import chipset_part, is_of_use, passable
 from iommutui.core.drivers import STUB, Role
 from iommutui.core.engine.matching import own_probe
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
-from iommutui.core.host import NO_IOMMU, Device, Group, Host
-from iommutui.core.models.base import Model
+from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio, serves_host
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import (
     DEFAULT,
     NONE,
@@ -29,7 +29,6 @@ from iommutui.core.plan.intents import (
     vfio_target,
 )
 from iommutui.core.reasons import Code, Reason, groupless
-from iommutui.core.roles import is_vfio, serves_host
 from iommutui.core.topology import behind, controller_of, without
 from iommutui.core.wording import sentence
 

@@ -6,7 +6,7 @@ Only the text of links is used: their targets need not be in a recorded tree.
 import os
 from typing import NamedTuple
 
-from iommutui.core.address import Address
+from iommutui.core.address import Address, domain_of
 from iommutui.sources.tree import Tree, Unreadable, functions_in, names_in, read_link
 
 SHORT = 1 << 16
@@ -72,5 +72,5 @@ def functions_above(path: str) -> tuple[Address, ...]:
 
     The nearest one, and a controller with its own PCI domain below it, such as a VMD.
     """
-    domains = {address.partition(":")[0]: address for address in functions_in(path)}
+    domains = {domain_of(address): address for address in functions_in(path)}
     return tuple(reversed(domains.values()))

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from textual.app import SuspendNotSupported
 from textual.message import Message
 
-from iommutui.core.host import Host
-from iommutui.core.models import model_for
-from iommutui.core.models.base import Model
+from iommutui.core.host import Host, is_vfio
+from iommutui.core.models import Model, model_for
 from iommutui.core.plan.intents import Intent
-from iommutui.core.roles import is_vfio
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import scope_of, selected_device, selected_group
 from iommutui.tui.machines.base import Machine

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from iommutui.core.hazards import Acceptance, Severity
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan
 from iommutui.tui.state import Source

@@ -14,7 +14,7 @@ from iommutui.apply.revert import find_revert
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.sources import load
 from iommutui.sources.live import POLL_SECONDS, Unavailable, poll, watch
 from iommutui.sources.processes import claims_now, session_address

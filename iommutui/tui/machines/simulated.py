@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit
 from iommutui.core.host import Host
-from iommutui.core.models.base import Model
+from iommutui.core.models import Model
 from iommutui.core.plan.intents import Goal, restoring
 from iommutui.core.plan.planner import plan_goals
 from iommutui.tui.machines.base import Job, Machine, WayBack

@@ -1,7 +1,7 @@
 """The pages of the details pane, and the titles of panes with the keys of other views. Pure."""
 
-from iommutui.core.plan.words import count
 from iommutui.core.query import mistakes
+from iommutui.core.wording import count
 from iommutui.tui.derived import preview, selected_device, selected_group, verdicts
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.device import device_page

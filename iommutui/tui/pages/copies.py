@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import nodedev_name
 from iommutui.core.plan.planner import shell_script
-from iommutui.core.plan.words import count
+from iommutui.core.wording import count
 from iommutui.tui.derived import preview, selected_device, selected_group
 from iommutui.tui.state import AppState
 

@@ -4,8 +4,8 @@ from iommutui.core.host import Device, Group
 from iommutui.core.labels import class_words, describe_device, device_name, verdict_word
 from iommutui.core.plan.intents import Intent, Target, TargetKind, targets_of
 from iommutui.core.plan.planner import plan_intents
-from iommutui.core.plan.words import purpose
 from iommutui.core.topology import narrow
+from iommutui.core.wording import purpose
 from iommutui.tui.derived import target_of
 from iommutui.tui.keys import key_of
 from iommutui.tui.pages.why import driver_lines

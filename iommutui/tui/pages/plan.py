@@ -8,9 +8,8 @@ from iommutui.core.host import Host
 from iommutui.core.labels import also_takes, driver_words, verdict_word
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import GroupChange, Plan, shell_line
-from iommutui.core.plan.words import count, effect, goal_words
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.wording import sentence
+from iommutui.core.wording import count, effect, goal_words, sentence
 from iommutui.tui.derived import arrow, preview
 from iommutui.tui.keys import key_of
 from iommutui.tui.machines.base import Job

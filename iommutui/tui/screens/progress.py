@@ -10,8 +10,8 @@ from textual.widgets import Button, Static
 from iommutui.apply import events
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.plan.planner import Plan, shell_line
-from iommutui.core.plan.words import change_words
 from iommutui.core.reasons import OK
+from iommutui.core.wording import change_words
 from iommutui.tui.content import plain
 from iommutui.tui.pages.plan import outcome_span, step_lines
 from iommutui.tui.screens.review import DeliberateDialog

@@ -22,7 +22,7 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Device
-from iommutui.core.models.base import has_node
+from iommutui.core.models import has_node
 
 from .owner import OWNER
 from .walk import Difference, Walk

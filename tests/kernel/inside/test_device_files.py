@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import Bind, ClaimDevice, ClaimGroup, Event, Override, Probe, ReleaseDevice, Unbind
 from iommutui.core.models import MODELS
 from iommutui.sources import load

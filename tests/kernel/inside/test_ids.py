@@ -7,7 +7,7 @@ import pytest
 
 from iommutui.core.address import Address
 from iommutui.core.drivers import STUB, VFIO_PCI
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.models import model_for
 from iommutui.sources import load

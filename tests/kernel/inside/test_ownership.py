@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.engine.transition import transition
+from iommutui.core.engine import transition
 from iommutui.core.events import ClaimGroup, Override, Probe, Unbind
-from iommutui.core.models import model_for
-from iommutui.core.models.base import since
+from iommutui.core.models import model_for, since
 from iommutui.sources import load
 
 from . import pci

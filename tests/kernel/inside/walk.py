@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.drivers import PCIEPORT, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
+from iommutui.core.engine import transition
 from iommutui.core.engine.hotplug import below
 from iommutui.core.engine.matching import is_iommu
-from iommutui.core.engine.transition import transition
 from iommutui.core.events import (
     Bind,
     ClaimDevice,
@@ -28,8 +28,7 @@ from iommutui.core.events import (
     Unbind,
 )
 from iommutui.core.host import Claim, Device, Host, settled
-from iommutui.core.models import model_for
-from iommutui.core.models.base import has_node, since
+from iommutui.core.models import has_node, model_for, since
 from iommutui.core.reasons import Outcome
 from iommutui.sources import load
 

@@ -1,12 +1,63 @@
-"""Settings that are read at every boot: driverctl, modprobe.d, the kernel's command line, and a module for NixOS."""
+"""What the host itself runs or reads: a script that rebinds at once, and settings for every boot.
+
+The script checks the machine before each write and the ``driver`` link after it. The settings are those of driverctl,
+modprobe.d and the kernel's command line, and a module for NixOS.
+"""
 
 from collections.abc import Callable
+from shlex import quote
 
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import RefusedError
-from iommutui.core.plan.intents import NONE
-from iommutui.core.roles import serves_host
-from iommutui.export.base import Format, Subject, attributes, by_ids, data, is_name
+from iommutui.core.host import serves_host
+from iommutui.core.plan.intents import NONE, restoring
+from iommutui.core.plan.planner import Plan, plan_goals
+from iommutui.export.base import Format, Subject, attributes, by_ids, data, is_name, refuse
+
+# -- the script
+
+
+def _script(subject: Subject) -> list[str]:
+    refuse(subject.plan.refusals)
+    host = subject.host
+    devices = [device for device, goal in subject.moved if goal not in subject.plan.no_ops]
+    back = plan_goals(
+        subject.plan.predicted, [restoring(d.address, d.driver, d.driver_override) for d in devices], subject.model
+    )
+    start = [f"expect_driver {d.address} {quote(host.devices[d.address].driver or 'none')}" for d in devices]
+    modules = [f"modprobe -- {quote(module)}" for module in subject.plan.modules]
+    return [
+        *data("rebind.sh").splitlines()[1:],
+        *_function("apply", [*start, *modules, *_writes(subject.plan)]),
+        *_function("revert", _writes(back)),
+        "",
+        *(f"expect_ids {device.address} '{attributes(device)}'" for device in devices),
+        '[ "$(id -u)" = 0 ] || stop "only root can write to $pci"',
+        "case ${1-apply} in",
+        "apply | revert) ${1-apply} ;;",
+        '*) stop "use apply or revert" ;;',
+        "esac",
+    ]
+
+
+def _function(name: str, lines: list[str]) -> list[str]:
+    return ["", f"{name}() {{", *(f"    {line}" for line in lines or [":"]), "}"]
+
+
+def _writes(plan: Plan) -> list[str]:
+    aims = {goal.device: "any" if goal.any_driver else goal.driver or "none" for goal in plan.goals}
+    lines = []
+    for step in plan.steps:
+        if step.op == "override":
+            lines.append(f"override {step.device} {quote(step.value or '')}")
+        elif step.op == "unbind":
+            lines.append(f"leave {step.device} {quote(step.value or '')}")
+        else:
+            lines.append(f"bind {step.device} {quote(aims[step.device])}")
+    return lines
+
+
+# -- driverctl
 
 
 def _driverctl(subject: Subject) -> list[str]:
@@ -97,6 +148,16 @@ def _nixos(subject: Subject) -> list[str]:
 
 
 FORMATS = (
+    Format(
+        "shell",
+        "A script that rebinds PCI devices, and reverts it",
+        "a file, run by root as 'sh FILE' or 'sh FILE apply'.",
+        "at once, and until the next boot.",
+        "sh FILE revert",
+        _script,
+        vm=False,
+        first="#!/bin/sh",
+    ),
     Format(
         "driverctl",
         "Overrides that driverctl sets at every boot",
