@@ -1,6 +1,6 @@
-"""A kernel that Debian does not offer: built from Debian's own source, on request, and kept in the cache.
+"""Build a kernel that Debian does not offer, from Debian's own source, and keep it in the cache.
 
-It takes about twenty minutes of two processors, so nothing builds it by itself.
+This takes about twenty minutes on two processors, so it happens only on request.
 """
 
 import os
@@ -46,7 +46,7 @@ def build(name: str) -> Kernel:
 
 
 def _source(archive: Archive, package: str, place: Path) -> Path:
-    """The directory that the package's archive of the source holds, unpacked below ``place``."""
+    """Unpack the package's source archive below ``place`` and return the directory in it."""
     print(f"guest: downloading {package}", file=sys.stderr)
     deb = archive.download(package, cache_dir() / "debs")
     unpack(deb, place)
@@ -59,7 +59,7 @@ def _source(archive: Archive, package: str, place: Path) -> Path:
 
 
 def _make(source: Path, name: str, root: Path) -> None:
-    """Configures, builds, and installs the image and the modules below ``root``."""
+    """Configure, build, and install the image and the modules below ``root``."""
     wanted = Path(__file__).with_name(f"{name}.config")
 
     def make(*words: str) -> None:
@@ -75,14 +75,14 @@ def _make(source: Path, name: str, root: Path) -> None:
         raise HarnessError(f"the configuration does not keep {', '.join(lost)}")
     make(f"-j{os.cpu_count() or 1}", "bzImage", "modules")
     (root / "boot").mkdir(parents=True)
-    # Where depmod looks, as in the trees of Debian's packages.
+    # depmod looks here, as in the trees of Debian's packages.
     (root / "lib").symlink_to("usr/lib")
     shutil.copy(source / "arch/x86/boot/bzImage", root / "boot/vmlinuz-built")
     make(f"INSTALL_MOD_PATH={root / 'usr'}", "INSTALL_MOD_STRIP=1", "DEPMOD=true", "modules_install")
 
 
 def lost_options(wanted: str, final: str) -> list[str]:
-    """The options of a fragment that a configuration does not have as asked for; a missing one is off."""
+    """The options of a fragment that the configuration does not have as requested; a missing option counts as off."""
     is_set = {line for line in final.splitlines() if line.startswith("CONFIG_")}
     names = {line.partition("=")[0] for line in is_set}
     lost = []
