@@ -1,4 +1,4 @@
-"""The program as a command in a guest, and what it answers."""
+"""Run the program as a command in a guest, and read its answer."""
 
 import json
 import subprocess

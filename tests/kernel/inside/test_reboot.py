@@ -1,4 +1,4 @@
-"""Journals after a reboot: the harness boots the guest twice, with the same directory for them.
+"""Journals after a reboot: the harness boots the guest twice with the same journal directory.
 
 The first boot leaves one apply in effect and one that was cut off, and puts the devices back without a word to the
 program; the second finds them.
