@@ -1,6 +1,6 @@
-"""Applies, reverts, reboots, other tools and deaths in any order: listings tell the truth, reverts keep to it.
+"""Applies, reverts, reboots, other tools and crashes in any order: listings are correct, and reverts follow them.
 
-What each apply left is noted here, beside the journals, and compared with what they say.
+The test keeps its own record of what each apply left, and compares the journals with it.
 """
 
 import shutil
@@ -70,7 +70,7 @@ class Interleavings(RuleBasedStateMachine):
         return {journal.id: journal for journal in list_journals(self.directory)}
 
     def _carry_out(self, plan: Plan, reverts: str | None, death: int | None) -> Journal | None:
-        """The journal that it made; None if it was refused, or died first."""
+        """The journal that it wrote; None if it was refused or killed first."""
         known = self._journals() if self.directory.exists() else {}
         kernel = FakeKernel(self.host, MODEL, Faults(kill_at=death))
         kernel.boot_id = self.boot
@@ -125,14 +125,14 @@ class Interleavings(RuleBasedStateMachine):
         for address in touched:
             applied = {name for name in ours if address in self.moved[name] and ours[name].header.reverts is None}
             if not applied <= self.left.keys():
-                continue  # how far one that was cut off came is not noted here
+                continue  # this record does not show how far a killed apply got
             standing_still = {self.left[name][address] for name in applied if ours[name].reverted_by is None}
             assert self._binding(address) in standing_still | self.given[address]
 
     @rule(address=DEVICES, back=st.booleans())
     @precondition(lambda self: len(self.moved) % 3 == 2)
     def another_tool(self, address: Address, back: bool) -> None:
-        """It gives a device back to its driver, or does what nobody here would."""
+        """Another tool returns a device to its host driver, or does something that this program never would."""
         was = desktop().devices[address]
         driver, override = (was.driver, was.driver_override) if back else FOREIGN
         self.host = changed(address, driver=driver, driver_override=override)(self.host)
@@ -153,7 +153,7 @@ class Interleavings(RuleBasedStateMachine):
                 self.given[address].add(self._binding(address))
 
     @invariant()
-    def a_listing_says_the_truth(self) -> None:
+    def a_listing_is_correct(self) -> None:
         if not self.directory.exists():
             return
         journals = self._journals()
