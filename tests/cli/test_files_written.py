@@ -26,7 +26,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 PUT = real_kernel.put
-"""The real one, before a test puts a tree in place of this machine."""
+"""The real function, before a test replaces this machine with a tree."""
 
 
 class Watch:

@@ -74,9 +74,9 @@ def machine(root: Path) -> str:
         ("254:0", f"/home/{SECRETS['user']}", f"/dev/mapper/{SECRETS['volume']}"),
         ("259:0", f"/srv/{SECRETS['mount point']}", "/dev/nvme0n1"),
     )
-    made.thing("net", SECRETS["interface"], B, {"address": MAC, "ifalias": SECRETS["user"]})
-    made.thing("net", f"enx{SECRETS['MAC in a name']}", C, {"address": MAC})
-    made.thing("net", SECRETS["bridge"], "virtual", {"address": MAC})
+    made.class_device("net", SECRETS["interface"], B, {"address": MAC, "ifalias": SECRETS["user"]})
+    made.class_device("net", f"enx{SECRETS['MAC in a name']}", C, {"address": MAC})
+    made.class_device("net", SECRETS["bridge"], "virtual", {"address": MAC})
     made.proc(route=f"Iface Destination Gateway\n{SECRETS['interface']} 00000000 0100000A 0003 0 0 0 00000000 0 0 0\n")
     tree.file("proc/cmdline", CMDLINE + "\n")
     tree.file("proc/sys/kernel/hostname", SECRETS["host"] + "\n").file("etc/hostname", SECRETS["host"] + "\n")
