@@ -55,7 +55,7 @@ KINDS: dict[str, Callable[[int], Faults]] = {
     "fails for good": lambda number: Faults(fail_from=(number, "EIO")),
     "blocks": lambda number: Faults(block=frozenset({number})),
 }
-"""What can go wrong with the write of a number."""
+"""The ways in which the write of this number can fail."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

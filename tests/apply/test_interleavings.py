@@ -30,10 +30,10 @@ MODEL = model_for(desktop().kernel)
 DEVICES = st.sampled_from([GPU, SOUND, USB])
 TARGETS = st.sampled_from(["vfio-pci", "pci-stub", "none", "default"])
 DEATH = st.one_of(st.none(), st.none(), st.none(), st.integers(1, 40))
-"""The point at which the process dies, if it does: mostly it does not."""
+"""The point at which the process is killed, if at all: mostly it is not."""
 Binding = tuple[str | None, str | None]
 FOREIGN: Binding = (None, "somebody")
-"""What no apply here leaves."""
+"""A binding that no apply here leaves."""
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -44,10 +44,10 @@ class Interleavings(RuleBasedStateMachine):
         self.moved: dict[str, set[Address]] = {}
         self.boot_of: dict[str, str] = {}
         self.left: dict[str, dict[Address, Binding]] = {}
-        """What each apply that came to its end left its devices on."""
+        """The bindings that each finished apply left."""
         self.boots = 0
         self.given: dict[Address, set[Binding]] = {}
-        """What a device was on by the boot, by another tool, or because somebody left it where a death had."""
+        """Bindings from the boot, from another tool, or from a killed apply that was kept."""
         self._boot(desktop())
 
     def teardown(self) -> None:

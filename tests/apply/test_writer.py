@@ -28,7 +28,7 @@ from tests.reacting import FakeKernel
 
 AT_ONCE = Patience(first=0.0, each=0.0, give_up=0.0)
 FOR_EVER = Patience(first=0.0, each=1e6, give_up=1e6)
-"""One notice at once, and then whatever it takes."""
+"""One notice at once, then an unlimited wait."""
 UNHURRIED = Patience(first=1e6, each=1e6, give_up=1e6)
 """No notice, however busy the machine is."""
 

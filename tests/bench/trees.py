@@ -20,7 +20,7 @@ NAMES = {
     "144d": ("Samsung Electronics Co Ltd", "NVMe SSD Controller SM981/PM981/PM983"),
     "1022": ("Advanced Micro Devices, Inc. [AMD]", "Starship/Matisse GPP Bridge"),
 }
-"""Vendor and device, as pci.ids has them."""
+"""Vendor and device, as in pci.ids."""
 
 
 def address_of(number: int) -> Address:

@@ -17,7 +17,7 @@ from .kernels import Kernel, cached
 from .tools import fresh_directory, install, run_kmod
 
 BUILT: Mapping[str, tuple[str, str]] = {"iommufd": ("trixie", "linux-source-6.12")}
-"""Kernels by name: the suite and the package with their source. ``NAME.config`` beside this file is laid over
+"""Kernels by name: the suite and the package with the source. ``NAME.config`` beside this file is merged into
 ``tinyconfig``."""
 
 _PACKAGES = ("gcc", "make", "flex", "bison", "bc", "libelf-dev", "libssl-dev", "xz-utils", "perl")

@@ -23,7 +23,7 @@ from .tools import need
 TIMED_OUT = 124
 DIED = 125
 _LOOK = 0.5
-"""Seconds between two looks at what ends a guest."""
+"""Seconds between two checks of whether to end the guest."""
 DEFAULT_PRELOAD = ("vfio-pci", "vfio_iommu_type1", "pci-stub")
 
 

@@ -32,7 +32,7 @@ QUICK = {
     "systemd": _SMALL,
     "dracut": ("etc/dracut.conf.d/quick.conf", 'hostonly="yes"\ncompress="cat"\ndo_strip="no"\n'),
 }
-"""A file of settings of each, and its text."""
+"""The settings file for each generator, and its text."""
 TARGET, TWIN = "0000:00:04.0", "0000:00:05.0"
 _INIT = """\
 #!/bin/sh
@@ -62,7 +62,7 @@ class Boot:
     """What a boot left."""
 
     status: int | None
-    """The job's; None if it was cut off."""
+    """The job's exit status; None if the power was cut."""
     out: str
     dmesg: str
     console: str

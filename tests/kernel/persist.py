@@ -13,9 +13,9 @@ echo "target=$(driver_of {TARGET}) twin=$(driver_of {TWIN})"
 LOOK = DRIVERS + "iommutui persist --list\n"
 PERSIST = f"iommutui persist {TARGET}=vfio-pci --yes || exit\n"
 GENERATING = "update-initramfs: Generating"
-"""What update-initramfs prints once it is at work."""
+"""What update-initramfs prints once it has started."""
 SUMS = "find /etc /usr/lib/dracut /usr/share/initramfs-tools -type f | sort | xargs sha256sum"
-"""Everything that an initramfs is made by."""
+"""Checksums of every file that affects the initramfs."""
 
 
 def run(tool: str) -> int:

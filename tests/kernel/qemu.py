@@ -32,7 +32,7 @@ IOMMUS = {
     "amd": ("-device", "amd-iommu,intremap=on"),
     "none": (),
 }
-"""What QEMU is told, by the name of an IOMMU. AMD's is a PCI function, and takes the first free slot."""
+"""QEMU's arguments, by the name of the IOMMU. AMD's is a PCI function and takes the first free slot."""
 
 
 def kernel_command_line(iommu: str) -> str:

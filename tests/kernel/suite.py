@@ -37,24 +37,24 @@ def _files(*names: str) -> tuple[str, ...]:
 
 
 WALK = _files("walk")
-"""Always the last of its guest: a device that it removes and brings back may not have memory that its driver can use,
-and stays without one."""
+"""Always the last test in its guest: a device that it removes may come back without memory that its driver can use,
+and then stays unbound."""
 VERSIONED = (*_files("commands", "ids", "ownership", "uses"), *WALK)
-"""What depends on the kernel's version; run on every kernel."""
+"""Tests that depend on the kernel's version; run on every kernel."""
 WHOLE = (*_files("applying", "export", "harness", "root", "screen"), *VERSIONED)
-"""What is run on the kernels of `WHOLE_KERNELS`. The rest is run where it is named: it needs a second boot, a kernel
-that is built for it, or a virtual machine in the guest, and takes longer than everything else."""
+"""Tests that run on the kernels of `WHOLE_KERNELS`. The other tests run only if named: they need a second boot, a
+specially built kernel, or a virtual machine in the guest, and take longer than all of these."""
 WHOLE_KERNELS = ("bookworm", "sid")
 IOMMU = (*_files("commands"), *WALK)
-"""What depends on the kind of IOMMU."""
+"""Tests that depend on the kind of IOMMU."""
 BRIEF: Mapping[Guest, Sequence[str]] = {
     Guest("bookworm"): (*_files("applying"), *WALK),
     Guest("sid"): (*_files("commands"), *WALK),
     Guest("sid", "amd"): IOMMU,
     **{Guest(name): WALK for name in ("bullseye", "trixie")},
 }
-"""What takes half an hour of two processors, the longest first: the rules on every kernel, and with the commands on
-both kinds of IOMMU, and what is written on another."""
+"""Tests that take half an hour on two processors, the longest first: the rules on every kernel, rules and commands on
+both kinds of IOMMU, and applying on one kernel."""
 #: A mirror may lack one kernel for a day; a run with fewer kernels than this proves too little.
 ENOUGH_KERNELS = 3
 REBOOT = f"{INSIDE}/test_reboot.py"

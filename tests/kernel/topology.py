@@ -17,7 +17,7 @@ class Board:
 
     arguments: list[str] = field(default_factory=list)
     instead: Mapping[str, str] = field(default_factory=dict)
-    """Models that stand for others."""
+    """Models by the model that they replace."""
     _count: int = 0
 
     def device(self, model: str, properties: Properties | None = None) -> str:

@@ -15,7 +15,7 @@ from .disk import image, mounted, swap
 from .program import Answer, Run, command
 
 __all__ = ["image", "mounted", "swap"]
-"""Fixtures of their own module, for every test here."""
+"""Fixtures from another module, for every test here."""
 
 HERE = Path(__file__).parent
 VFIO = HERE.parent / "vfio.py"

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from iommutui.tui.screens.review import DeliberateDialog
 
 PATIENCE = 180.0
-"""An emulated processor takes 5 to 15 seconds to start Textual alone, and longer beside other guests."""
+"""An emulated processor takes 5 to 15 seconds just to start Textual, and longer beside other guests."""
 POLL = 0.5
-"""Each look at the screen starts a process, which the one processor has to do as well."""
+"""Seconds between reads of the screen: each starts a process on the only processor."""
 
 
 class Terminal:

@@ -24,7 +24,7 @@ CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
 LONE = "0000:00:05.0"
 DISPLAY = "0000:00:01.0"
 LONG = 120
-"""Seconds that no test waits for: an emulated processor is slow, and nothing is taken back before."""
+"""Seconds; no test waits this long. An emulated processor is slow, and nothing may be reverted too early."""
 
 
 def _dangers(answer: Answer) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from .program import Run
 
 NOT_RECORDED = {"uses", "gaps", "cmdline"}
-"""What the machine uses its devices for, the script does not look at; of the command line it shows less."""
+"""The script does not record the uses of devices, and only part of the command line."""
 CHANGING = {"power_state", "irq", "current_link_speed", "current_link_width"}
 
 

@@ -21,7 +21,7 @@ LONE = "0000:00:05.0"
 SOUND = "0000:01:00.1"
 PLACE = Path(os.environ.get("IOMMUTUI_GUEST_JOB", "/nowhere"), "reboot")
 LEFT = PLACE / "left"
-"""What the first boot tells the second."""
+"""State that the first boot leaves for the second."""
 
 
 def _iommutui(*words: str) -> Answer:
