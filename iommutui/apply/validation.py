@@ -23,11 +23,11 @@ T = TypeVar("T")
 M = TypeVar("M", bound="Message")
 
 _SHOWN = 60
-"""Names from the text are hostile: no more than this many characters of one are repeated."""
+"""Names from the text are hostile: at most this many characters of a name are repeated."""
 
 
 _ADAPTERS: dict[object, "TypeAdapter[Any]"] = {}
-"""Making one takes longer than using it."""
+"""Creating an adapter takes longer than using it."""
 
 IGNORE_UNKNOWN = {"extra": "ignore"}
 

@@ -1,1 +1,1 @@
-"""What one write or ioctl does to a Host, where that does not depend on the model: binding, claims, hot-plug."""
+"""The effects of a write or ioctl on a Host that do not depend on the model: binding, claims, hot-plug."""

@@ -1,6 +1,6 @@
-"""``transition(Host, event, model) -> Outcome``: what the kernel does with one write or ioctl.
+"""``transition(Host, event, model) -> Outcome``: the effect of one write or ioctl.
 
-The mechanics are in ``core.engine``, with the versions in which they changed; they ask the model for what it decides.
+The mechanics are in ``core.engine``, with the versions in which they changed; they call the model for its rules.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _HANDLERS: dict[type, Callable[..., Outcome]] = {
 
 
 def transition(host: Host, event: Event, model: Model) -> Outcome:
-    """What the kernel answers to the event under the model, and the Host that it leaves behind."""
+    """The kernel's answer to the event under the model, and the resulting Host."""
     outcome = _HANDLERS[type(event)](host, event, model)
     if outcome.groups:
         return outcome
