@@ -92,7 +92,7 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
 
 
 def note_of(directory: Path, journal_id: str) -> Path:
-    """The file whose presence keeps the journal. The directory is one that nobody else may write to."""
+    """The file whose presence keeps the journal. No one else may write to its directory."""
     return directory / f"{journal_id}.keep"
 
 

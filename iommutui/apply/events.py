@@ -172,7 +172,7 @@ class EventStream:
         self.write((json.dumps(to_json(event)) + "\n").encode(), event)
 
     def write(self, data: bytes, event: Event) -> None:
-        """Writes the text of an event, or drops it. Raises OSError if nobody can ever read it."""
+        """Writes the text of an event, or drops it. Raises OSError if no one can ever read it."""
         waits = isinstance(event, Finished) or not (self._slow or isinstance(event, Counting))
         end = time.monotonic() + (self._patience if waits else 0.0)
         self._rest = self._put(self._rest, end)

@@ -269,5 +269,5 @@ def _moved(plan: Plan) -> list[Address]:
 
 
 def _dangers(plan: Plan, host: Host) -> tuple[Hazard, ...]:
-    """The host's losses if the apply goes on now: only devices that have yet to leave their drivers count."""
+    """The impact on the host if the apply continues: only devices that are still to be unbound count."""
     return tuple(hazards_of(host, still_to_leave(host, plan.goals)))

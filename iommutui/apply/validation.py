@@ -34,7 +34,7 @@ IGNORE_UNKNOWN = {"extra": "ignore"}
 
 @dataclass_transform(frozen_default=True)
 class Message:
-    """The base of values that cross a boundary as JSON objects, whose ``tag`` tells their kinds apart.
+    """The base of values that cross a boundary as JSON objects, whose ``tag`` distinguishes their kinds.
 
     Each subclass is a frozen dataclass, so that two of different kinds are never equal. An unknown field is refused,
     unless the class says `IGNORE_UNKNOWN`.

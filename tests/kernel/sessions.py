@@ -56,7 +56,7 @@ def run() -> int:
 
 
 def _unit(disk: Disk) -> Boot:
-    """Every process of the unit dies, and the countdown goes on to its end."""
+    """Every process of the unit dies, and the countdown continues to its end."""
     boot = disk.boot(_UNIT, words=BOOTED)
     return boot.expect(out=("dead=vfio-pci", "late", "not confirmed, and reverted"))
 

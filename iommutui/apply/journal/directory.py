@@ -117,7 +117,7 @@ def prepare(directory: Path) -> None:
 
 
 def check_trusted(directory: Path) -> None:
-    """Raises NotPermittedError if somebody else could change or replace the directory."""
+    """Raises NotPermittedError if another user could change or replace the directory."""
     for path in (directory.parent, directory):
         facts = os.lstat(path)
         shared = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -118,7 +118,7 @@ def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tupl
 
 
 def finish_removal(host: Host, model: Model) -> Host:
-    """The Host after a release: a ``remove`` that waited goes on, to its end or to the next device that is in use."""
+    """The Host after a release: a ``remove`` that waited continues to its end or to the next device in use."""
     leaving = [address for address in host.removed if address in host.devices]
     if not leaving:
         return host
