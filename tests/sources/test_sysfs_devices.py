@@ -224,7 +224,7 @@ def test_a_function_that_is_an_iommu_has_no_gap(tree: FakeTree) -> None:
     assert full(tree).devices[Address(A)].gap("iommu") == Gap("iommu", "EINVAL")
 
 
-def test_no_iommu(tree: FakeTree) -> None:
+def test_a_missing_iommu_directory_differs_from_an_empty_one(tree: FakeTree) -> None:
     assert full(tree.device(A)).iommus is None
     (tree.sys / "class/iommu").mkdir(parents=True)
     assert full(tree).iommus == ()
