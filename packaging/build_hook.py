@@ -1,4 +1,4 @@
-"""Puts the manual page and the completions into the wheel, from where installers take them to ``share``."""
+"""Puts the manual page and the completions into the wheel; installers copy them to ``share``."""
 
 import sys
 from pathlib import Path
@@ -8,10 +8,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class SharedFiles(BuildHookInterface):  # type: ignore[type-arg]
-    """Made anew for each wheel; an editable install goes without."""
+    """Generates the files for each wheel; an editable install has none."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Adds each file under the name that it has below the installation's prefix."""
+        """Adds each file under its name below the installation's prefix."""
         if version == "editable":
             return
         sys.path.insert(0, str(Path(self.root, "packaging")))

@@ -1,4 +1,4 @@
-"""The manual page and the completions of bash, zsh and fish, made from the parser of the command line.
+"""The manual page and the completions for bash, zsh and fish, generated from the command line parser.
 
 ``python packaging/generate.py DIRECTORY`` writes them below ``share`` there; the build of the wheel does the same.
 """
@@ -79,7 +79,7 @@ def write(share: Path) -> list[Path]:
     return list(made)
 
 
-# The manual page, in the language of mdoc(7).
+# The manual page, in mdoc(7).
 
 
 def manual() -> str:
@@ -162,7 +162,7 @@ def _synopsis(name: str, options: list[Option]) -> Iterator[str]:
 
 
 def _flag(flag: str) -> str:
-    """``--from`` for ``Fl``, which adds the first dash itself."""
+    """The option for ``Fl``, which adds the first dash itself."""
     return flag[1:].replace("-", "\\-")
 
 
@@ -212,7 +212,7 @@ def kind_of(value: str) -> str:
 
 
 def bash() -> str:
-    """For bash: the options of each command and the kind of its arguments, and the kind of each option's value."""
+    """For bash: each command's options, the kind of its arguments, and the kind of each option's value."""
     commands: list[str] = []
     values: dict[str, str] = {}
     for name, options in _all():

@@ -1,1 +1,1 @@
-"""The pictures of the screen, and the program that makes them."""
+"""The pictures of the screen, and the program that draws them."""

@@ -1,6 +1,6 @@
-"""``python -m screenshots.make`` draws the pictures anew; with ``--check`` it says which of them are stale.
+"""``python -m screenshots.make`` redraws the pictures; with ``--check`` it says which of them are stale.
 
-The real program runs on the built-in machine and is driven by keys.
+It runs the real program on the built-in machine and drives it with keys.
 """
 
 import argparse
@@ -23,26 +23,26 @@ from screenshots.png import is_of, png_of
 
 FOLDER = Path(__file__).parent
 AS_PNG = ("groups",)
-"""Pictures that are made as PNG as well."""
+"""Pictures that are also made as PNG."""
 
 FONTS = "'Fira Code', 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
 def without_iommu() -> Host:
-    """The built-in machine with its IOMMU off."""
+    """The built-in machine with the IOMMU off."""
     host = demo_host()
     devices = by_address(device._replace(group=None) for device in host.devices.values())
     return host._replace(devices=devices, groups={}, iommus=())
 
 
 def card(host: Host) -> Key:
-    """The card for a virtual machine: the display that the machine did not boot on."""
+    """The card to hand over to a virtual machine: the display that the machine did not boot on."""
     found = [d for d in host.devices.values() if (d.class_code or "").startswith("03") and not d.boot_vga]
     return Key(found[0].group, found[0].address)
 
 
 class Scene(NamedTuple):
-    """A picture: the keys that lead to it from the card that one wants to hand over."""
+    """A picture, and the keys that lead to it with the cursor on the card to hand over."""
 
     name: str
     keys: tuple[str, ...]
@@ -75,7 +75,7 @@ STORY = (
     (("escape", "R"), 3.0),
     (("y",), 3.0),
 )
-"""Freeing a card and taking it back: the keys of each frame, and the seconds that it is shown."""
+"""Freeing a card and reverting: the keys for each frame, and the seconds that it is shown."""
 
 
 async def draw(scene: Scene) -> str:
@@ -84,7 +84,7 @@ async def draw(scene: Scene) -> str:
 
 
 async def film() -> str:
-    """The story as one picture that moves."""
+    """The story as one animated picture."""
     seconds = [shown for _, shown in STORY]
     whole = sum(seconds)
     parts, rules, start, box = [], [], 0.0, ""
@@ -102,7 +102,7 @@ async def film() -> str:
         parts.append(f'<g class="f{number}">{inner}</g>')
         start += seconds[number]
     style = "\n".join(rules)
-    # What does not move shows the first frame.
+    # Viewers without animation show the first frame.
     names = ", ".join(f".f{number}" for number in range(len(parts)))
     still = (
         f".f0 {{ visibility: visible; }} @media (prefers-reduced-motion: reduce) {{ {names} {{ animation: none; }} }}"
@@ -119,7 +119,7 @@ async def frames(
 ) -> list[str]:
     """A picture after the keys of each step."""
     machine = SimulatedMachine(Source(SourceKind.DEMO), load)
-    DeliberateDialog.QUIET = 0.0  # nobody reads the reviews here
+    DeliberateDialog.QUIET = 0.0  # no one has to read the reviews here
     app = IommutuiApp(machine, start(machine.source))
     app.desk.clock = lambda: "12:00:00"
     async with app.run_test(size=size) as pilot:
@@ -150,7 +150,7 @@ RECTANGLES = re.compile(f"(?:{RECTANGLE.pattern})+")
 
 
 def _joined(run: re.Match[str]) -> str:
-    """Rectangles of one colour side by side as one: where they meet depends on what was painted when."""
+    """Adjacent rectangles of one colour, joined: where they meet depends on the order of painting."""
     joined: list[tuple[str, float, str, float, str]] = []
     for fill, x, y, width, height in RECTANGLE.findall(run[0]):
         if joined:
@@ -166,7 +166,7 @@ def _joined(run: re.Match[str]) -> str:
 
 
 def clean(svg: str) -> str:
-    """The picture without fonts from elsewhere, and with the same ids every time."""
+    """The picture without external fonts, and with stable ids."""
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"terminal-\d+", "terminal", svg)
     svg = svg.replace("font-family: arial", "font-family: sans-serif")

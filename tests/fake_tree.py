@@ -1,4 +1,4 @@
-"""A machine made of files: a builder of small sysfs trees, as the kernel lays them out.
+"""A machine made of files: builds small sysfs trees with the kernel's layout.
 
 ``FakeTree(tmp_path).device("0000:01:00.0", vendor="10de", driver="nvidia", group=14).root`` is one for ``--from``.
 """
@@ -31,7 +31,7 @@ class FakeTree:
     # -- anything
 
     def file(self, path: str, content: Content = "") -> "FakeTree":
-        """A file below the root."""
+        """Adds a file below the root."""
         _write(self.root / path, content)
         return self
 
@@ -59,7 +59,7 @@ class FakeTree:
         config: bytes | None = None,
         files: Mapping[str, Content | None] | None = None,
     ) -> "FakeTree":
-        """A PCI function. ``files`` adds attributes, or takes them away where the content is None."""
+        """Adds a PCI function. ``files`` adds attributes, or removes those whose content is None."""
         above = self._places[parent] if parent is not None else self.sys / f"devices/pci{address[:-5]}"
         place = above / address
         place.mkdir(parents=True)
@@ -112,9 +112,9 @@ class FakeTree:
         entry: str | None = None,
         below: str | None = None,
     ) -> "FakeTree":
-        """A member of a group on another bus, ``below`` a function or of its own.
+        """Adds a member of a group on another bus, ``below`` a function or separate.
 
-        ``entry`` is its name in the group where that is not its own.
+        ``entry`` is its name in the group if that differs from its own.
         """
         place = (self.sys / "devices" / bus if below is None else self.place(below)) / name
         place.mkdir(parents=True)
@@ -137,14 +137,14 @@ class FakeTree:
         return self
 
     def link(self, address: str, name: str, target: Path | str) -> "FakeTree":
-        """A link in a device's directory."""
+        """Adds a link to a device's directory."""
         _link(self._places[address] / name, target)
         return self
 
     # -- the rest of the machine
 
     def driver(self, name: str, module: str | None = None) -> "FakeTree":
-        """A registered PCI driver, and the module that it is from."""
+        """Registers a PCI driver, and the module it comes from."""
         place = self.sys / "bus/pci/drivers" / name
         place.mkdir(parents=True, exist_ok=True)
         if module is not None:
@@ -155,27 +155,27 @@ class FakeTree:
         return self
 
     def group(self, number: int, **files: str) -> "FakeTree":
-        """Attributes of a group: ``type``, ``name``, ``reserved_regions``."""
+        """Adds attributes of a group: ``type``, ``name``, ``reserved_regions``."""
         place = self._group(number).parent
         for name, content in files.items():
             _write(place / name, content)
         return self
 
     def iommu(self, name: str, kind: str | None = None) -> "FakeTree":
-        """An IOMMU; ``kind`` is ``intel-iommu`` or ``amd-iommu``."""
+        """Adds an IOMMU; ``kind`` is ``intel-iommu`` or ``amd-iommu``."""
         place = self.sys / "class/iommu" / name
         (place / kind if kind else place).mkdir(parents=True)
         return self
 
     def modules(self, *aliases: str, built_in: Mapping[str, str] | None = None) -> "FakeTree":
-        """``modules.alias`` with lines ``PATTERN MODULE``, and aliases of built-in modules by pattern."""
+        """Adds ``modules.alias`` with lines ``PATTERN MODULE``, and aliases of built-in modules by pattern."""
         place = f"lib/modules/{self.kernel}"
         self.file(f"{place}/modules.alias", "".join(f"alias {alias}\n" for alias in aliases))
         modinfo = "".join(f"{module}.alias={pattern}\0" for pattern, module in (built_in or {}).items())
         return self.file(f"{place}/modules.builtin.modinfo", modinfo)
 
     def process(self, pid: int, comm: str, *files: str) -> "FakeTree":
-        """A process with open files."""
+        """Adds a process with open files."""
         self.file(f"proc/{pid}/comm", comm + "\n")
         (self.root / f"proc/{pid}/fd").mkdir()
         for number, target in enumerate(files):

@@ -1,4 +1,4 @@
-"""A kernel for tests with scripted faults: it can fail, block, die, or change by itself."""
+"""A kernel for tests with scripted faults: it can fail, block, kill the process, or change by itself."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,35 +13,35 @@ from iommutui.core.plan.planner import Step
 
 
 class Killed(BaseException):
-    """The process is gone. After this our code may only release what it holds."""
+    """The process has been killed. After this, our code may only release what it holds."""
 
 
 @dataclass
 class Faults:
-    """What goes wrong. Writes and scans are counted from 1."""
+    """The faults. Writes and scans are counted from 1."""
 
     fail: dict[int, str] = field(default_factory=dict)
-    """Errno of the write of this number, which does nothing."""
+    """Errno by number of write; the write has no effect."""
     fail_from: tuple[int, str] | None = None
     """Every write from this number on fails."""
     half: dict[int, str] = field(default_factory=dict)
-    """Errno of the write of this number, which is done all the same."""
+    """Errno by number of write; the write takes effect anyway."""
     ignore: frozenset[int] = frozenset()
-    """Writes that say that they succeeded and do nothing."""
+    """Writes that report success and have no effect."""
     block: frozenset[int] = frozenset()
     """Writes that never return."""
     interrupt: frozenset[int] = frozenset()
-    """Writes that end in a KeyboardInterrupt after they are done."""
+    """Writes that raise KeyboardInterrupt after they have taken effect."""
     binds: dict[Address, str] = field(default_factory=dict)
-    """The driver that a probe binds instead of the right one."""
+    """The driver that a probe binds instead of the expected one."""
     kill_at: int | None = None
-    """The point at which the process dies: before and after each thing that the kernel is asked."""
+    """The point at which the process is killed: points are before and after each call to the kernel."""
     outside: dict[int, Callable[[Host], Host]] = field(default_factory=dict)
-    """What changes right before the whole machine is looked at for the nth time."""
+    """A change right before the nth scan of the machine."""
     outside_write: dict[int, Callable[[Host], Host]] = field(default_factory=dict)
-    """What changes right after the nth write."""
+    """A change right after the nth write."""
     denied: bool = False
-    """The check before anything is written says no."""
+    """The check before the first write denies permission."""
     no_module: bool = False
     """Modules cannot be loaded."""
     stuck_module: bool = False
@@ -61,7 +61,7 @@ class FakeKernel:
         self.inner = SimulatedKernel(host, model)
         self.faults = faults or Faults()
         self.steps: list[Step] = []
-        """Every write that was asked for."""
+        """Every requested write."""
         self.points = 0
         self.looks = 0
         self.dead = False
@@ -75,7 +75,7 @@ class FakeKernel:
         return self.inner.host
 
     def _point(self) -> None:
-        assert not self.dead, "the kernel is asked by a process that is dead"
+        assert not self.dead, "a killed process calls the kernel"
         self.points += 1
         if self.points == self.faults.kill_at:
             self.dead = True
@@ -116,7 +116,7 @@ class FakeKernel:
         faults = self.faults
         if number in faults.block:
             if step.op == "unbind":
-                list(self.inner.write(step, late))  # the link goes at once
+                list(self.inner.write(step, late))  # the link disappears at once
             yield Waiting(4.0, holders=("holder (1): /dev/vfio/1",))
             yield Waiting(30.0, given_up=True, holders=("holder (1): /dev/vfio/1",))
             return

@@ -1,7 +1,7 @@
 """A sysfs of plain files that reacts to writes as a chosen kernel does.
 
 A write goes through the engine's transitions, errno included, and their changes go into the tree. All state is in the
-files, so several processes can share a tree, and one may die at any point.
+files, so several processes can share a tree, and each may be killed at any point.
 """
 
 import os
@@ -37,11 +37,11 @@ class ReactingTree:
         self._hardware = _distinct(host)
         self.claims: dict[int, Claim] = {}
         self.writes: list[Write] = []
-        """Every write that was tried in this process."""
+        """Every write attempted in this process."""
         self.before_write: Callable[[int], None] = lambda number: None
         self.after_write: Callable[[int], None] = lambda number: None
         self.instead: Callable[[int, Write], str | None] = lambda number, write: None
-        """What is answered to the write of this number instead of doing it; None: it is done."""
+        """Called with each write's number: its result replaces the write; None lets the write happen."""
         self._build()
 
     # -- the files
@@ -73,7 +73,7 @@ class ReactingTree:
         (place / "unbind").touch()
 
     def host(self) -> Host:
-        """The machine as its files are now, with what only its hardware knows."""
+        """The machine in the present state of its files, with facts that only hardware shows."""
         host = self._hardware
         names = sorted(os.listdir(os.path.join(self.root, "sys/bus/pci/drivers")))
         known = {driver.name: driver for driver in host.drivers or ()}
@@ -97,14 +97,14 @@ class ReactingTree:
         return driver, None if override == NO_OVERRIDE else override
 
     def _take_over(self, after: Host) -> None:
-        """Makes the files those of another state."""
+        """Changes the files to those of another state."""
         for known in after.drivers or ():
             self._register(known.name)
         for address, device in after.devices.items():
             driver, override = self._state(address)
             place = os.path.join(self.root, "sys/bus/pci/devices", address)
             if override != device.driver_override:
-                # Atomically, like the kernel: nobody sees half of it, whoever dies.
+                # Atomically, like the kernel: no process sees half a change, even if one is killed.
                 new = os.path.join(self.root, f".{address}")
                 with open(new, "w", encoding="utf-8") as file:
                     file.write(f"{device.driver_override or NO_OVERRIDE}\n")
@@ -130,7 +130,7 @@ class ReactingTree:
         return answer
 
     def react(self, write: Write) -> str:
-        """The kernel's response to a write."""
+        """Reacts to a write as the kernel does."""
         if not os.path.exists(write.path):
             return "ENOENT"
         host = self.host()
@@ -145,7 +145,7 @@ class ReactingTree:
 
     def _event(self, write: Write, host: Host) -> Event | None:
         match = _WRITES.fullmatch(write.path)
-        assert match is not None, f"{write.path} is nothing that an apply writes to"
+        assert match is not None, f"{write.path} is not a file that an apply writes to"
         assert match["root"] == self.root
         text = write.data.decode()
         if match["device"]:
@@ -178,11 +178,11 @@ class ReactingTree:
 
 
 NEVER = "never"
-"""The answer of a write that does not return."""
+"""The result of a write that does not return."""
 
 
 def _distinct(host: Host) -> Host:
-    """Every device with an id of its own, so that modules tell them apart."""
+    """Every device with a different id, so that modules can distinguish them."""
     for number, device in enumerate(host.devices.values(), 0x1000):
         host = host.with_device(device._replace(device_id=f"{number:04x}"))
     return host

@@ -1,4 +1,4 @@
-"""Guests of the harness as they booted: snapshots that the program made in them, of four kernels and four topologies.
+"""Guests of the harness after boot: snapshots made in them by the program, of four kernels and four topologies.
 
 ``python -m tests.kernel run -k KERNEL -t TOPOLOGY --job DIR -- .venv/bin/iommutui snapshot -o DIR/x.json`` makes one.
 """

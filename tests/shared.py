@@ -1,4 +1,4 @@
-"""Recordings of real machines that are kept outside the project; tests of them are skipped where they are missing."""
+"""Recordings of real machines that are kept outside the project; their tests are skipped if they are missing."""
 
 import os
 from pathlib import Path

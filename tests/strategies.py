@@ -1,4 +1,4 @@
-"""Hosts for property tests: every value that a source could give, and no other."""
+"""Hosts for property tests: exactly the values that a source can give."""
 
 from hypothesis import strategies as st
 
@@ -48,7 +48,7 @@ def addresses() -> st.SearchStrategy[Address]:
 
 
 def gaps() -> st.SearchStrategy[Gap]:
-    """Attributes that are not known."""
+    """Unknown attributes."""
     why = st.sampled_from(["EACCES", "timeout", "not-recorded", "malformed"])
     return st.builds(Gap, st.sampled_from(["driver", "driver_override", "config"]), why)
 
@@ -106,7 +106,7 @@ def devices(address: st.SearchStrategy[Address], group: st.SearchStrategy[int | 
 
 
 def uses(places: list[Address]) -> st.SearchStrategy[Uses]:
-    """What a machine does with these devices, and with some that are not there any more."""
+    """Uses of these devices, and of some that no longer exist."""
     device = st.sampled_from(places) if places else addresses()
     names = st.sampled_from(["nvme0n1p3", "dm-0 (vg-root)", "md_secret", "sda", "(volume)"]) | _TEXT
     points = st.sampled_from(["/", "/home/alice", "/boot", "[SWAP]", "(mount)"]) | _TEXT
@@ -145,7 +145,7 @@ def uses(places: list[Address]) -> st.SearchStrategy[Uses]:
 
 @st.composite
 def hosts(draw: st.DrawFn) -> Host:
-    """Hosts whose devices and groups agree: a device is in the group that has it as a member, or in none."""
+    """Hosts whose devices and groups agree: a device is in the group that lists it as a member, or in none."""
     places = draw(st.lists(addresses(), max_size=5, unique=True))
     numbers = draw(st.lists(st.integers(0, 99), max_size=3, unique=True))
     kept, gone = places[: len(places) * 3 // 4], places[len(places) * 3 // 4 :]

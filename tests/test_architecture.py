@@ -1,4 +1,4 @@
-"""The dependencies between packages at run time: the modules that an import really loads."""
+"""The dependencies between packages at run time: the modules that an import actually loads."""
 
 import ast
 import subprocess
@@ -49,8 +49,8 @@ def test_core_imports_only_the_standard_library(room: str) -> None:
 
 
 @pytest.mark.parametrize("room", ["sources", "apply", "cli"])
-def test_heavy_libraries_wait_until_they_are_needed(room: str) -> None:
-    """Only reading snapshots and names from udev needs a library, which is imported on use."""
+def test_heavy_libraries_are_imported_only_when_needed(room: str) -> None:
+    """Only snapshots and names from udev need a library, which is imported on use."""
     needing = {"iommutui.sources.snapshot": "pydantic"}
     code = "\n".join(f"import {name}" for name in modules(room) if name not in needing)
     assert imported(code, HEAVY) == ""
@@ -63,7 +63,7 @@ def test_reading_a_recorded_tree_needs_no_heavy_library(command: list[str], tmp_
     tree = make_tree(tmp_path / "sysfs", 512)
     argv = [*command, "--from", str(tree)]
     code = f"from iommutui.cli import main\nmain({argv!r})"
-    light = ("dataclasses", "json") if sys.version_info < (3, 14) else ("json",)  # argparse brings dataclasses there
+    light = ("dataclasses", "json") if sys.version_info < (3, 14) else ("json",)  # argparse imports dataclasses there
     assert imported(code, (*HEAVY, *(light if command == ["list"] else ()))) == ""
 
 
@@ -73,7 +73,7 @@ OTHER_MODELS = tuple(f"iommutui.core.models.{name}" for name in ("dma_hint", "ke
 
 @pytest.mark.parametrize("words", [[], ["viable:no"], ["--model", "dma-owner"]])
 def test_a_plain_listing_imports_only_what_it_needs(words: list[str], tmp_path: Path) -> None:
-    """Each of these would cost some of the few milliseconds that ``lspci`` leaves."""
+    """Each of these modules would take some of the few milliseconds that the budget against ``lspci`` leaves."""
     from tests.bench.trees import make_tree
 
     tree = make_tree(tmp_path / "sysfs", 8)
@@ -83,7 +83,7 @@ def test_a_plain_listing_imports_only_what_it_needs(words: list[str], tmp_path: 
 
 
 def test_a_plain_listing_compiles_nothing(tmp_path: Path) -> None:
-    """A field's type as a string is compiled, and the first ``compile`` of a process takes a millisecond."""
+    """A field type given as a string is compiled, and the first ``compile`` of a process takes a millisecond."""
     from tests.bench.trees import make_tree
 
     tree = make_tree(tmp_path / "sysfs", 8)
@@ -103,7 +103,7 @@ assert compiled == [], compiled
 
 
 def test_the_screen_opens_without_the_modules_of_listings_and_applies() -> None:
-    """Modules that take long to import and that no first frame needs."""
+    """These modules are slow to import, and the first frame does not need them."""
     code = "import iommutui.tui.app"
     assert imported(code, ("pydantic", "pyudev", "argparse", "iommutui.sources.sysfs", "iommutui.apply")) == ""
 
@@ -132,7 +132,7 @@ def test_no_file_of_the_screen_grows_past_350_lines() -> None:
 
 
 def private_names(source: str) -> set[str]:
-    """The names with an underscore in front that a module takes from anywhere but itself and its own ``self``."""
+    """The names with a leading underscore that a module takes from elsewhere than itself and its own ``self``."""
     tree = ast.parse(source)
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     for node in ast.walk(tree):
@@ -144,12 +144,12 @@ def private_names(source: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             used |= {*(node.module or "").split("."), *(alias.name for alias in node.names)}
-    public = {"_replace", "_asdict", "_fields"}  # of named tuples, documented
+    public = {"_replace", "_asdict", "_fields"}  # documented methods of named tuples
     return {name for name in used - own - public if name.startswith("_") and not name.startswith("__")}
 
 
 def overridden(source: str) -> set[str]:
-    """The private names that a module gives its classes and that Textual or Rich have as well."""
+    """The private names in a module's classes that Textual or Rich also use."""
     import textual.app
     import textual.screen
     import textual.widgets
@@ -177,7 +177,7 @@ def test_the_screen_uses_no_private_name_of_textual_or_rich() -> None:
 
 
 def imports_of(name: str, known: set[str]) -> set[str]:
-    """The project's modules that a module imports, wherever in it, and for a type checker alone as well."""
+    """The project's modules that a module imports, anywhere in it, including imports for type checkers only."""
     path = ROOT / Path(*name.split("."))
     found: set[str] = set()
     for node in ast.walk(ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())):
@@ -190,7 +190,7 @@ def imports_of(name: str, known: set[str]) -> set[str]:
 
 
 def test_no_module_imports_itself_through_others() -> None:
-    """Imports inside functions and for a type checker count too: a deferred circle is still one."""
+    """Imports inside functions and for type checkers count too: a deferred circle is still a circle."""
     known = {name for room in ("core", "sources", "apply", "export", "tui", "cli") for name in modules(room)}
     graph = {name: imports_of(name, known) for name in known}
     try:

@@ -18,7 +18,7 @@ def test_without_a_trace_nothing_is_written_or_imported() -> None:
     assert imported("from iommutui.cli import main\nmain(['list', '--demo'])", ("logging",)) == ""
 
 
-def test_on_standard_error_or_in_a_file(tmp_path: Path) -> None:
+def test_the_trace_goes_to_standard_error_or_to_a_file(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "bus/pci/devices").mkdir(parents=True)
     words = [sys.executable, "-m", "iommutui", "list", "--from", str(tree)]

@@ -1,4 +1,4 @@
-"""The wheel, the manual page and the completions of shells."""
+"""The wheel, the manual page and the shell completions."""
 
 import runpy
 import shutil
@@ -63,7 +63,7 @@ def test_the_changelog_has_this_version() -> None:
     assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_the_manual_is_clean(share: Path) -> None:
+def test_the_manual_passes_mandoc(share: Path) -> None:
     assert output(need("mandoc"), "-Tlint", str(share / "man/man1/iommutui.1")) == ""
 
 
@@ -95,11 +95,11 @@ def complete_in_bash(share: Path, line: str) -> set[str]:
         ("iommutui why --all", {"--all-models"}),
         ("iommutui --demo list --js", {"--json"}),
         ("iommutui list --model vf", {"vfio-group"}),
-        ("iommutui why 0000:01", {"01:00.0"}),  # what stands behind the last colon of the word
+        ("iommutui why 0000:01", {"01:00.0"}),  # the part after the last colon of the word
         ("iommutui preview 0000:01:00.0=vf", {"vfio-pci"}),
         ("iommutui plan --card 0000:01", {"01:00.0"}),
         ("iommutui preview 0000:01:00.0=", {"vfio-pci", "pci-stub", "none", "default"}),
-        ("iommutui snapshot -o ", set()),  # files are readline's own
+        ("iommutui snapshot -o ", set()),  # readline itself completes files
     ],
 )
 def test_bash_completes(share: Path, line: str, expected: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Checks the README: its table of keys, its commands and its pictures."""
+"""The README's table of keys, commands and pictures."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def table_of_keys() -> str:
     return "\n".join(["| key | name | what it does |", "|---|---|---|", *rows])
 
 
-def test_the_table_of_keys_is_that_of_the_registry() -> None:
+def test_the_table_of_keys_equals_the_registry() -> None:
     match = re.search(r"<!-- keys:begin -->\n(.*?)\n<!-- keys:end -->", README, re.DOTALL)
     assert match is not None
     assert match.group(1) == table_of_keys()
@@ -32,7 +32,7 @@ def severities(kind: Kind) -> str:
     return ", ".join("refused" if kind.never and each == "danger" else each for each in kind.severities)
 
 
-def test_the_table_of_hazards_is_that_of_the_registry() -> None:
+def test_the_table_of_hazards_equals_the_registry() -> None:
     rows = [f"| `{kind.code}` | {kind.loses} | {severities(kind)} |" for kind in KINDS.values()]
     table = "\n".join(["| code | the host loses or risks | severity |", "|---|---|---|", *rows])
     match = re.search(r"<!-- hazards:begin -->\n(.*?)\n<!-- hazards:end -->", README, re.DOTALL)
@@ -51,7 +51,7 @@ def test_every_picture_exists() -> None:
     assert all((ROOT / name).is_file() for name in pictures)
 
 
-def test_the_picture_is_of_the_drawing_beside_it(tmp_path: Path) -> None:
+def test_the_png_was_made_from_the_svg_beside_it(tmp_path: Path) -> None:
     for path in (ROOT / "screenshots").glob("*.png"):
         assert is_of(path, path.with_suffix(".svg").read_text(encoding="utf-8"))
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="2" height="2"><rect width="2" height="2"/></svg>'

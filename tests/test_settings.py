@@ -19,16 +19,16 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_without_a_file_nothing_is_set(tmp_path: Path) -> None:
+def test_without_a_file_there_are_no_settings(tmp_path: Path) -> None:
     assert read_settings(str(tmp_path / "config.toml")) == Settings()
 
 
-def test_the_path_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_follows_the_xdg_specification(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
     assert settings_path() == "/somewhere/iommutui/config.toml"
 
 
-def test_roles_of_drivers(tmp_path: Path) -> None:
+def test_roles_of_drivers_are_read(tmp_path: Path) -> None:
     path = write(tmp_path, '[drivers]\nfancy = "user"\nquiet = "none"\n')
     assert read_settings(path).drivers == {"fancy": Role.USER, "quiet": Role.NONE}
 
@@ -62,7 +62,7 @@ def test_a_mistake_is_named_with_file_line_and_remedy(tmp_path: Path, text: str,
     assert error.remedy
 
 
-def test_every_mistake_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
+def test_every_mistake_is_named_and_the_other_settings_are_used(tmp_path: Path) -> None:
     path = write(
         tmp_path, "[keys]\napply = 9\ncopy = 'c'\n[screen]\ntheme = 3\n[colours]\n[drivers]\nx = 'none'\ny = 1\n"
     )
@@ -77,7 +77,7 @@ def test_every_mistake_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", None])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "config.toml"
     path.mkdir() if content is None else path.write_bytes(content)
     (error,) = read_settings(str(path)).wrong
@@ -113,7 +113,7 @@ def test_unusable_keys_are_named(chosen: dict[str, str], said: str) -> None:
 
 
 @pytest.mark.usefixtures("_own_keys")
-def test_good_keys_beside_a_mistake_are_used_and_the_mistake_has_its_line(tmp_path: Path) -> None:
+def test_valid_keys_beside_a_mistake_are_used_and_the_mistake_has_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "[keys]\nfree = 'f8'\nquit = 'a'\nfix = 'zz'\n")
     wrong = use_keys(read_settings(path))
     assert [error.what.partition(":")[0] for error in wrong] == [f"{path}, line 4", f"{path}, line 3"]
@@ -122,7 +122,7 @@ def test_good_keys_beside_a_mistake_are_used_and_the_mistake_has_its_line(tmp_pa
 
 @pytest.mark.parametrize(("role", "viable"), [("user", "viable"), ("none", "viable"), ("kernel", "blocked")])
 def test_a_declared_driver_counts_in_the_verdict(tmp_path: Path, role: str, viable: str) -> None:
-    """In a process of its own, because settings are in force for a whole program."""
+    """Runs in its own process, because settings apply to the whole program."""
     folder = tmp_path / "iommutui"
     folder.mkdir()
     write(folder, f'[drivers]\namdgpu = "{role}"\n')

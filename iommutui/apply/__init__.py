@@ -1,1 +1,1 @@
-"""The only package that writes: the writer, the executor with its journal, rollback, revert, the privileged process."""
+"""The only package that writes: the kernel, the executor with its journal, rollback, revert, the applying process."""

@@ -1,6 +1,6 @@
-"""The id of this boot, and the machine as it was in each of its last boots, kept in the user's state.
+"""The id of this boot, and a snapshot of the machine for each of its last boots, kept in the user's state.
 
-An update may have moved its groups.
+An update may have changed its groups.
 """
 
 import os
@@ -10,7 +10,7 @@ from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
 
 KEPT = 5
-"""Boots that are kept."""
+"""How many boots are kept."""
 
 
 def boot_id(root: str = "/") -> str | None:
@@ -23,9 +23,9 @@ def boot_id(root: str = "/") -> str | None:
 
 
 def remember(host: Host) -> None:
-    """Keeps the redacted machine as that of this boot. The errors are those of `save`."""
+    """Keeps the redacted machine for this boot. Raises what `save` raises."""
     from iommutui.core.redact import redact
-    from iommutui.sources.snapshot import dump, save  # which bring pydantic
+    from iommutui.sources.snapshot import dump, save  # these import pydantic
 
     place = _place()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def before_this_boot() -> Host:
 def _place() -> Path:
     chosen = os.environ.get("IOMMUTUI_STATE_DIR")
     home = os.environ.get("XDG_STATE_HOME", "")
-    # The specification of that variable says that a relative path is to be ignored.
+    # The specification of this variable says to ignore a relative path.
     base = Path(home) if os.path.isabs(home) else Path.home() / ".local/state"
     return (Path(os.path.abspath(chosen)) if chosen else base / "iommutui") / "boots"
 

@@ -22,7 +22,7 @@ from iommutui.apply.kernel import Waiting
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
-"""For programs that are run as root: nothing of the caller's reaches them."""
+"""The environment of programs run as root: nothing from the caller reaches them."""
 
 ANSWER_LIMIT = 1 << 20
 """No answer of a child is longer, in bytes."""
@@ -35,7 +35,7 @@ class Patience:
     """How long to wait, in seconds."""
 
     first: float = 4.0
-    """Until a wait is reported: many writes take a second or two, and an interrupt can wait for those."""
+    """Until a wait is first reported: many writes take a second or two, and an interrupt can wait that long."""
     each: float = 1.0
     """Between two reports."""
     give_up: float = 30.0
@@ -51,15 +51,15 @@ class Stop:
     why: str | None = None
 
     def ask(self, why: str) -> None:
-        """The first reason counts."""
+        """Requests a stop; the first reason counts."""
         self.why = self.why or why
 
 
 @contextmanager
 def held_signals() -> Iterator[Stop]:
-    """While it lasts, a signal only requests a stop, so that no write is left half reported.
+    """Inside the block, a signal only requests a stop, so that no write is left half reported.
 
-    Off the main thread signals do not arrive, and nothing is changed.
+    Signals do not reach other threads than the main one, so there nothing is changed.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -76,7 +76,7 @@ def held_signals() -> Iterator[Stop]:
 
 @contextmanager
 def handled(numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handles these signals differently while it lasts."""
+    """Handles these signals differently inside the block."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -112,8 +112,8 @@ def in_child(
 ) -> Generator[Waiting | bytes, None, None]:
     """Runs ``work`` in a child: yields `Waiting` while it takes long, then its answer.
 
-    The answer is empty if the child died, or had more to say than `ANSWER_LIMIT`. The child waits until the parent
-    has taken it. A parent that has given up, or died, closes the socket instead, and then the child tells its own
+    The answer is empty if the child died, or if it is longer than `ANSWER_LIMIT`. The child waits until the parent
+    has taken it. A parent that has given up, or died, closes the socket instead, and the child then calls its own
     ``late``. Closing the iterator gives up at once.
     """
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -197,7 +197,7 @@ def in_own_session(work: Callable[[], int]) -> int:
 def _leave_login_session() -> None:
     """Moves this process into its own scope if systemd runs.
 
-    logind may end all processes of a session that is over (``KillUserProcesses=``), and run0 those of its unit.
+    logind may end all processes of a closed session (``KillUserProcesses=``), and run0 those of its unit.
     """
     if not os.path.isdir("/run/systemd/system") or os.geteuid() != 0:
         return

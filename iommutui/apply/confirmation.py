@@ -1,4 +1,4 @@
-"""Timeout and confirmation: an apply reverts unless somebody confirms it in time.
+"""Timeout and confirmation: an apply reverts unless it is confirmed in time.
 
 The countdown runs in the applying process, so it goes on when the screen, the terminal or the connection is gone.
 Without them nobody can confirm, so the machine is restored when it ends. Two may confirm: the program that asked, on
@@ -21,7 +21,7 @@ from iommutui.apply.kernel import Clock
 from iommutui.apply.steps import FailedError
 
 KEEP, UNDO = b"keep", b"undo"
-"""The words of the program that asked, each on a line of its own."""
+"""The words of the asking program, each on its own line."""
 
 REQUEST_LIMIT = 1 << 20
 """No request is longer, in bytes."""
@@ -37,11 +37,11 @@ class Decision:
     keep: bool
     """False: revert it at once."""
     by: str
-    """Who, in words that continue *confirmed by*."""
+    """Who decided, in words that continue *confirmed by*."""
 
 
 class Confirmer(Protocol):
-    """A channel through which an apply can be confirmed."""
+    """A channel that can confirm an apply."""
 
     def begin(self, journal_id: str) -> None:
         """The countdown begins: earlier answers do not count."""
@@ -64,7 +64,7 @@ class Timeout:
 def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Stop) -> Iterator[Counting | Kept]:
     """Counts down until it is confirmed. Raises FailedError if it is not confirmed, or is reverted at once.
 
-    The start and the confirmation are in the journal before anyone is told.
+    The start and the confirmation are in the journal before their events are sent.
     """
     journal.append(Counting(timeout.within, timeout.within))
     confirmer = timeout.confirmer
@@ -92,7 +92,7 @@ def count_down(timeout: Timeout, journal: JournalWriter, clock: Clock, stop: Sto
 
 
 def note_of(directory: Path, journal_id: str) -> Path:
-    """The file whose presence keeps the journal. The directory is one that nobody else may write to."""
+    """The file whose presence keeps the journal. No one else may write to its directory."""
     return directory / f"{journal_id}.keep"
 
 

@@ -21,7 +21,7 @@ from iommutui.apply.request import Request, request_to_json
 from iommutui.core.errors import IommutuiError, NotPermittedError
 
 PROGRAMS = ("sudo", "pkexec", "run0")
-"""What makes a process root, in the order of preference. Each asks for the password on the terminal by itself."""
+"""Programs that make a process root, in order of preference. Each asks for the password on the terminal itself."""
 
 
 def root_program() -> str | None:
@@ -75,7 +75,7 @@ class Applying:
             self._hang_up()
         self._first = b""
         if writer:
-            # Ctrl+C at the password is for the program that asks, which ends; this one goes on and reports that.
+            # Ctrl+C at the password prompt ends the program that asks; this process continues and reports it.
             with handled([signal.SIGINT], lambda *_: None):
                 self._first = self._line()
 
@@ -84,11 +84,11 @@ class Applying:
         self._say(KEEP)
 
     def undo(self) -> None:
-        """Reverts it at once."""
+        """Reverts what was applied at once."""
         self._say(UNDO)
 
     def events(self) -> Iterator[Event]:
-        """Its events. Raises NotPermittedError if it never became root, IommutuiError if it broke off."""
+        """Its events. Raises NotPermittedError if it never became root, IommutuiError if they end early."""
         last: Event | None = None
         for line in chain([self._first], iter(self._line, b"")):
             if line.strip():

@@ -54,7 +54,7 @@ class StepDone(Message):
     result: str
     seconds: float
     note: str = ""
-    """What read back differently, or which driver the kernel chose."""
+    """Facts that read back differently, or the driver that the kernel chose."""
 
 
 class StepWaiting(Message):
@@ -64,18 +64,18 @@ class StepWaiting(Message):
     step: Step
     seconds: float
     holders: tuple[str, ...] = ()
-    """Processes that may be why, as far as that can be seen."""
+    """Processes that may be the cause, as far as they are visible."""
 
 
 class Counting(Message):
-    """Everything is in effect, and reverts unless it is confirmed. An event about once a second.
+    """Everything is in effect, and reverts unless it is confirmed. Sent about once a second.
 
     ``keep`` and a newline on the standard input of the applying process confirm it, ``undo`` reverts it at once;
     ``iommutui keep`` confirms it from any other terminal.
     """
 
     seconds: float
-    """What is left of ``within``."""
+    """The remaining seconds of ``within``."""
     within: float
 
 
@@ -83,7 +83,7 @@ class Kept(Message):
     """It was confirmed in time: nothing is reverted."""
 
     by: str
-    """Who said so, in words."""
+    """Who confirmed, in words."""
 
 
 class Compensating(Message):
@@ -98,7 +98,7 @@ class Finished(Message):
     exit: Exit
     summary: str
     left: tuple[Change, ...] = ()
-    """If it was not wholly rolled back: each difference from the state before."""
+    """If the rollback was incomplete: each difference from the state before."""
     after: tuple[DeviceFacts, ...] = ()
     """The moved devices as the apply left them; empty if they were not read."""
 
@@ -149,7 +149,7 @@ def from_line(line: str | bytes) -> Event:
 # -- writing them
 
 ROOM_SECONDS = 3.0
-"""How long an event waits for room in the pipe. What is dropped then is in the journal."""
+"""How long an event waits for room in the pipe. An event dropped after that is still in the journal."""
 
 
 class ReaderGoneError(Exception):
@@ -163,16 +163,16 @@ class EventStream:
         self._descriptor = _own(descriptor)
         self._patience = patience
         self._rest = b""
-        """What is left of a line that was written in part; it has to come before any other."""
+        """The rest of a partly written line, which has to come before any other."""
         self._slow = False
-        """The reader has let an event wait in vain, and the next one does not wait before it reads again."""
+        """An event has timed out; the next one does not wait until the reader reads again."""
 
     def send(self, event: Event) -> None:
         """Writes an event as JSON."""
         self.write((json.dumps(to_json(event)) + "\n").encode(), event)
 
     def write(self, data: bytes, event: Event) -> None:
-        """Writes the text of an event, or drops it. Raises OSError if nobody can ever read it."""
+        """Writes the text of an event, or drops it. Raises OSError if no one can ever read it."""
         waits = isinstance(event, Finished) or not (self._slow or isinstance(event, Counting))
         end = time.monotonic() + (self._patience if waits else 0.0)
         self._rest = self._put(self._rest, end)

@@ -49,7 +49,7 @@ def execute(
     7. Every unbind, after another check of drift and dangers.
     8. Every probe, and the overrides that are left behind, after the same.
     9. Verify: the ``driver`` link of every device decides, not the success of its writes.
-    10. Confirm: with a timeout, somebody has to say that it may stay.
+    10. Confirm: with a timeout, a user has to confirm.
     11. End: the journal says how the apply ended, and what it left each device on.
 
     RefusedError and NotPermittedError come from phases 1 to 3, or where the very first write is denied: nothing has
@@ -156,7 +156,7 @@ class _Apply:
         devices = dict.fromkeys(step.device for step in self.plan.steps)
         concerned = {address: device_facts(before.devices[address]) for address in devices}
         if self.plan.modules:
-            # One that is loaded may take any device that is free.
+            # A loaded driver may bind to any unbound device.
             free = [device for device in before.devices.values() if device.bus == "pci" and device.driver is None]
             concerned |= {device.address: device_facts(device) for device in free}
         model, basis = MODELS[self.plan.model], self.plan.basis.devices
@@ -180,7 +180,7 @@ class _Apply:
         except IommutuiError as error:
             why = f"{error.what} {error.remedy}".strip()
         except Exception as error:
-            # Whatever it is, a half-rebound machine is worse.
+            # Whatever the error, a half-rebound machine is worse.
             why = f"something unexpected happened ({type(error).__name__}: {error})"
         else:
             writes, changed = f"{steps.number} write{'s' * (steps.number != 1)}", len(devices)
@@ -210,7 +210,7 @@ class _Apply:
             raise FailedError(self.stop.why)
 
     def _check_again(self) -> None:
-        """Checks that everything that the plan depends on still holds, and that going on costs nothing more."""
+        """Checks that everything that the plan depends on still holds, and that continuing has no new impact."""
         host = self.kernel.survey()
         debug.log("apply: another check of drift and dangers")
         expected = tuple(self._steps.expected[facts.device] for facts in self.plan.basis.devices)
@@ -220,7 +220,7 @@ class _Apply:
         refuse_dangers(_dangers(self.plan, host), self.accepted)
 
     def _accept_taken(self) -> None:
-        """A free device that a module has bound may stay there, unless the plan wants it elsewhere."""
+        """An unbound device that a new module has bound may stay bound, unless the plan has another target for it."""
         if not self.plan.modules:
             return
         host = self.kernel.observe()
@@ -263,10 +263,10 @@ class _Apply:
 
 
 def _moved(plan: Plan) -> list[Address]:
-    """The devices that the plan is about."""
+    """The devices that the plan changes."""
     return [goal.device for goal in plan.goals]
 
 
 def _dangers(plan: Plan, host: Host) -> tuple[Hazard, ...]:
-    """The host's losses if the apply goes on now: only devices that have yet to leave their drivers count."""
+    """The impact on the host if the apply continues: only devices that are still to be unbound count."""
     return tuple(hazards_of(host, still_to_leave(host, plan.goals)))

@@ -26,16 +26,16 @@ class Waiting:
 
     seconds: float
     given_up: bool = False
-    """It is no longer waited for. It may still end, so nothing must be written meanwhile."""
+    """The wait was given up. The call may still return, so nothing must be written meanwhile."""
     holders: tuple[str, ...] = ()
-    """Processes that may be why, as far as that can be seen."""
+    """Processes that may be the cause, as far as they are visible."""
 
 
 Answer = Waiting | str
-"""A wait, or what has returned in the end: ``ok``, or the name of an errno."""
+"""A wait, or the final result: ``ok``, or the name of an errno."""
 
 DENIED = frozenset({"EACCES", "EPERM", "EROFS"})
-"""Results that say that this user, or anybody here, must not write."""
+"""Results that mean that this user, or any user here, must not write."""
 
 TellLate = Callable[[str, float], None]
 """Called with the result and the seconds of a write that ended after it had been given up, in whichever process."""
@@ -43,7 +43,7 @@ TellLate = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """The facts that decide whether a write did what it should."""
+    """The facts that show whether a write had the intended effect."""
 
     driver: str | None
     override: str | None
@@ -53,10 +53,10 @@ class Kernel(Protocol):
     """The kernel of a machine."""
 
     lasting: bool
-    """What is written here outlives the program, so a journal has to be on disk first."""
+    """Writes outlast the program, so a journal has to be on disk first."""
 
     def hold(self) -> AbstractContextManager[None]:
-        """Locks the machine for one apply, whoever may write to it. Raises RefusedError if another has it."""
+        """Locks the machine for one apply, against any user. Raises RefusedError if another apply has the lock."""
 
     def boot(self) -> str | None:
         """The kernel's id of this boot; None if that is not known."""
@@ -154,7 +154,7 @@ class SimulatedKernel:
         """Registers the module's drivers, which then bind to the free devices that match, as on a real machine."""
         host = self.host
         fitting = {fit for device in host.devices.values() for fit in device.fits or () if _comes_from(fit, name)}
-        # Two drivers that every machine can have are named like their modules.
+        # Two drivers that any machine can have are named after their modules.
         named = {driver for driver in (VFIO_PCI, STUB) if underscored(driver) == underscored(name)}
         drivers = sorted(named | {fit.driver for fit in fitting})
         if not drivers:

@@ -34,7 +34,7 @@ DIED = "ECHILD"
 """The result of a write whose child died before it could report one."""
 
 NO_OVERRIDE = "(null)"
-"""What ``driver_override`` reads where there is none."""
+"""What ``driver_override`` reads if none is set."""
 
 MODULE_PATIENCE = Patience(give_up=60.0)
 """For ``modprobe``, which may have firmware to load."""
@@ -42,7 +42,7 @@ MODULE_PATIENCE = Patience(give_up=60.0)
 _PROBE = "sys/bus/pci/drivers_probe"
 
 Call = Callable[[Callable[[], bytes], Callable[[bytes, float], None], Patience], Iterator[Waiting | bytes]]
-"""What `in_child` is: it makes a system call that may block."""
+"""The type of `in_child`, which makes a system call that may block."""
 
 
 class RealKernel:
@@ -71,11 +71,11 @@ class RealKernel:
         self._put = put
 
     def hold(self) -> AbstractContextManager[None]:
-        """A lock on ``drivers_probe``, which only those who may write to it can take, wherever their journals are."""
+        """A lock on ``drivers_probe``, which only users who may write to it can take, wherever their journals are."""
         try:
             descriptor = os.open(os.path.join(self._root, _PROBE), os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
-            return nullcontext()  # nobody binds anything here
+            return nullcontext()  # nothing can be bound here
         return holding(descriptor)
 
     def boot(self) -> str | None:

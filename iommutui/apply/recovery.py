@@ -1,7 +1,7 @@
 """Journals without an end: their apply is running, or was interrupted.
 
 One of this boot blocks every other apply until it is reverted or kept, because a revert must not restore an unfinished
-state. Bindings end with their boot: one of an earlier boot is closed, and blocks nothing.
+state. Bindings end with their boot: one of an earlier boot is closed and does not block.
 """
 
 import errno

@@ -49,7 +49,7 @@ def request_of(
     keep_within: float | None = None,
     reverts: str | None = None,
 ) -> "Request":
-    """The request to carry out a plan that somebody has reviewed; ``reverts`` is the journal that it reverts."""
+    """The request to apply a reviewed plan; ``reverts`` is the journal that it reverts."""
     wanted = () if reverts is not None else tuple(intents)
     return Request(SCHEMA, wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
 
@@ -69,15 +69,15 @@ class Request(NamedTuple):
     """Empty for a revert."""
     basis: Basis
     model: str | None = None
-    """None: that of the running kernel."""
+    """None: the model of the running kernel."""
     accepted: tuple[Acceptance, ...] = ()
     """The dangers that were accepted, one by one."""
     keep_within: float | None = None
-    """Everything reverts unless confirmed within these seconds; None: it stays."""
+    """Everything reverts unless confirmed within these seconds; None: no confirmation is needed."""
     reverts: str | None = None
     """The journal to revert."""
     shown: Shown | None = None
-    """None: nobody has read any writes."""
+    """None: no writes were reviewed."""
 
 
 def request_to_json(request: Request) -> str:

@@ -1,7 +1,7 @@
 """Compares a journal with the machine as it is now, and plans to revert what is still as it left it.
 
-A revert never touches a device that something else has moved since, and never restores what another journal did and
-has reverted.
+A revert never touches a device that something else has changed since, and never restores a change of another journal
+that has been reverted.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Standing:
     """The present state of the devices of a journal."""
 
     as_left: tuple[Address, ...]
-    """Still as the apply left them."""
+    """Devices still as the apply left them."""
     changed: tuple[Change, ...]
     """Facts that something else has changed since."""
 
@@ -71,12 +71,12 @@ def _after(journal: Journal, device: Address) -> DeviceFacts | None:
 
 
 def _half_way(journal: Journal) -> bool:
-    """It is unknown how far it came with each device."""
+    """Whether it is unknown how far the apply got with each device."""
     return journal.open or any(step.result in (None, BLOCKED) for step in journal.steps)
 
 
 def _changes(before: DeviceFacts, goal: Goal, left: list[DeviceFacts], host: Host, *, under_way: bool) -> list[Change]:
-    """Each fact of a device that differs from what any of these left, or with ``under_way`` would pass through."""
+    """Each fact of a device that differs from what any of these left, or with ``under_way`` may have passed through."""
     device = host.devices.get(before.device)
     if device is None:
         return [Change(before.device, "device", "present", "absent")]
@@ -117,7 +117,7 @@ def plan_revert(journal: Journal, host: Host, model: Model, journals: Sequence[J
 
 
 def _origin(facts: DeviceFacts, journal: Journal, journals: Sequence[Journal]) -> DeviceFacts:
-    """The state before; if that was the work of an earlier apply that was reverted since, the state before that one."""
+    """The state before; if an earlier apply that was reverted since had set that, the state before that apply."""
     for other in reversed([other for other in journals if other.id < journal.id]):
         after = _after(other, facts.device)
         reverted_since = other.reverted_by is not None and other.reverted_by > journal.id
@@ -131,12 +131,12 @@ class JournalState(StrEnum):
 
     GOING_ON = "going-on"
     WAITING = "waiting"
-    """Applied, and to be confirmed."""
+    """Applied, and waiting for confirmation."""
     CUT_OFF = "cut-off"
     DAMAGED = "damaged"
     REVERTED = "reverted"
     REVERT = "revert"
-    """It reverted another one."""
+    """It reverted another journal."""
     REBOOTED = "undone-by-reboot"
     UNCHANGED = "unchanged"
     """It was denied or rolled back: no effect is left."""

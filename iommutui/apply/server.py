@@ -78,7 +78,7 @@ class RequestChannel:
 
     def __init__(self, descriptor: int) -> None:
         self._open = [descriptor]
-        """Empty once its end was read."""
+        """Empty once the end of the input was read."""
         self._held = b""
 
     def request(self) -> str:
@@ -89,7 +89,7 @@ class RequestChannel:
         return line.decode(errors="replace")
 
     def forget(self) -> None:
-        """Earlier input does not count for the countdown that begins."""
+        """Discards earlier input, which does not count for the countdown."""
         for _ in range(64):  # more than any pipe holds: a caller that keeps writing must not hold this up
             if select.select(self._open, [], [], 0)[0]:
                 self._read()

@@ -26,7 +26,7 @@ class FailedError(Exception):
 
 
 class StuckError(Exception):
-    """A write has not returned: nothing further may be written, not even by a rollback."""
+    """A write has not returned: nothing more may be written, not even by a rollback."""
 
 
 class DeniedError(Exception):
@@ -61,7 +61,7 @@ class Steps:
         self._before = before
         self._model = model
         self._restoring = False
-        """Nobody can interrupt a rollback."""
+        """Set during a rollback, which cannot be interrupted."""
         self._clock = clock
         self._stop = stop
 
@@ -122,7 +122,7 @@ class Steps:
             self.journal.append(Result(number, BLOCKED, answer.seconds))
 
     def _look(self, step: Step, goal: Goal) -> tuple[bool, str]:
-        """Whether a write did what it should, and a note. The result of the write decides nothing."""
+        """Whether a write had the intended effect, and a note. The write's own result is not used."""
         try:
             found = self.kernel.read_back(step.device)
         except IommutuiError as error:
@@ -148,7 +148,7 @@ class Steps:
         return last()  # that line may be the first that cannot be written
 
     def end_stuck(self, why: str) -> Finished:
-        """The same if a write has not returned: the differences come from earlier reads, as a read may hang."""
+        """Like `end`, if a write has not returned: the differences come from earlier reads, because a read may hang."""
         left = self._left_unread()
         return self.end(Exit.NOT_ROLLED_BACK, f"{why}{_left_words(left)}", left)
 
@@ -204,14 +204,14 @@ class Steps:
             raise FailedError(f"{step_words(step)} would be harmful")
 
     def _left(self) -> tuple[Change, ...]:
-        """Each difference to the state before, as the machine shows it now."""
+        """Each difference from the state before, as the machine shows it now."""
         host = self.kernel.observe()
         present = [host.devices[address] for address in self._before if address in host.devices]
         unread = [Change(each.address, "state", "known", "not known") for each in present if silent(each) is not None]
         return (*differences(self._before.values(), map(device_facts, present)), *unread)
 
     def _left_unread(self) -> tuple[Change, ...]:
-        """Each difference to the state before, as far as it was read after each write."""
+        """Each difference from the state before, according to the reads after each write."""
         return tuple(differences(self._before.values(), [self.expected[address] for address in self._before]))
 
 

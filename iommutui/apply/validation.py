@@ -23,18 +23,18 @@ T = TypeVar("T")
 M = TypeVar("M", bound="Message")
 
 _SHOWN = 60
-"""Names from the text are hostile: no more than this many characters of one are repeated."""
+"""Names from the text are hostile: at most this many characters of a name are repeated."""
 
 
 _ADAPTERS: dict[object, "TypeAdapter[Any]"] = {}
-"""Making one takes longer than using it."""
+"""Creating an adapter takes longer than using it."""
 
 IGNORE_UNKNOWN = {"extra": "ignore"}
 
 
 @dataclass_transform(frozen_default=True)
 class Message:
-    """The base of values that cross a boundary as JSON objects, whose ``tag`` tells their kinds apart.
+    """The base of values that cross a boundary as JSON objects, whose ``tag`` distinguishes their kinds.
 
     Each subclass is a frozen dataclass, so that two of different kinds are never equal. An unknown field is refused,
     unless the class says `IGNORE_UNKNOWN`.

@@ -1,4 +1,4 @@
-"""Changes that something else makes to the machine of these tests."""
+"""Changes that other tools make to the machine of these tests."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ GPU_CASE = CASES[0]
 
 
 def changed(address: Address, **fields: object) -> Callable[[Host], Host]:
-    """Somebody else changes a device."""
+    """Another tool changes a device."""
 
     def change(host: Host) -> Host:
         return host.with_device(host.devices[address]._replace(**fields))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Shared by the tests of applying."""
+"""Fixtures for the tests of apply."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thousands of journals are written here, and none has to survive the machine."""
+    """These tests write thousands of journals, and none has to survive a crash of the machine."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Where journals may be; nothing is there yet."""
+    """The directory for journals, not created yet."""
     return tmp_path / "state/journal"

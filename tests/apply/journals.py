@@ -1,4 +1,4 @@
-"""A journal's head, and journals on disk."""
+"""A journal's header, and journals on disk."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def list_damaged(directory: Path) -> list[Damaged]:
 
 
 def load(directory: Path, wanted: str | None = None) -> Journal:
-    """The journal of this id or beginning, or the newest that may have left something."""
+    """The journal with this id or prefix, or the newest that may have left changes."""
     journals = read_journals(directory)
     if wanted is not None:
         return journals.find(wanted)

@@ -1,4 +1,4 @@
-"""Machines and plans for the tests of applying."""
+"""Machines and plans for the tests of apply."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ TWIN_B = Address("0000:0c:00.0")
 
 
 class FixedClock(Clock):
-    """No time passes."""
+    """A clock that stands still."""
 
     def now(self) -> datetime:
         return datetime(2026, 11, 22, 10, 45, 1, tzinfo=UTC)
@@ -67,7 +67,7 @@ def _fit(driver: str, module: str | None = None, loaded: bool = True) -> Fit:
 
 
 def desktop(kernel: str = "6.12.0", vfio_loaded: bool = True) -> Host:
-    """A machine on which every device is in a state of its own."""
+    """A machine on which every device is in a different state."""
     devices = [
         Device(
             Address("0000:00:01.0"),
@@ -130,7 +130,7 @@ class Case(NamedTuple):
 
 
 def case(name: str, host: Host, *intents: tuple[Address, str], model: str | None = None) -> Case:
-    """A case under the model of the machine's kernel, or another."""
+    """A case under the model of the machine's kernel, or under another one."""
     chosen = MODELS[model] if model is not None else model_for(host.kernel)
     return Case(name, host, chosen, tuple(Intent(*intent) for intent in intents))
 
@@ -181,19 +181,19 @@ Facts = dict[Address, tuple[str | None, str | None, int | None]]
 
 
 def facts(host: Host) -> Facts:
-    """The state that a rollback must restore."""
+    """The facts that a rollback must restore."""
     return {a: (d.driver, d.driver_override, d.group) for a, d in host.devices.items()}
 
 
 def differences(before: Host, after: Host) -> set[tuple[str, str]]:
-    """(device, fact) of everything that differs."""
+    """(device, fact) for every difference."""
     was, now = facts(before), facts(after)
     names = ("driver", "override", "group")
     return {(a, names[i]) for a in was for i in range(3) if was[a][i] != now[a][i]}
 
 
 def finished(events: Sequence[Event]) -> Finished:
-    """The last event, which has to be the only one of its kind."""
+    """The last event, which must be the only Finished."""
     last = events[-1]
     assert isinstance(last, Finished)
     assert sum(isinstance(event, Finished) for event in events) == 1

@@ -45,7 +45,7 @@ class Machine:
         return self.kernel.boot_id
 
     def run(self, plan: Plan, reverts: str | None = None) -> list[str]:
-        """What is told besides."""
+        """Apply a plan, and return its notices."""
         events = list(execute(plan, self.kernel, self.directory, clock=CLOCK, reverts=reverts))
         assert finished(events).exit is Exit.DONE
         return [event.what for event in events if isinstance(event, Notice)]
@@ -55,7 +55,7 @@ class Machine:
         return list_journals(self.directory)[-1].id
 
     def die(self, *intents: tuple[Address, str]) -> str:
-        """An apply that is cut off in the middle of its writes."""
+        """Start an apply that is killed in the middle of its writes."""
         plan = plan_intents(self.host, [Intent(*intent) for intent in intents], MODEL)
         dying = FakeKernel(self.host, MODEL, Faults(kill_at=10))
         with pytest.raises(Killed):
@@ -79,7 +79,7 @@ class Machine:
         return state_of(load(self.directory, journal), journals, self.host, self.boot, going_on=False)
 
     def foreign(self, address: Address, driver: str | None, override: str | None = None) -> None:
-        """Somebody else rebinds a device."""
+        """Another tool rebinds a device."""
         self.kernel.inner.host = changed(address, driver=driver, driver_override=override)(self.host)
 
 
@@ -91,7 +91,7 @@ def machine(directory: Path) -> Machine:
 # -- boots
 
 
-def test_a_journal_says_its_boot_and_what_it_left(machine: Machine) -> None:
+def test_a_journal_records_its_boot_and_the_resulting_state(machine: Machine) -> None:
     journal = load(machine.directory, machine.apply((GPU, "vfio-pci")))
     assert journal.header.boot == BOOT
     assert journal.id.endswith(BOOT[:4])
@@ -110,7 +110,7 @@ def test_after_a_reboot_a_revert_changes_nothing(machine: Machine) -> None:
     assert machine.kernel.steps == []
 
 
-def test_a_boot_that_is_not_known_counts_as_this_one(machine: Machine) -> None:
+def test_an_unknown_boot_counts_as_this_one(machine: Machine) -> None:
     machine.kernel.boot_id = None
     journal = machine.apply((GPU, "vfio-pci"))
     assert machine.state(journal) is JournalState.IN_EFFECT
@@ -121,31 +121,31 @@ def test_a_boot_that_is_not_known_counts_as_this_one(machine: Machine) -> None:
     assert facts(machine.host) == facts(desktop())
 
 
-def test_an_apply_interrupted_by_a_reboot_blocks_nothing_and_is_reported_once(machine: Machine) -> None:
+def test_an_apply_interrupted_by_a_reboot_does_not_block_and_is_reported_once(machine: Machine) -> None:
     journal = machine.die((GPU, "vfio-pci"), (SOUND, "vfio-pci"))
     assert machine.state(journal) is JournalState.CUT_OFF
     machine.reboot()
     assert open_journals(machine.directory, machine.boot) == ()
     assert machine.state(journal) is JournalState.REBOOTED
     plan = plan_intents(machine.host, [Intent(NIC, "vfio-pci")], MODEL)
-    (told,) = machine.run(plan)
-    assert journal in told
+    (notice,) = machine.run(plan)
+    assert journal in notice
     assert not load(machine.directory, journal).open
     assert machine.revert() == []
 
 
-def test_a_damaged_one_of_an_earlier_boot_is_closed_as_well(machine: Machine) -> None:
+def test_a_damaged_journal_of_an_earlier_boot_is_closed_too(machine: Machine) -> None:
     written(machine.directory).write_text("rubbish\n")
     machine.reboot()
-    (told,) = machine.run(plan_intents(machine.host, [Intent(NIC, "vfio-pci")], MODEL))
-    assert HEADER.id in told
+    (notice,) = machine.run(plan_intents(machine.host, [Intent(NIC, "vfio-pci")], MODEL))
+    assert HEADER.id in notice
     assert not list_damaged(machine.directory)[0].open
 
 
 # -- other tools
 
 
-def test_devices_moved_by_something_else_are_named_and_not_touched(machine: Machine) -> None:
+def test_devices_rebound_by_another_tool_are_named_and_not_touched(machine: Machine) -> None:
     journal = machine.apply((GPU, "vfio-pci"))
     machine.foreign(GPU, "nouveau", "nouveau")
     assert machine.state(journal) is JournalState.CHANGED
@@ -155,7 +155,7 @@ def test_devices_moved_by_something_else_are_named_and_not_touched(machine: Mach
     assert "iommutui apply" in caught.value.remedy
 
 
-def test_the_rest_is_reverted(machine: Machine) -> None:
+def test_the_remaining_devices_are_reverted(machine: Machine) -> None:
     journal = machine.apply((GPU, "vfio-pci"), (SOUND, "vfio-pci"))
     machine.foreign(SOUND, "snd_hda_intel")
     found = machine.find()
@@ -166,7 +166,7 @@ def test_the_rest_is_reverted(machine: Machine) -> None:
     assert machine.state(journal) is JournalState.REVERTED
 
 
-def test_a_missing_or_replaced_card_does_not_keep_the_rest_from_being_reverted(machine: Machine) -> None:
+def test_a_missing_or_replaced_card_does_not_stop_the_revert_of_the_others(machine: Machine) -> None:
     machine.apply((GPU, "vfio-pci"), (SOUND, "vfio-pci"), (NIC, "vfio-pci"))
     machine.kernel.inner.host = gone(SOUND)(changed(GPU, device_id="9999")(machine.host))
     found = machine.find()
@@ -176,7 +176,7 @@ def test_a_missing_or_replaced_card_does_not_keep_the_rest_from_being_reverted(m
     assert machine.host.devices[GPU].driver == "vfio-pci"
 
 
-def test_the_newest_still_in_effect_is_chosen(machine: Machine) -> None:
+def test_the_newest_apply_still_in_effect_is_chosen(machine: Machine) -> None:
     first = machine.apply((GPU, "vfio-pci"))
     machine.apply((NIC, "vfio-pci"))
     machine.foreign(NIC, "e1000e")
@@ -197,7 +197,7 @@ def test_an_interrupted_apply_owns_its_unfinished_changes_and_no_others(machine:
 # -- each other
 
 
-def test_a_revert_is_not_done_twice_and_not_reverted(machine: Machine) -> None:
+def test_a_revert_is_neither_repeated_nor_reverted(machine: Machine) -> None:
     journal = machine.apply((GPU, "vfio-pci"))
     machine.revert()
     with pytest.raises(RefusedError, match="reverted already"):
@@ -207,7 +207,7 @@ def test_a_revert_is_not_done_twice_and_not_reverted(machine: Machine) -> None:
     assert facts(machine.host) == facts(desktop())
 
 
-def test_out_of_order_nothing_is_applied_again(machine: Machine) -> None:
+def test_reverting_out_of_order_applies_nothing_again(machine: Machine) -> None:
     first = machine.apply((GPU, "vfio-pci"), (SOUND, "vfio-pci"))
     second = machine.apply((SOUND, "default"))
     machine.revert(first)
@@ -215,7 +215,7 @@ def test_out_of_order_nothing_is_applied_again(machine: Machine) -> None:
     assert facts(machine.host) == facts(desktop())
 
 
-def test_a_revert_restores_what_another_tool_did_even_if_an_equal_apply_was_reverted(machine: Machine) -> None:
+def test_a_revert_restores_another_tools_binding_although_an_equal_apply_was_reverted(machine: Machine) -> None:
     machine.revert(machine.apply((GPU, "vfio-pci")))
     machine.foreign(GPU, "vfio-pci", "vfio-pci")
     before = facts(machine.host)
@@ -223,7 +223,7 @@ def test_a_revert_restores_what_another_tool_did_even_if_an_equal_apply_was_reve
     assert facts(machine.host) == before
 
 
-def test_an_older_one_waits_for_a_newer_one_of_the_same_device(machine: Machine) -> None:
+def test_an_older_apply_cannot_be_reverted_before_a_newer_one_of_the_same_device(machine: Machine) -> None:
     first = machine.apply((GPU, "vfio-pci"))
     machine.apply((GPU, "pci-stub"))
     with pytest.raises(RefusedError, match="driver was vfio-pci and is pci-stub"):
@@ -240,13 +240,13 @@ APPLIES = st.lists(st.dictionaries(DEVICES, TARGETS, min_size=1, max_size=3), mi
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(applies=APPLIES, order=st.randoms(use_true_random=False), foreign=st.none() | DEVICES)
-def test_reverting_everything_in_any_order(
+def test_reverting_everything_in_any_order_restores_the_boot_state(
     applies: list[dict[Address, str]],
     order: "st.random.Random",  # type: ignore[name-defined]
     foreign: Address | None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Ends where this boot began, except for devices that something else moved, which are not touched."""
+    """The result is the state at boot, except for devices that another tool rebound: they are not touched."""
     machine = Machine(tmp_path_factory.mktemp("boots") / "state/journal")
     for wanted in applies:
         intents = [Intent(*intent) for intent in wanted.items()]
@@ -275,8 +275,8 @@ def test_reverting_everything_in_any_order(
 # -- damage
 
 
-def test_a_journal_cut_at_every_byte(machine: Machine) -> None:
-    """The quick look and the reader agree on what an end is, and nothing raises."""
+def test_a_journal_truncated_at_any_byte_is_judged_alike(machine: Machine) -> None:
+    """The quick check and the reader agree on whether a journal has ended, and neither raises."""
     journal = machine.apply((GPU, "vfio-pci"))
     path = machine.directory / f"{journal}.jsonl"
     whole = path.read_bytes()
@@ -292,7 +292,7 @@ def test_a_journal_cut_at_every_byte(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("line", [0, 1, 3])
-def test_a_damaged_one_that_may_be_open_blocks_until_it_is_kept(machine: Machine, line: int) -> None:
+def test_a_damaged_journal_that_may_be_open_blocks_until_it_is_kept(machine: Machine, line: int) -> None:
     journal = machine.die((GPU, "vfio-pci"))
     path = machine.directory / f"{journal}.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -307,7 +307,7 @@ def test_a_damaged_one_that_may_be_open_blocks_until_it_is_kept(machine: Machine
     machine.run(plan)
 
 
-def test_a_damaged_one_with_its_header_can_be_reverted(machine: Machine) -> None:
+def test_a_damaged_journal_with_a_header_can_be_reverted(machine: Machine) -> None:
     journal = machine.die((GPU, "vfio-pci"), (SOUND, "vfio-pci"))
     path = machine.directory / f"{journal}.jsonl"
     path.write_bytes(path.read_bytes() + b"\x00\x00\x00\n")
@@ -325,7 +325,7 @@ def _of(directory: Path, day: int, boot: str) -> str:
     return name
 
 
-def test_journals_of_earlier_boots_are_kept_to_a_number_and_an_age(machine: Machine) -> None:
+def test_journals_of_earlier_boots_are_pruned_by_number_and_age(machine: Machine) -> None:
     old = [_of(machine.directory, day, OTHER_BOOT) for day in range(1, 21)]
     ours = _of(machine.directory, 2, BOOT)
     plan = plan_intents(machine.host, [Intent(NIC, "vfio-pci")], MODEL)

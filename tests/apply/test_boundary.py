@@ -1,4 +1,4 @@
-"""Data between processes: requests to the privileged one, and its events back."""
+"""Data between processes: requests to the privileged process, and events from it."""
 
 import json
 from typing import Any
@@ -51,7 +51,7 @@ def test_events_round_trip(event: Event) -> None:
     assert from_line(json.dumps(value)) == event
 
 
-def test_steps_with_reasons() -> None:
+def test_steps_with_reasons_round_trip() -> None:
     plan = plan_intents(desktop(), [Intent(GPU, "vfio-pci"), Intent(TWIN_A, "vfio-pci")], MODELS["dma-hint"])
     assert any(step.reasons for step in plan.steps)
     for step in plan.steps:
@@ -83,12 +83,12 @@ def test_steps_with_reasons() -> None:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_invalid_events(value: object) -> None:
+def test_an_invalid_event_is_an_error(value: object) -> None:
     with pytest.raises(IommutuiError):
         from_line(json.dumps(value))
 
 
-def test_deep_and_long_events() -> None:
+def test_a_deep_or_long_event_is_an_error() -> None:
     deep = "[" * 100_000 + "]" * 100_000
     for why in (deep, json.dumps("x" * LINE_LIMIT)):
         with pytest.raises(IommutuiError):
@@ -117,7 +117,7 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
-def test_a_request() -> None:
+def test_a_request_is_parsed() -> None:
     assert parse_request(json.dumps(DOCUMENT)) == REQUEST
     assert parse_request(request_to_json(REQUEST)) == REQUEST
     assert parse_request(request_to_json(REQUEST._replace(model=None))).model is None
@@ -155,7 +155,7 @@ def test_a_request() -> None:
     ],
     ids=lambda change: repr(change)[:50],
 )
-def test_invalid_requests(change: dict[str, object]) -> None:
+def test_an_invalid_request_is_an_error(change: dict[str, object]) -> None:
     with pytest.raises(IommutuiError) as caught:
         parse_request(json.dumps(DOCUMENT | change))
     assert caught.value.exit_code is Exit.ERROR
@@ -180,7 +180,7 @@ def test_invalid_requests(change: dict[str, object]) -> None:
     ],
     ids=lambda text: repr(text[:12]),
 )
-def test_hostile_text(text: str) -> None:
+def test_hostile_text_is_an_error(text: str) -> None:
     with pytest.raises(IommutuiError) as caught:
         parse_request(text)
     assert caught.value.exit_code is Exit.ERROR
@@ -191,7 +191,7 @@ def test_the_plan_is_computed_by_the_applying_process() -> None:
     assert plan_request(REQUEST, desktop()) == PLAN
 
 
-def test_the_facts_of_the_request_are_compared() -> None:
+def test_a_changed_fact_refuses_the_request() -> None:
     host = desktop()
     host = host.with_device(host.devices[GPU]._replace(driver="nouveau"))
     with pytest.raises(RefusedError, match=f"{GPU}: driver was nvidia and is nouveau"):
@@ -204,8 +204,8 @@ def test_missing_facts_are_drift() -> None:
         plan_request(bare, desktop())
 
 
-def test_another_model_does_not_bypass_the_kernels_own() -> None:
-    """Up to 5.18 a kernel driver in a group in use is a BUG_ON, whatever model is asked for."""
+def test_another_model_does_not_bypass_the_kernels_rules() -> None:
+    """Up to 5.18, a host driver in a group in use hits a BUG_ON, whatever model is requested."""
     host = desktop("5.10.0")
     host = host.with_device(host.devices[TWIN_A]._replace(driver=None))
     host = host.with_device(host.devices[TWIN_B]._replace(driver="vfio-pci"))

@@ -1,4 +1,4 @@
-"""The process dies at every point: the journal on disk is enough to revert everything."""
+"""The process is killed at every point: the journal on disk is enough to revert everything."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.reacting import FakeKernel, Faults, Killed
 def _die(
     case: Case, faults: Faults, directory: Path, host: Host | None = None, entry: Journal | None = None
 ) -> FakeKernel:
-    """Runs until the process dies; from then on nothing may change on disk."""
+    """Runs until the process is killed; after that, nothing may change on disk."""
     kernel = FakeKernel(host or case.host, case.model, faults)
     on_disk: list[dict[str, bytes]] = []
 
@@ -38,8 +38,8 @@ def _moved(case: Case, host: Host) -> Facts:
     return {address: fact for address, fact in facts(host).items() if address in moved}
 
 
-def _take_back(case: Case, host: Host, directory: Path) -> Host:
-    """The user's steps after a crash."""
+def _recover(case: Case, host: Host, directory: Path) -> Host:
+    """Does what a user does after a crash."""
     entry = load(directory)
     assert entry.exit is not Exit.ROLLED_BACK
     kernel = FakeKernel(host, case.model)
@@ -52,7 +52,7 @@ def _take_back(case: Case, host: Host, directory: Path) -> Host:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_death_at_every_point(case: Case, tmp_path: Path) -> None:
+def test_an_apply_killed_at_any_point_can_be_reverted(case: Case, tmp_path: Path) -> None:
     point = 0
     while True:
         point += 1
@@ -65,12 +65,12 @@ def test_death_at_every_point(case: Case, tmp_path: Path) -> None:
             assert facts(kernel.host) == facts(case.host)
             continue
         assert entries[0].open
-        assert _moved(case, _take_back(case, kernel.host, directory)) == _moved(case, case.host)
+        assert _moved(case, _recover(case, kernel.host, directory)) == _moved(case, case.host)
     assert point > 2 * len(case.plan.steps)
 
 
 def _points_forward(case: Case, directory: Path) -> int:
-    """How often the kernel is asked before the last write."""
+    """How many times the kernel is called before the last write."""
     kernel = FakeKernel(case.host, case.model)
     points: list[int] = []
     kernel.before_write = lambda: points.append(kernel.points)
@@ -79,7 +79,7 @@ def _points_forward(case: Case, directory: Path) -> int:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_death_at_every_point_of_a_rollback(case: Case, tmp_path: Path) -> None:
+def test_a_rollback_killed_at_any_point_can_be_finished(case: Case, tmp_path: Path) -> None:
     failing = len(case.plan.steps)
     first = _points_forward(case, tmp_path / "forward/journal")
     for point in range(first, first + 300):
@@ -87,19 +87,19 @@ def test_death_at_every_point_of_a_rollback(case: Case, tmp_path: Path) -> None:
         kernel = _die(case, Faults(half={failing: "EIO"}, kill_at=point), directory)
         if not kernel.dead:
             break
-        assert _moved(case, _take_back(case, kernel.host, directory)) == _moved(case, case.host)
+        assert _moved(case, _recover(case, kernel.host, directory)) == _moved(case, case.host)
     assert point > first + 3
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_death_at_every_point_of_a_revert(case: Case, tmp_path: Path) -> None:
+def test_a_revert_killed_at_any_point_can_be_finished(case: Case, tmp_path: Path) -> None:
     for point in range(1, 300):
         directory = tmp_path / f"{point}/journal"
         done = _die(case, Faults(), directory)
         kernel = _die(case, Faults(kill_at=point), directory, done.host, load(directory))
         if not kernel.dead:
             break
-        assert _moved(case, _take_back(case, kernel.host, directory)) == _moved(case, case.host)
+        assert _moved(case, _recover(case, kernel.host, directory)) == _moved(case, case.host)
     assert point > 3
 
 

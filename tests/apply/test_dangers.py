@@ -23,7 +23,7 @@ ACCEPTED = Acceptance("boot-display", GPU)
 
 
 def _lit(host: Host, *addresses: Address) -> Host:
-    """The firmware started on these displays."""
+    """Marks the displays that the firmware started on."""
     for address in addresses:
         host = host.with_device(host.devices[address]._replace(boot_vga=True))
     return host
@@ -39,7 +39,7 @@ def _refused(host: Host, accepted: tuple[Acceptance, ...], tmp_path: Path, now: 
     return caught.value
 
 
-def test_a_danger_is_refused_with_its_evidence_and_the_words_that_accept_it(tmp_path: Path) -> None:
+def test_a_danger_is_refused_with_its_evidence_and_the_option_that_accepts_it(tmp_path: Path) -> None:
     error = _refused(_lit(desktop(), GPU), (), tmp_path)
     assert f"{GPU} is the display that this machine booted on" in error.what
     assert error.remedy == f"To accept it: --accept boot-display:{GPU}"
@@ -52,7 +52,7 @@ def test_accepting_another_danger_does_not_help(accepted: Acceptance, tmp_path: 
     _refused(_lit(desktop(), GPU), (accepted,), tmp_path)
 
 
-def test_each_one_has_to_be_accepted(tmp_path: Path) -> None:
+def test_each_danger_has_to_be_accepted(tmp_path: Path) -> None:
     error = _refused(_lit(desktop(), GPU, NIC), (ACCEPTED,), tmp_path)
     assert error.remedy == f"To accept it: --accept boot-display:{NIC}"
     error = _refused(_lit(desktop(), GPU, NIC), (), tmp_path)
@@ -74,7 +74,7 @@ def test_an_accepted_danger_is_applied(tmp_path: Path) -> None:
 
 
 def test_a_danger_that_appears_between_two_phases_reverts_everything(tmp_path: Path) -> None:
-    """The second scan comes after the overrides and before the first device leaves its driver."""
+    """The second scan comes after the overrides and before the first unbind."""
     host = desktop()
     plan = plan_intents(host, [Intent(GPU, "vfio-pci")], MODEL)
     kernel = FakeKernel(host, MODEL, Faults(outside={2: lambda now: _lit(now, GPU)}))
@@ -86,7 +86,7 @@ def test_a_danger_that_appears_between_two_phases_reverts_everything(tmp_path: P
     assert facts(kernel.host) == facts(host)
 
 
-def test_a_danger_of_a_device_that_has_left_its_driver_already_is_none(tmp_path: Path) -> None:
+def test_a_danger_of_an_unbound_device_does_not_stop_the_apply(tmp_path: Path) -> None:
     host = desktop()
     plan = plan_intents(host, [Intent(GPU, "vfio-pci")], MODEL)
     kernel = FakeKernel(host, MODEL, Faults(outside={3: lambda now: _lit(now, GPU)}))
@@ -94,7 +94,7 @@ def test_a_danger_of_a_device_that_has_left_its_driver_already_is_none(tmp_path:
     assert finished(events).exit is Exit.DONE
 
 
-def test_a_refusal_has_no_words_to_accept_it() -> None:
+def test_a_refusal_names_no_option_that_accepts_it() -> None:
     gpu, nic = (desktop().devices[address] for address in (GPU, NIC))
     refused, danger = storage.MOUNTED.of(gpu, what="/"), seat.BOOT.of(nic)
     assert dangers_words([danger, refused]).startswith(f"Refused, whatever is accepted: {GPU} holds file systems")
@@ -103,7 +103,7 @@ def test_a_refusal_has_no_words_to_accept_it() -> None:
     assert accept_words([danger]) == f"To accept it: --accept boot-display:{NIC}"
 
 
-def test_a_disk_that_was_mounted_since_the_plan_is_refused_without_words_to_accept_it(tmp_path: Path) -> None:
+def test_a_disk_mounted_since_the_plan_is_refused_and_cannot_be_accepted(tmp_path: Path) -> None:
     mounted = desktop()._replace(uses=Uses(storage=(Storage(NIC, Held.MOUNT, ("/",), ("sda",)),)))
     error = _refused(desktop(), (), tmp_path, now=mounted)
     assert "mounted at /" in error.what

@@ -1,4 +1,4 @@
-"""Becoming root: the chosen program, the command that it starts, and its silence."""
+"""Becoming root: which program is chosen, the command that it starts, and what its silence means."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))
         ((), None),
     ],
 )
-def test_the_first_that_is_installed(
+def test_the_first_installed_program_is_chosen(
     there: tuple[str, ...], found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -36,25 +36,25 @@ def test_the_first_that_is_installed(
     assert root_program() == found
 
 
-def test_root_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_needs_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert root_program() == ""
     assert as_root(["apply", "--stdin"], ["p"], "") == ["p", "apply", "--stdin"]
 
 
-def test_no_program_to_become_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_program_to_become_root_an_error_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotPermittedError, match="none of sudo, pkexec and run0"):
         as_root(["x"], ["p"], None)
 
 
-def test_the_interpreter_is_isolated_and_named_by_its_path() -> None:
+def test_the_interpreter_runs_isolated_and_by_its_absolute_path() -> None:
     program = own_program()
     assert os.path.isabs(program[0])
     assert program == [sys.executable, "-I", "-m", "iommutui"]
 
 
 def _player(tmp_path: Path, text: str) -> list[str]:
-    """A program that keeps what it is sent, prints this, and then tells each further line that it hears."""
+    """A program that saves its first line of input, prints this text, and then saves the rest of its input."""
     script = tmp_path / "player.py"
     script.write_text(
         "import sys\n"
@@ -71,7 +71,7 @@ def _player(tmp_path: Path, text: str) -> list[str]:
 DONE = '{"event":"finished","exit":0,"summary":"Done.","left":[]}\n'
 
 
-def test_the_request_goes_over_standard_input_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_request_is_sent_over_standard_input(tmp_path: Path) -> None:
     applying = Applying(REQUEST, _player(tmp_path, DONE), "")
     assert GPU not in " ".join(applying.command)
     assert [type(event).__name__ for event in applying.events()] == ["Finished"]
@@ -79,7 +79,7 @@ def test_the_request_goes_over_standard_input_and_nothing_else(tmp_path: Path) -
     assert (tmp_path / "words").read_text() == ""
 
 
-def test_answers_reach_it_during_the_countdown(tmp_path: Path) -> None:
+def test_answers_reach_the_applying_process_during_the_countdown(tmp_path: Path) -> None:
     counting = '{"event":"counting","seconds":5.0,"within":5.0}\n'
     applying = Applying(REQUEST._replace(keep_within=5.0), _player(tmp_path, counting + DONE), "")
     events = applying.events()
@@ -92,7 +92,7 @@ def test_answers_reach_it_during_the_countdown(tmp_path: Path) -> None:
     assert (tmp_path / "words").read_text() == "keep undo"
 
 
-def test_silence_is_no_root(tmp_path: Path) -> None:
+def test_silence_means_that_it_did_not_become_root(tmp_path: Path) -> None:
     applying = Applying(REQUEST, _player(tmp_path, ""), "")
     with pytest.raises(NotPermittedError, match="printed nothing") as caught:
         list(applying.events())
@@ -106,7 +106,7 @@ def test_an_exit_without_a_last_event_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["nonsense\n", '{"event":"boom"}\n', "x" * (LINE_LIMIT + 10), "\x00\n"])
-def test_hostile_events(tmp_path: Path, text: str) -> None:
+def test_hostile_events_are_an_error(tmp_path: Path, text: str) -> None:
     applying = Applying(REQUEST, _player(tmp_path, text), "")
     with pytest.raises(IommutuiError, match="The output of the applying process"):
         list(applying.events())
@@ -114,6 +114,6 @@ def test_hostile_events(tmp_path: Path, text: str) -> None:
     applying._process.wait()
 
 
-def test_a_missing_program() -> None:
+def test_a_missing_program_is_an_error() -> None:
     with pytest.raises(IommutuiError, match="does not start"):
         Applying(REQUEST, ["/no/such/program"], "")

@@ -1,4 +1,4 @@
-"""Events for a reader that is slow, stopped or gone."""
+"""Events to a reader that is slow, stopped or gone."""
 
 import fcntl
 import json
@@ -31,26 +31,26 @@ def _lines(text: bytes) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_countdown_is_dropped_and_never_waited_for(pipe: tuple[int, int]) -> None:
+def test_a_countdown_event_is_dropped_and_never_waits(pipe: tuple[int, int]) -> None:
     stream = EventStream(pipe[1], patience=1e6)
     for left in range(10_000, 0, -1):
         stream.send(Counting(float(left), 1e4))
-    told = _lines(os.read(pipe[0], 1 << 16))
-    assert 0 < len(told) < 200
-    assert told[0]["seconds"] == 10_000
+    received = _lines(os.read(pipe[0], 1 << 16))
+    assert 0 < len(received) < 200
+    assert received[0]["seconds"] == 10_000
     os.close(pipe[0])
 
 
 def test_after_one_timeout_no_other_event_waits(pipe: tuple[int, int]) -> None:
     stream = EventStream(pipe[1], patience=0.01)
     stream.send(WAITING)
-    stream._patience = 1e6  # who waited now would do so forever
+    stream._patience = 1e6  # a wait here would last forever
     for _ in range(1000):
         stream.send(Kept("somebody"))
     os.close(pipe[0])
 
 
-def test_a_line_that_was_cut_is_finished_before_the_next(pipe: tuple[int, int]) -> None:
+def test_a_partial_line_is_completed_before_the_next(pipe: tuple[int, int]) -> None:
     stream = EventStream(pipe[1], patience=0.0)
     stream.send(WAITING)
     text = os.read(pipe[0], 1 << 16)
@@ -84,7 +84,7 @@ def test_a_slow_reader_gets_whole_lines(pipe: tuple[int, int]) -> None:
     os.dup2(pipe[0], pipe[1])  # for the fixture
 
 
-def test_a_closed_pipe(pipe: tuple[int, int]) -> None:
+def test_a_closed_pipe_means_that_the_reader_is_gone(pipe: tuple[int, int]) -> None:
     stream = EventStream(pipe[1])
     os.close(pipe[0])
     with pytest.raises(BrokenPipeError):
@@ -97,7 +97,7 @@ def test_the_pipe_is_unchanged_for_other_processes(pipe: tuple[int, int]) -> Non
     os.close(pipe[0])
 
 
-def test_a_terminal_that_nobody_reads() -> None:
+def test_an_unread_terminal_does_not_block() -> None:
     master, slave = pty.openpty()
     stream = EventStream(slave, patience=0.1)
     for _ in range(100):
@@ -106,7 +106,7 @@ def test_a_terminal_that_nobody_reads() -> None:
     os.close(slave)
 
 
-def test_a_file(tmp_path: Any) -> None:
+def test_events_are_written_to_a_file(tmp_path: Any) -> None:
     path = tmp_path / "out"
     path.write_text("before\n")
     with path.open("ab") as file:

@@ -39,7 +39,7 @@ from tests.reacting import FakeKernel, Faults
 
 
 class TestRefusals:
-    def test_a_plan_that_is_not_permitted(self, tmp_path: Path) -> None:
+    def test_a_plan_that_is_not_permitted_is_refused(self, tmp_path: Path) -> None:
         host = desktop()
         plan = plan_intents(host, [Intent(GPU, "e1000e")], MODELS["dma-owner"])
         kernel = FakeKernel(host, MODELS["dma-owner"])
@@ -68,18 +68,18 @@ class TestRefusals:
         with pytest.raises(RefusedError, match="group 14: owner was none and is vm1"):
             list(execute(GPU_CASE.plan, FakeKernel(now, GPU_CASE.model), tmp_path / "s/journal", clock=CLOCK))
 
-    def test_a_device_that_does_not_answer(self, tmp_path: Path) -> None:
+    def test_a_device_that_does_not_answer_is_refused(self, tmp_path: Path) -> None:
         now = changed(GPU, gaps=(Gap("driver_override", "timeout"),))(desktop())
         with pytest.raises(RefusedError, match="did not answer in time"):
             list(execute(GPU_CASE.plan, FakeKernel(now, GPU_CASE.model), tmp_path / "s/journal", clock=CLOCK))
 
-    def test_two_at_once(self, tmp_path: Path) -> None:
+    def test_a_second_apply_is_refused(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
         with lock(tmp_path / "s/journal"), pytest.raises(RefusedError, match="Another apply"):
             list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert kernel.points == 0
 
-    def test_denied_before_anything_is_written(self, tmp_path: Path) -> None:
+    def test_missing_permission_is_noticed_before_anything_is_written(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(denied=True))
         with pytest.raises(NotPermittedError):
             list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
@@ -87,7 +87,7 @@ class TestRefusals:
         assert list_journals(tmp_path / "s/journal") == []
 
     @pytest.mark.parametrize("errno", ["EACCES", "EPERM", "EROFS"])
-    def test_the_first_write_is_denied(self, errno: str, tmp_path: Path) -> None:
+    def test_a_denied_first_write_ends_the_apply(self, errno: str, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(fail={1: errno}))
         with pytest.raises(NotPermittedError):
             list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
@@ -101,7 +101,7 @@ class TestRefusals:
         events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert finished(events).exit is Exit.ROLLED_BACK
 
-    def test_lasting_writes_need_a_journal(self) -> None:
+    def test_a_lasting_apply_needs_a_journal(self) -> None:
         with pytest.raises(ValueError, match="journal"):
             list(execute(GPU_CASE.plan, FakeKernel(GPU_CASE.host, GPU_CASE.model), None))
 
@@ -120,7 +120,7 @@ class TestOrder:
                 for before in entry.header.before:
                     device = one.host.devices[before.device]
                     assert (before.driver, before.override) == (device.driver, device.driver_override)
-                # The write itself is announced as well, and has no result yet.
+                # The write itself is recorded as begun, without a result.
                 assert len(entry.steps) == len(kernel.steps) + 1
                 assert entry.steps[-1].result is None
                 assert entry.steps[-1].device == one.plan.steps[len(kernel.steps)].device
@@ -130,7 +130,7 @@ class TestOrder:
             list(execute(one.plan, kernel, directory, clock=CLOCK))
         assert seen.count(1) == len(CASES)
 
-    def test_the_events_of_a_plan(self, tmp_path: Path) -> None:
+    def test_the_events_follow_the_plan(self, tmp_path: Path) -> None:
         one = next(c for c in CASES if c.name == "gpu, vfio not loaded")
         kernel = FakeKernel(one.host, one.model)
         events = list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
@@ -152,7 +152,7 @@ class TestOrder:
         phases = [op for n, op in enumerate(ops) if n == 0 or ops[n - 1] != op]
         assert phases == ["override", "unbind", "probe", "override"]
 
-    def test_nothing_to_do(self, tmp_path: Path) -> None:
+    def test_an_empty_plan_writes_no_journal(self, tmp_path: Path) -> None:
         host = desktop()
         plan = plan_intents(host, [Intent(USB, "vfio-pci")], MODELS["dma-owner"])
         events = list(execute(plan, FakeKernel(host, MODELS["dma-owner"]), tmp_path / "s/journal", clock=CLOCK))
@@ -160,7 +160,7 @@ class TestOrder:
         assert finished(events).exit is Exit.DONE
         assert list_journals(tmp_path / "s/journal") == []
 
-    def test_the_kernel_may_choose(self, tmp_path: Path) -> None:
+    def test_the_kernel_may_choose_the_driver(self, tmp_path: Path) -> None:
         one = case("usb back", desktop(), (USB, "default"))
         kernel = FakeKernel(one.host, one.model, Faults(binds={USB: "ehci-pci"}))
         events = list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
@@ -170,7 +170,7 @@ class TestOrder:
 
 @contextmanager
 def disposition(number: signal.Signals, action: signal.Handlers) -> Iterator[None]:
-    """What is done on a signal, however these tests were started; it has to be the same again at the end."""
+    """Sets a signal's action, however these tests were started; the action must be unchanged at the end."""
     before = signal.signal(number, action)
     try:
         yield
@@ -181,7 +181,7 @@ def disposition(number: signal.Signals, action: signal.Handlers) -> Iterator[Non
 
 class TestStopping:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-    def test_a_signal_is_obeyed_between_two_writes(self, number: signal.Signals, tmp_path: Path) -> None:
+    def test_a_signal_takes_effect_between_two_writes(self, number: signal.Signals, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
 
         def send() -> None:
@@ -194,9 +194,9 @@ class TestStopping:
         assert next(e.why for e in events if isinstance(e, Compensating)) == f"it was interrupted by {number.name}"
         assert finished(events).exit is Exit.ROLLED_BACK
         assert facts(kernel.host) == facts(GPU_CASE.host)
-        # The write that was under way has been made and told; only then everything went back.
-        told = events[: next(n for n, event in enumerate(events) if isinstance(event, Compensating))]
-        assert [e.step.op for e in told if isinstance(e, StepDone)] == ["override", "override", "unbind"]
+        # The write in progress was finished and reported before the rollback.
+        earlier = events[: next(n for n, event in enumerate(events) if isinstance(event, Compensating))]
+        assert [e.step.op for e in earlier if isinstance(e, StepDone)] == ["override", "override", "unbind"]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
     def test_an_ignored_signal_stays_ignored(self, number: signal.Signals, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ class TestStopping:
             events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert finished(events).exit is Exit.DONE
 
-    def test_an_interrupt_thrown_into_the_iterator(self, tmp_path: Path) -> None:
+    def test_an_interrupt_thrown_into_the_iterator_reverts(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
         events = execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK)
         seen = [next(events), next(events), events.throw(KeyboardInterrupt())]
@@ -224,7 +224,7 @@ class TestStopping:
         assert kernel.host.devices[GPU].driver == "vfio-pci"
         assert load(tmp_path / "s/journal").exit is Exit.DONE
 
-    def test_the_lock_is_free_afterwards(self, tmp_path: Path) -> None:
+    def test_the_lock_is_released_when_the_iterator_is_closed(self, tmp_path: Path) -> None:
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model)
         events = execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK)
         next(events)
@@ -242,7 +242,7 @@ class TestSimulated:
         assert finished(events).exit is Exit.DONE
         assert kernel.host.devices[GPU].driver == "vfio-pci"
 
-    def test_an_unbind_that_would_wait(self) -> None:
+    def test_an_unbind_that_would_block_is_given_up(self) -> None:
         host = desktop()
         claim = Claim("vm1", opened=(BY_ID,))
         host = host.with_group(host.groups[21]._replace(claim=claim))
@@ -252,7 +252,7 @@ class TestSimulated:
         assert [isinstance(answer, Waiting) and answer.given_up for answer in answers] == [False, True]
         assert kernel.host.devices[BY_ID].driver is None
 
-    def test_a_write_that_would_crash(self) -> None:
+    def test_a_write_that_would_crash_the_kernel_is_an_error(self) -> None:
         host = desktop("5.10.0")
         host = host.with_group(host.groups[16]._replace(claim=Claim("vm1")))
         host = changed(NIC, driver=None)(host)
@@ -262,14 +262,14 @@ class TestSimulated:
             list(kernel.write(step, lambda *_: None))
         assert kernel.host == host
 
-    def test_modules(self) -> None:
+    def test_modules_are_loaded(self) -> None:
         kernel = SimulatedKernel(desktop(vfio_loaded=False), MODELS["dma-owner"])
         assert list(kernel.load_module("vfio_pci")) == ["ok"]
         assert kernel.host.has_driver("vfio-pci")
         with pytest.raises(IommutuiError, match="missing"):
             list(kernel.load_module("no-such-module"))
 
-    def test_a_device_that_is_gone(self) -> None:
+    def test_reading_back_a_missing_device_is_an_error(self) -> None:
         kernel = SimulatedKernel(desktop(), MODELS["dma-owner"])
         with pytest.raises(IommutuiError, match="no device"):
             kernel.read_back(Address("0000:ff:00.0"))

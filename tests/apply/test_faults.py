@@ -19,8 +19,8 @@ def _run(case: Case, faults: Faults, directory: Path) -> tuple[FakeKernel, list[
     return kernel, list(execute(case.plan, kernel, directory, clock=CLOCK))
 
 
-def _honest(case: Case, kernel: FakeKernel, events: list[Event]) -> None:
-    """Exactly the differences are named."""
+def _check_differences_are_named(case: Case, kernel: FakeKernel, events: list[Event]) -> None:
+    """Checks that exactly the differences are named."""
     end = finished(events)
     differing = differences(case.host, kernel.host)
     if end.exit is Exit.ROLLED_BACK:
@@ -33,7 +33,7 @@ def _honest(case: Case, kernel: FakeKernel, events: list[Event]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_without_a_fault(case: Case, tmp_path: Path) -> None:
+def test_without_a_fault_the_plan_is_applied(case: Case, tmp_path: Path) -> None:
     kernel, events = _run(case, Faults(), tmp_path / "state/journal")
     assert finished(events).exit is Exit.DONE
     assert finished(events).left == ()
@@ -55,7 +55,7 @@ KINDS: dict[str, Callable[[int], Faults]] = {
     "fails for good": lambda number: Faults(fail_from=(number, "EIO")),
     "blocks": lambda number: Faults(block=frozenset({number})),
 }
-"""What can go wrong with the write of a number."""
+"""The ways in which the write of this number can fail."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -66,10 +66,10 @@ def test_a_fault_at_every_write(case: Case, kind: str, tmp_path: Path) -> None:
         kernel, events = _run(case, KINDS[kind](number), tmp_path / f"{number}/journal")
         taken = {UNLOADED} if "mpt3sas" in case.plan.modules else set()
         if kind == "is ignored" and step.op == "probe" and step.device in choosing | taken:
-            # The kernel may choose no driver; and a module that has just come took its device without a probe.
+            # The kernel may choose no driver, and a newly loaded module binds its device without a probe.
             assert finished(events).exit is Exit.DONE
             continue
-        _honest(case, kernel, events)
+        _check_differences_are_named(case, kernel, events)
         if kind in ("fails", "fails half", "is ignored", "is interrupted"):
             assert finished(events).exit is Exit.ROLLED_BACK
         if kind == "blocks":
@@ -82,15 +82,15 @@ def test_a_fault_at_every_write(case: Case, kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_second_fault_at_every_write_of_every_way_back(case: Case, kind: str, tmp_path: Path) -> None:
-    """The first fault hits each write in turn, after it has taken effect: the longest rollback."""
+def test_a_second_fault_at_every_write_of_every_rollback(case: Case, kind: str, tmp_path: Path) -> None:
+    """The first fault hits each write in turn, after it has taken effect, so the rollback is the longest possible."""
     met = 0
     for first in range(1, len(case.plan.steps) + 1):
         for second in range(first + 1, first + 100):
             faults = KINDS[kind](second)
             faults.half[first] = "EIO"
             kernel, events = _run(case, faults, tmp_path / f"{first}.{second}/journal")
-            _honest(case, kernel, events)
+            _check_differences_are_named(case, kernel, events)
             if len(kernel.steps) < second:
                 break
             met += 1
@@ -98,19 +98,19 @@ def test_a_second_fault_at_every_write_of_every_way_back(case: Case, kind: str, 
     assert met >= len(case.plan.steps)
 
 
-def test_a_device_that_cannot_return_does_not_keep_the_others(tmp_path: Path) -> None:
+def test_a_device_that_cannot_be_restored_does_not_stop_the_others(tmp_path: Path) -> None:
     case = next(case for case in CASES if case.name == "gpu")
     last = len(case.plan.steps)
-    # Back: two overrides, an unbind, two probes: the first of the probes fails.
+    # The rollback has two overrides, an unbind and two probes; the first probe fails.
     kernel, events = _run(case, Faults(fail={last: "EIO", last + 4: "EIO"}), tmp_path / "state/journal")
-    _honest(case, kernel, events)
+    _check_differences_are_named(case, kernel, events)
     assert {change.subject for change in finished(events).left} == {"0000:01:00.0"}
     results = [event.result for event in events if isinstance(event, StepDone)]
     assert results.count("EIO") == 2
     assert results[-1] == "ok"
 
 
-def test_a_module_that_never_comes(tmp_path: Path) -> None:
+def test_a_module_that_never_loads(tmp_path: Path) -> None:
     """It is reported as a waiting step, and nothing follows it."""
     case = next(c for c in CASES if c.name == "gpu, vfio not loaded")
     kernel = FakeKernel(case.host, case.model, Faults(stuck_module=True))

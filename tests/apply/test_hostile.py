@@ -1,4 +1,4 @@
-"""Tampered plans, requests, journals and events give a clear error, and nothing is done."""
+"""Tampered plans, requests, journals and events give a clear error and change nothing."""
 
 import json
 import os
@@ -56,7 +56,7 @@ ODD = st.one_of(
 
 
 def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where there is something in the document."""
+    """The path of every value in the document."""
     yield at
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in inner:
@@ -64,7 +64,7 @@ def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def _changed(document: Any, place: tuple[Any, ...], value: Any, *, away: bool) -> str:
-    """The document with something else, or nothing, in one place."""
+    """The document with one value replaced or removed."""
     if not place:
         return json.dumps(value)
     copy = json.loads(json.dumps(document))
@@ -79,7 +79,7 @@ def _changed(document: Any, place: tuple[Any, ...], value: Any, *, away: bool) -
 
 
 def _outcome(work: Callable[[], T]) -> T | IommutuiError:
-    """The result; any error other than this program's own is a failure."""
+    """The result; any error that is not an IommutuiError is a failure."""
     try:
         return work()
     except IommutuiError as error:
@@ -87,8 +87,8 @@ def _outcome(work: Callable[[], T]) -> T | IommutuiError:
 
 
 @given(st.sampled_from(sorted(_places(PLAN), key=str)), ODD, st.booleans())
-def test_a_tampered_plan(place: tuple[Any, ...], value: Any, away: bool) -> None:
-    """Either it is an error, or what would be written is what was shown."""
+def test_a_tampered_plan_never_changes_the_writes(place: tuple[Any, ...], value: Any, away: bool) -> None:
+    """Either the plan is an error, or its writes are those shown."""
     text = _changed(PLAN, place, value, away=away).encode()
     plan = _outcome(lambda: plan_request(parse_plan(text, "The plan"), CASE.host))
     if isinstance(plan, IommutuiError):
@@ -98,7 +98,7 @@ def test_a_tampered_plan(place: tuple[Any, ...], value: Any, away: bool) -> None
 
 
 @given(st.sampled_from(sorted(_places(REQUEST), key=str)), ODD, st.booleans())
-def test_a_tampered_request(place: tuple[Any, ...], value: Any, away: bool) -> None:
+def test_a_tampered_request_is_harmless(place: tuple[Any, ...], value: Any, away: bool) -> None:
     request = _outcome(lambda: parse_request(_changed(REQUEST, place, value, away=away)))
     if isinstance(request, IommutuiError):
         assert request.exit_code is Exit.ERROR
@@ -113,7 +113,7 @@ def test_a_tampered_request(place: tuple[Any, ...], value: Any, away: bool) -> N
 
 
 @given(st.binary(max_size=200))
-def test_empty_and_random_input(data: bytes) -> None:
+def test_empty_or_random_input_is_an_error(data: bytes) -> None:
     for read in (lambda: parse_plan(data, "It"), lambda: from_line(data), lambda: parse_request(data.decode("latin1"))):
         with pytest.raises(IommutuiError):
             read()
@@ -123,7 +123,7 @@ EVENTS = [to_json(StepDone(1, CASE.plan.steps[0], "ok", 0.25)), to_json(Finished
 
 
 @given(st.sampled_from(EVENTS), st.data())
-def test_a_tampered_event(event: dict[str, Any], data: st.DataObject) -> None:
+def test_a_tampered_event_is_harmless(event: dict[str, Any], data: st.DataObject) -> None:
     place = data.draw(st.sampled_from(sorted(_places(event), key=str)))
     text = _changed(event, place, data.draw(ODD), away=False)
     read = _outcome(lambda: from_line(text))
@@ -132,7 +132,7 @@ def test_a_tampered_event(event: dict[str, Any], data: st.DataObject) -> None:
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A journal of an apply that went well."""
+    """A journal of a successful apply."""
     directory = tmp_path_factory.mktemp("journals") / "s/journal"
     list(execute(CASE.plan, FakeKernel(CASE.host, CASE.model), directory, clock=CLOCK))
     (path,) = directory.glob("*.jsonl")
@@ -140,8 +140,8 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.data())
-def test_a_tampered_journal(journal: Path, data: st.DataObject) -> None:
-    """Whatever it says, nothing but an override, an unbind or a probe of a PCI device comes of it."""
+def test_a_tampered_journal_is_harmless(journal: Path, data: st.DataObject) -> None:
+    """Whatever the journal says, it leads only to overrides, unbinds and probes of PCI devices."""
     lines = journal.read_bytes()
     documents = [json.loads(line) for line in lines.splitlines()]
     number = data.draw(st.integers(0, len(documents) - 1))
@@ -168,14 +168,14 @@ def _reverted(journal: Path) -> Plan:
 
 
 def _writes(plan: Plan) -> bool:
-    """Whether everything that would be written goes where an apply writes, or is refused before the first write."""
+    """Whether every write goes to a file that an apply may write, or is refused before the first write."""
     checked = _outcome(lambda: RealKernel("/nowhere").check(plan.steps))
     return isinstance(checked, IommutuiError) or all(
         write_of("/root", step).path.startswith("/root/sys/bus/pci/") for step in plan.steps
     )
 
 
-# -- files in the way
+# -- links in the state directory
 
 
 def _state(place: Path) -> dict[str, tuple[int, int, bytes]]:
@@ -187,7 +187,7 @@ def _state(place: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 @pytest.mark.parametrize("name", ["20261122T104501-1a2b.jsonl", "lock", "20261122T104501-1a2b.keep", "x.jsonl"])
-def test_links_in_the_state_directory_lead_nowhere(name: str, tmp_path: Path) -> None:
+def test_links_in_the_state_directory_are_not_followed(name: str, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     trap.mkdir()
     (trap / "victim").write_text('{"line":"header"}\n')
@@ -203,6 +203,6 @@ def test_links_in_the_state_directory_lead_nowhere(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("wanted", ["../x", "/etc/passwd", "..", "", "20261122T104501-1a2b/../../x", "*"])
-def test_a_journal_is_named_by_its_id_only(wanted: str, journal: Path) -> None:
+def test_a_journal_is_named_only_by_its_id(wanted: str, journal: Path) -> None:
     with pytest.raises(IommutuiError, match="There is no journal"):
         load(journal.parent, wanted)

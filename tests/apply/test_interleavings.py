@@ -1,6 +1,6 @@
-"""Applies, reverts, reboots, other tools and deaths in any order: listings tell the truth, reverts keep to it.
+"""Applies, reverts, reboots, other tools and crashes in any order: listings are correct, and reverts follow them.
 
-What each apply left is noted here, beside the journals, and compared with what they say.
+The test keeps its own record of what each apply left, and compares the journals with it.
 """
 
 import shutil
@@ -30,10 +30,10 @@ MODEL = model_for(desktop().kernel)
 DEVICES = st.sampled_from([GPU, SOUND, USB])
 TARGETS = st.sampled_from(["vfio-pci", "pci-stub", "none", "default"])
 DEATH = st.one_of(st.none(), st.none(), st.none(), st.integers(1, 40))
-"""The point at which the process dies, if it does: mostly it does not."""
+"""The point at which the process is killed, if at all: mostly it is not."""
 Binding = tuple[str | None, str | None]
 FOREIGN: Binding = (None, "somebody")
-"""What no apply here leaves."""
+"""A binding that no apply here leaves."""
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -44,10 +44,10 @@ class Interleavings(RuleBasedStateMachine):
         self.moved: dict[str, set[Address]] = {}
         self.boot_of: dict[str, str] = {}
         self.left: dict[str, dict[Address, Binding]] = {}
-        """What each apply that came to its end left its devices on."""
+        """The bindings that each finished apply left."""
         self.boots = 0
         self.given: dict[Address, set[Binding]] = {}
-        """What a device was on by the boot, by another tool, or because somebody left it where a death had."""
+        """Bindings from the boot, from another tool, or from a killed apply that was kept."""
         self._boot(desktop())
 
     def teardown(self) -> None:
@@ -70,7 +70,7 @@ class Interleavings(RuleBasedStateMachine):
         return {journal.id: journal for journal in list_journals(self.directory)}
 
     def _carry_out(self, plan: Plan, reverts: str | None, death: int | None) -> Journal | None:
-        """The journal that it made; None if it was refused, or died first."""
+        """The journal that it wrote; None if it was refused or killed first."""
         known = self._journals() if self.directory.exists() else {}
         kernel = FakeKernel(self.host, MODEL, Faults(kill_at=death))
         kernel.boot_id = self.boot
@@ -125,14 +125,14 @@ class Interleavings(RuleBasedStateMachine):
         for address in touched:
             applied = {name for name in ours if address in self.moved[name] and ours[name].header.reverts is None}
             if not applied <= self.left.keys():
-                continue  # how far one that was cut off came is not noted here
+                continue  # this record does not show how far a killed apply got
             standing_still = {self.left[name][address] for name in applied if ours[name].reverted_by is None}
             assert self._binding(address) in standing_still | self.given[address]
 
     @rule(address=DEVICES, back=st.booleans())
     @precondition(lambda self: len(self.moved) % 3 == 2)
     def another_tool(self, address: Address, back: bool) -> None:
-        """It gives a device back to its driver, or does what nobody here would."""
+        """Another tool returns a device to its host driver, or does something that this program never would."""
         was = desktop().devices[address]
         driver, override = (was.driver, was.driver_override) if back else FOREIGN
         self.host = changed(address, driver=driver, driver_override=override)(self.host)
@@ -153,7 +153,7 @@ class Interleavings(RuleBasedStateMachine):
                 self.given[address].add(self._binding(address))
 
     @invariant()
-    def a_listing_says_the_truth(self) -> None:
+    def a_listing_is_correct(self) -> None:
         if not self.directory.exists():
             return
         journals = self._journals()

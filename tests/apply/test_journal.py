@@ -19,19 +19,19 @@ from tests.reacting import BOOT, FakeKernel
 
 
 class TestPlaces:
-    def test_the_environment_first(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_the_environment_sets_the_directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path))
         assert journal_dir() == tmp_path / "journal"
 
     @pytest.mark.parametrize("user", [0, 1000])
-    def test_one_directory_for_everybody(self, user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_all_users_share_one_directory(self, user: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("IOMMUTUI_STATE_DIR", raising=False)
         monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
         monkeypatch.setattr(os, "geteuid", lambda: user)
         assert journal_dir() == Path("/var/lib/iommutui/journal")
 
     @pytest.mark.parametrize("umask", [0, 0o077])
-    def test_modes(self, umask: int, directory: Path) -> None:
+    def test_directories_and_files_have_their_modes(self, umask: int, directory: Path) -> None:
         old = os.umask(umask)
         try:
             written(directory)
@@ -44,7 +44,7 @@ class TestPlaces:
         assert path.stat().st_mode & 0o777 == (0o644 if os.geteuid() == 0 else 0o600)
 
     @pytest.mark.parametrize("which", ["journal", "state"])
-    def test_a_link_is_refused(self, which: str, tmp_path: Path) -> None:
+    def test_a_directory_that_is_a_link_is_refused(self, which: str, tmp_path: Path) -> None:
         elsewhere = tmp_path / "elsewhere"
         (elsewhere / "journal").mkdir(parents=True)
         if which == "state":
@@ -77,19 +77,19 @@ class TestPlaces:
         with pytest.raises(NotPermittedError, match="belongs to user"):
             list_journals(directory)
 
-    def test_a_file_in_the_way(self, tmp_path: Path) -> None:
+    def test_a_file_in_place_of_the_directory_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "state").mkdir(mode=0o700)
         (tmp_path / "state/journal").touch()
         with pytest.raises(NotPermittedError, match="not a directory"):
             written(tmp_path / "state/journal")
 
-    def test_a_directory_that_cannot_be_created(self, tmp_path: Path) -> None:
+    def test_a_directory_that_cannot_be_created_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(NotPermittedError, match="cannot be created") as caught:
             written(tmp_path / "file/state/journal")
         assert "sudo" in caught.value.remedy
 
-    def test_the_lock(self, directory: Path) -> None:
+    def test_the_lock_is_exclusive(self, directory: Path) -> None:
         with lock(directory):
             with pytest.raises(RefusedError, match="Another apply"), lock(directory):
                 pass
@@ -98,7 +98,7 @@ class TestPlaces:
         with lock(directory):
             pass
 
-    def test_a_lock_that_is_a_link(self, directory: Path, tmp_path: Path) -> None:
+    def test_a_lock_that_is_a_link_is_not_opened(self, directory: Path, tmp_path: Path) -> None:
         written(directory)
         (directory / "lock").symlink_to(tmp_path / "victim")
         with pytest.raises(IommutuiError, match="cannot be opened"), lock(directory):
@@ -107,7 +107,7 @@ class TestPlaces:
 
 
 class TestIds:
-    def test_they_sort_as_they_were_begun(self, directory: Path) -> None:
+    def test_ids_sort_in_order_of_creation(self, directory: Path) -> None:
         written(directory)
         earlier = datetime(2020, 1, 1, tzinfo=UTC)
         ids = [HEADER.id]
@@ -118,7 +118,7 @@ class TestIds:
         assert ids[1].startswith("20261122T104502-")
         assert [entry.id for entry in list_journals(directory)] == ids
 
-    def test_from_the_clock(self, directory: Path) -> None:
+    def test_an_id_begins_with_the_time(self, directory: Path) -> None:
         written(directory)
         assert new_id(directory, datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC), BOOT).startswith("20270102T030405-")
 
@@ -129,7 +129,9 @@ class TestIds:
 
 
 class TestWriting:
-    def test_a_line_that_cannot_be_written(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_line_that_cannot_be_written_is_an_error_and_a_later_one_is_readable(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         write = os.write
 
         def full(descriptor: int, data: bytes) -> int:
@@ -147,10 +149,10 @@ class TestWriting:
 
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
     @pytest.mark.parametrize("call", ["write", "fsync"])
-    def test_a_disk_that_fails_at_any_line(
+    def test_a_disk_error_at_any_line_leaves_the_system_unchanged_or_rolled_back(
         self, code: int, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Before the first write nothing has been written to the system; later everything is rolled back."""
+        """If the header fails, nothing is written to the system; if a later line fails, everything is rolled back."""
         one = next(case for case in CASES if case.name == "gpu")
         real = getattr(os, call)
         for line in range(1, 100):
@@ -176,7 +178,7 @@ class TestWriting:
                 assert end.exit is Exit.DONE
                 break
             if end.exit is Exit.DONE:
-                # Only the last line is missing: it tells so, and the journal has no end.
+                # Only the last line is missing: the summary says so, and the journal has no end.
                 assert line == 2 + 2 * len(one.plan.steps)
                 assert list_journals(directory)[-1].open
                 assert "The journal is incomplete" in end.summary
@@ -197,7 +199,7 @@ class TestWriting:
         monkeypatch.setattr(os, "fsync", note)
         path = written(directory, Compensating("x"), Finished(Exit.DONE, ""))
         assert synced.count(str(path)) == 3
-        # The names as well: of the state directory, of the journal directory, and of the file.
+        # The directory entries as well: of the state directory, of the journal directory, and of the file.
         assert str(directory.parent.parent) in synced
         assert str(directory.parent) in synced
         assert synced.index(str(directory)) < len(synced) - 2

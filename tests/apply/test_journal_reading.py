@@ -1,4 +1,4 @@
-"""Reading journals, damaged ones included."""
+"""Reading journals, including damaged ones."""
 
 import json
 from dataclasses import replace
@@ -18,11 +18,11 @@ from tests.reacting import FakeKernel
 
 
 class TestReading:
-    def test_no_directory(self, directory: Path) -> None:
+    def test_a_missing_directory_has_no_journals(self, directory: Path) -> None:
         assert list_journals(directory) == []
         assert read_journals(directory) == Journals()
 
-    def test_an_entry(self, directory: Path) -> None:
+    def test_a_journal_is_read(self, directory: Path) -> None:
         written(
             directory,
             Begin(1, "override", GPU, "vfio-pci"),
@@ -92,7 +92,7 @@ class TestReading:
         assert journal.damage.startswith("line 2")
         assert (journal.header, journal.open) == (HEADER, '"line":"finished"' not in line)
 
-    def test_bytes_that_are_no_text(self, directory: Path) -> None:
+    def test_bytes_that_are_not_text_are_damage(self, directory: Path) -> None:
         path = written(directory)
         with path.open("ab") as file:
             file.write(b'{"line":"turn","why":"\xff\xfe"}\n')
@@ -106,7 +106,7 @@ class TestReading:
             ({"line": "turn"}, "not valid"),
         ],
     )
-    def test_a_header_that_does_not_fit(self, change: dict[str, object], match: str, directory: Path) -> None:
+    def test_a_wrong_header_is_damage(self, change: dict[str, object], match: str, directory: Path) -> None:
         path = written(directory)
         content = json.loads(path.read_text())
         path.write_text(json.dumps(content | change) + "\n")
@@ -115,24 +115,24 @@ class TestReading:
         with pytest.raises(SourceError, match=match):
             load(directory, HEADER.id)
 
-    def test_two_headers(self, directory: Path) -> None:
+    def test_a_second_header_is_damage(self, directory: Path) -> None:
         path = written(directory)
         path.write_text(path.read_text() * 2)
         assert list_journals(directory)[0].damage == "line 2 is another header"
 
-    def test_a_file_that_is_too_long(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_file_that_is_too_long_is_damage(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         written(directory)
         monkeypatch.setattr("iommutui.apply.journal.reader.SIZE_LIMIT", 10)
         (damaged,) = list_damaged(directory)
         assert "longer than any" in damaged.why
 
-    def test_other_files_do_not_count(self, directory: Path) -> None:
+    def test_other_files_are_ignored(self, directory: Path) -> None:
         written(directory)
         for name in ("lock", "x.jsonl", "20261122T104501-1a2b.jsonl~", "20261122T104501-1A2B.jsonl"):
             (directory / name).write_text("rubbish")
         assert len(list_journals(directory)) == 1
 
-    def test_a_journal_that_is_a_link(self, directory: Path, tmp_path: Path) -> None:
+    def test_a_journal_that_is_a_link_is_not_read(self, directory: Path, tmp_path: Path) -> None:
         path = written(directory)
         path.rename(tmp_path / "elsewhere")
         path.symlink_to(tmp_path / "elsewhere")
@@ -145,7 +145,7 @@ class TestLoading:
         for name in ("20261122T104501-1a2b", "20261122T104502-1a2b", "20261123T104501-ffff"):
             written(directory, Finished(Exit.DONE, "Done."), header=replace(HEADER, id=name))
 
-    def test_by_prefix(self, directory: Path) -> None:
+    def test_a_journal_is_found_by_its_prefix(self, directory: Path) -> None:
         self._three(directory)
         assert load(directory, "20261123").id == "20261123T104501-ffff"
         assert load(directory, "20261122T104501-1a2b").id == "20261122T104501-1a2b"
@@ -155,7 +155,7 @@ class TestLoading:
             with pytest.raises(IommutuiError, match="There is no journal"):
                 load(directory, wanted)
 
-    def test_a_damaged_one_does_not_keep_others_from_being_loaded(self, directory: Path) -> None:
+    def test_a_damaged_journal_does_not_stop_others_from_loading(self, directory: Path) -> None:
         self._three(directory)
         (directory / "20261123T104501-ffff.jsonl").write_text("rubbish\n")
         assert load(directory, "20261122T104501").id == "20261122T104501-1a2b"
@@ -167,12 +167,14 @@ class TestLoading:
         ("code", "something"),
         [(Exit.DONE, True), (Exit.NOT_ROLLED_BACK, True), (Exit.ROLLED_BACK, False), (Exit.PERMISSION, False)],
     )
-    def test_applies_that_may_have_left_something(self, code: Exit, something: bool, directory: Path) -> None:
+    def test_the_exit_says_whether_an_apply_may_have_left_changes(
+        self, code: Exit, something: bool, directory: Path
+    ) -> None:
         written(directory, Finished(code, ""))
         (entry,) = list_journals(directory)
         assert entry.changed_something is something
 
-    def test_reverts_from_the_newest_to_the_oldest(self, directory: Path) -> None:
+    def test_applies_are_reverted_from_the_newest_to_the_oldest(self, directory: Path) -> None:
         host = CASES[0].host
         names = []
         for name in ("gpu", "disk"):

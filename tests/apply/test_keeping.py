@@ -1,4 +1,4 @@
-"""An apply must be confirmed in time: the countdown, the channels, and its traces on disk."""
+"""An apply must be confirmed in time: the countdown, the channels, and what it writes to disk."""
 
 import os
 import threading
@@ -29,7 +29,7 @@ CASE = CASES[0]
 
 
 class MovingClock(Clock):
-    """Time passes only while somebody waits."""
+    """Time passes only during waits."""
 
     def __init__(self) -> None:
         self.time = 100.0
@@ -42,7 +42,7 @@ class MovingClock(Clock):
 
 
 class Script:
-    """A channel with scripted answers at chosen turns; nothing else lets time pass."""
+    """A channel that answers at given turns; time passes only here."""
 
     def __init__(self, clock: MovingClock, words: dict[int, Decision] | None = None) -> None:
         self.clock = clock
@@ -68,41 +68,41 @@ def _run(
     tmp_path: Path, words: dict[int, Decision] | None = None, within: float = 5.0, faults: Faults | None = None
 ) -> tuple[FakeKernel, list[Event], Journal, Script]:
     clock = MovingClock()
-    voices = Script(clock, words)
+    script = Script(clock, words)
     kernel = FakeKernel(CASE.host, CASE.model, faults)
     directory = tmp_path / "s/journal"
-    events = list(execute(CASE.plan, kernel, directory, clock=clock, timeout=Timeout(within, voices)))
-    return kernel, events, list_journals(directory)[-1], voices
+    events = list(execute(CASE.plan, kernel, directory, clock=clock, timeout=Timeout(within, script)))
+    return kernel, events, list_journals(directory)[-1], script
 
 
 def _left(events: Sequence[Event]) -> list[float]:
     return [event.seconds for event in events if isinstance(event, Counting)]
 
 
-def test_without_confirmation_it_reverts(tmp_path: Path) -> None:
-    kernel, events, entry, voices = _run(tmp_path)
+def test_an_unconfirmed_apply_is_reverted(tmp_path: Path) -> None:
+    kernel, events, entry, script = _run(tmp_path)
     assert _left(events) == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
     end = finished(events)
     assert end.exit is Exit.ROLLED_BACK
     assert end.summary == "It was not confirmed within 5 seconds. Drivers and overrides are restored."
     assert facts(kernel.host) == facts(CASE.host)
     assert (entry.within, entry.kept_by, entry.exit) == (5.0, None, Exit.ROLLED_BACK)
-    assert voices.began == [entry.id]
-    assert voices.ended == 1
+    assert script.began == [entry.id]
+    assert script.ended == 1
 
 
 @pytest.mark.parametrize("turn", [1, 3, 6])
 def test_a_confirmed_apply_stays(turn: int, tmp_path: Path) -> None:
-    kernel, events, entry, voices = _run(tmp_path, {turn: Decision(True, "a friend")})
+    kernel, events, entry, script = _run(tmp_path, {turn: Decision(True, "a friend")})
     assert events[-2:-1] == [Kept("a friend")]
     assert finished(events).exit is Exit.DONE
     predicted = facts(CASE.plan.predicted)
     assert facts(kernel.host) == predicted
     assert (entry.kept_by, entry.exit, entry.changed_something) == ("a friend", Exit.DONE, True)
-    assert voices.ended == 1
+    assert script.ended == 1
 
 
-def test_it_can_be_reverted_at_once(tmp_path: Path) -> None:
+def test_an_apply_can_be_reverted_during_the_countdown(tmp_path: Path) -> None:
     kernel, events, entry, _ = _run(tmp_path, {2: Decision(False, "a friend")})
     assert _left(events) == [5.0, 4.0]
     assert finished(events).summary.startswith("Reverted on request.")
@@ -111,10 +111,10 @@ def test_it_can_be_reverted_at_once(tmp_path: Path) -> None:
 
 
 def test_a_failed_apply_has_no_countdown(tmp_path: Path) -> None:
-    _, events, entry, voices = _run(tmp_path, faults=Faults(fail={4: "EIO"}))
+    _, events, entry, script = _run(tmp_path, faults=Faults(fail={4: "EIO"}))
     assert _left(events) == []
     assert entry.within is None
-    assert voices.began == []
+    assert script.began == []
 
 
 def test_a_fault_during_the_revert_is_named(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_fault_during_the_revert_is_named(tmp_path: Path) -> None:
     assert end.left
 
 
-def test_an_interrupt_reverts_it(tmp_path: Path) -> None:
+def test_an_interrupt_reverts_the_apply(tmp_path: Path) -> None:
     clock = MovingClock()
     kernel = FakeKernel(CASE.host, CASE.model)
     keeping = Timeout(60.0, Script(clock))
@@ -151,7 +151,7 @@ def test_a_reader_that_exits_before_the_countdown_reverts_everything(tmp_path: P
     assert facts(kernel.host) == facts(CASE.host)
 
 
-def test_death_during_the_countdown_leaves_an_open_journal_that_was_never_kept(tmp_path: Path) -> None:
+def test_an_apply_killed_during_the_countdown_leaves_an_open_unconfirmed_journal(tmp_path: Path) -> None:
     clock = MovingClock()
 
     class Dying(Script):
@@ -166,7 +166,7 @@ def test_death_during_the_countdown_leaves_an_open_journal_that_was_never_kept(t
     assert (entry.open, entry.within, entry.kept_by) == (True, 9.0, None)
 
 
-# -- the voices themselves, on real pipes and files
+# -- the channels themselves, on real pipes and files
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_the_asking_program_can_confirm(line: bytes, keep: bool, tmp_path: Path,
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"kee", b"keep", b"KEEP\n", b"keep it\n", b"\xff\n", b"{}\n"])
-def test_unknown_answers(text: bytes, tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_unknown_answers_are_ignored(text: bytes, tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     listener.begin("j")
     os.write(pipe[1], text)
@@ -199,7 +199,7 @@ def test_unknown_answers(text: bytes, tmp_path: Path, pipe: tuple[int, int]) -> 
     assert listener.wait(0.01) is None
 
 
-def test_earlier_answers_do_not_count(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_answers_before_the_countdown_are_ignored(tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     os.write(pipe[1], b"keep\n")
     listener.begin("j")
@@ -226,7 +226,7 @@ def test_a_note_is_read_and_removed(tmp_path: Path, pipe: tuple[int, int]) -> No
 
 
 @pytest.mark.parametrize("kind", ["link", "directory", "another"])
-def test_invalid_notes(kind: str, tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_invalid_notes_are_ignored(kind: str, tmp_path: Path, pipe: tuple[int, int]) -> None:
     listener = _listener(tmp_path, pipe)
     place = note_of(tmp_path / "s/journal", "j")
     if kind == "link":
@@ -239,7 +239,7 @@ def test_invalid_notes(kind: str, tmp_path: Path, pipe: tuple[int, int]) -> None
     assert listener.wait(0.0) is None
 
 
-def test_a_note_is_not_left_through_a_link(tmp_path: Path, pipe: tuple[int, int]) -> None:
+def test_a_note_is_not_written_through_a_link(tmp_path: Path, pipe: tuple[int, int]) -> None:
     _listener(tmp_path, pipe)
     directory = tmp_path / "s/journal"
     note_of(directory, "j").symlink_to(tmp_path / "victim")
@@ -263,7 +263,7 @@ def test_the_request_is_one_line_or_the_whole_input(sent: bytes, request_text: s
     assert RequestChannel(pipe[0]).request() == request_text
 
 
-def test_an_endless_request_is_not_read_forever(pipe: tuple[int, int]) -> None:
+def test_an_endless_request_is_cut_off(pipe: tuple[int, int]) -> None:
     def flood() -> None:
         try:
             while True:

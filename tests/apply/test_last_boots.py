@@ -1,4 +1,4 @@
-"""The machine of earlier boots: kept redacted, the newest few, and never that of this boot."""
+"""Snapshots of earlier boots: redacted, only the newest few, and never this boot's."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from iommutui.demo import demo_host
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty state of the user's."""
+    """An empty state directory for the user."""
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path))
     return tmp_path
 

@@ -12,7 +12,7 @@ from tests.apply.machines import GPU
 
 
 class TestHolders:
-    def test_the_processes_that_have_a_file_open(self, tmp_path: Path) -> None:
+    def test_processes_with_the_devices_files_open_are_named(self, tmp_path: Path) -> None:
         device = tmp_path / "sys/bus/pci/devices" / GPU
         device.mkdir(parents=True)
         (device / "class").write_text("0x030000\n")
@@ -34,7 +34,7 @@ class TestHolders:
             "Xorg (pid 11): /dev/dri/card0",
         )
 
-    def test_nobody_is_named_for_a_driver_that_waits_for_its_device_alone(self, tmp_path: Path) -> None:
+    def test_no_process_is_named_for_a_disk_or_sound_card(self, tmp_path: Path) -> None:
         device = tmp_path / "sys/bus/pci/devices" / GPU
         device.mkdir(parents=True)
         (tmp_path / "proc/11/fd").mkdir(parents=True)
@@ -43,7 +43,7 @@ class TestHolders:
             (device / "class").write_text(f"{kind}\n")
             assert len(possible_holders(Tree(str(tmp_path)), GPU)) == count
 
-    def test_no_visible_holder(self, tmp_path: Path) -> None:
+    def test_without_processes_no_holder_is_named(self, tmp_path: Path) -> None:
         assert possible_holders(Tree(str(tmp_path)), GPU) == ()
 
 
@@ -59,30 +59,30 @@ class TestModules:
         modprobe(name, str(root), run)
         return commands
 
-    def test_it_is_loaded(self, tmp_path: Path) -> None:
+    def test_a_module_is_loaded(self, tmp_path: Path) -> None:
         assert self._load(tmp_path, "vfio-pci")[-1] == ("modprobe", "--", "vfio-pci")
 
-    def test_it_is_already_loaded(self, tmp_path: Path) -> None:
+    def test_a_loaded_module_is_not_loaded_again(self, tmp_path: Path) -> None:
         (tmp_path / "sys/module/vfio_pci").mkdir(parents=True)
         assert self._load(tmp_path, "vfio-pci") == []
 
-    def test_missing(self, tmp_path: Path) -> None:
+    def test_a_missing_module_is_named(self, tmp_path: Path) -> None:
         ran = Ran((), 1, "", "modprobe: FATAL: Module nope not found in directory /lib/modules/6.1\n")
         with pytest.raises(IommutuiError, match="nope is missing"):
             self._load(tmp_path, "nope", ran=ran)
 
     @pytest.mark.parametrize("command", ["/bin/false", "/usr/bin/false", "/bin/true # not here"])
-    def test_blocked_by_an_install_line(self, command: str, tmp_path: Path) -> None:
+    def test_an_install_line_blocks_a_module(self, command: str, tmp_path: Path) -> None:
         with pytest.raises(IommutuiError, match="administratively blocked by the line"):
             self._load(tmp_path, "vfio-pci", config=f"options x y\ninstall vfio_pci {command}\n")
 
-    def test_blocked_on_the_command_line(self, tmp_path: Path) -> None:
+    def test_the_command_line_blocks_a_module(self, tmp_path: Path) -> None:
         (tmp_path / "proc").mkdir()
         (tmp_path / "proc/cmdline").write_text("quiet module_blacklist=nouveau,vfio_pci\n")
         with pytest.raises(IommutuiError, match="module_blacklist="):
             self._load(tmp_path, "vfio-pci")
 
-    def test_blocked_for_good(self, tmp_path: Path) -> None:
+    def test_disabled_modules_block_until_the_next_boot(self, tmp_path: Path) -> None:
         (tmp_path / "proc/sys/kernel").mkdir(parents=True)
         (tmp_path / "proc/sys/kernel/modules_disabled").write_text("1\n")
         with pytest.raises(IommutuiError, match="until the next boot"):
@@ -95,12 +95,12 @@ class TestModules:
     @pytest.mark.parametrize(
         "ran", [Ran((), 1, "", "modprobe: ERROR: could not insert: Exec format error"), Ran((), 127, "", "")]
     )
-    def test_failed(self, ran: Ran, tmp_path: Path) -> None:
+    def test_a_module_that_fails_to_load_is_an_error(self, ran: Ran, tmp_path: Path) -> None:
         with pytest.raises(IommutuiError, match="could not be loaded"):
             self._load(tmp_path, "nvidia", ran=ran)
 
     @pytest.mark.parametrize("name", ["", "-r", "../x", "a b", "x;y", "x" * 65])
-    def test_names(self, name: str, tmp_path: Path) -> None:
+    def test_invalid_module_names_are_refused(self, name: str, tmp_path: Path) -> None:
         if name == "-r":
             assert self._load(tmp_path, name)[-1] == ("modprobe", "--", "-r")
             return

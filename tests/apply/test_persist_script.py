@@ -1,4 +1,4 @@
-"""The script of the initramfs on a tree of files, and every file beside what it is for."""
+"""The initramfs script on a tree of files, and a check of every file with the tool it is for."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ CARD = "0000:09:00.0"
 
 
 class Initramfs:
-    """A sysfs and a declaration; drivers do not react."""
+    """A sysfs and a declaration; no driver reacts."""
 
     def __init__(self, root: Path, shell: str) -> None:
         self.root, self.shell = root, shell
@@ -38,9 +38,9 @@ class Initramfs:
             (place / "driver").symlink_to(f"../../drivers/{driver}")
 
     def run(self, *lines: str) -> str:
-        """Runs the script on these declarations; what it logged."""
+        """Runs the script on these declarations, and returns its log."""
         (self.root / "persist.conf").write_text("# a comment\n\n" + "".join(f"{line}\n" for line in lines))
-        # A function, because busybox goes by its own modprobe whatever PATH says.
+        # A function, because busybox uses its own modprobe whatever PATH says.
         text = f'modprobe() {{ "{self.root}/modprobe" "$@"; }}\n' + (DATA / "persist.sh").read_text()
         for name, old in (
             ("conf", "/etc/iommutui/persist.conf"),
@@ -66,7 +66,7 @@ class Initramfs:
 
 @pytest.fixture(params=["dash", "busybox ash", "bash"])
 def initramfs(request: pytest.FixtureRequest, tmp_path: Path) -> Initramfs:
-    """By the shells that an initramfs has: Debian's, Arch's, and Fedora's."""
+    """Run by each shell that an initramfs may have: Debian's, Arch's, and Fedora's."""
     if shutil.which(request.param.split()[0]) is None:
         pytest.skip(f"{request.param} is not installed")
     return Initramfs(tmp_path, request.param)
@@ -92,7 +92,7 @@ def test_another_card_at_the_address_is_left_alone(initramfs: Initramfs, ids: st
     assert not (initramfs.root / "modules").exists()
 
 
-def test_a_subsystem_that_is_not_known_is_not_compared(initramfs: Initramfs) -> None:
+def test_an_unknown_subsystem_is_not_compared(initramfs: Initramfs) -> None:
     initramfs.device(CARD, "10de:1f08", "0000:0000")
     initramfs.run(f"{CARD} 10de:1f08 - pci-stub")
     assert initramfs.override() == "pci-stub"
@@ -102,14 +102,14 @@ def test_a_missing_device_is_reported(initramfs: Initramfs) -> None:
     assert "there is no such device" in initramfs.run(f"{CARD} 10de:1f08 - vfio-pci")
 
 
-def test_the_switch_on_the_command_line(initramfs: Initramfs) -> None:
+def test_the_switch_on_the_command_line_turns_the_script_off(initramfs: Initramfs) -> None:
     initramfs.device(CARD, "10de:1f08")
     (initramfs.root / "cmdline").write_text("quiet iommutui.persist=0 splash\n")
     assert "nothing is set" in initramfs.run(f"{CARD} 10de:1f08 - vfio-pci")
     assert initramfs.override() == "(null)"
 
 
-def test_a_driver_that_is_built_in_loses_the_device(initramfs: Initramfs) -> None:
+def test_a_device_is_unbound_from_a_built_in_driver(initramfs: Initramfs) -> None:
     initramfs.device(CARD, "10de:1f08", driver="nvme")
     log = initramfs.run(f"{CARD} 10de:1f08 - none")
     assert initramfs.override() == "none"
@@ -133,16 +133,16 @@ def test_scripts_pass_shellcheck(path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_unit_is_one_for_systemd(tmp_path: Path) -> None:
+def test_the_unit_passes_systemd_analyze(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     unit = tmp_path / "iommutui-persist.service"
-    # The command of a unit has to exist where it is verified.
+    # The unit's command has to exist where the unit is verified.
     unit.write_text((DATA / unit.name).read_text().replace("/bin/sh /etc/iommutui/persist.sh", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
     assert (done.returncode, unit.name in done.stderr) == (0, False), done.stderr
 
 
 @pytest.mark.parametrize("path", sorted(DATA.iterdir()), ids=lambda path: path.name)
-def test_every_file_says_who_made_it(path: Path) -> None:
+def test_every_file_names_iommutui(path: Path) -> None:
     assert "Made by iommutui" in path.read_text()

@@ -1,4 +1,4 @@
-"""Making bindings persist, on temporary trees: files, refusals, and every failure on the way."""
+"""Making bindings persist, on temporary trees: files, refusals, and a failure at every step."""
 
 import os
 import stat
@@ -46,7 +46,7 @@ TOOLS = [each for each in MECHANISMS if each.commands]
 
 
 class Machine:
-    """A root directory with one initramfs generator, and the commands run there."""
+    """A root directory with one initramfs generator, and a record of the commands run."""
 
     def __init__(self, path: Path, tool: str = "initramfs-tools") -> None:
         self.root, self.state = path / "root", path / "state"
@@ -100,7 +100,7 @@ LAST = PersistRequest(SCHEMA, revert_last=True)
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
-def test_persist_and_unpersist(tmp_path: Path, tool: Mechanism) -> None:
+def test_persist_writes_the_files_and_unpersist_removes_them(tmp_path: Path, tool: Mechanism) -> None:
     machine = Machine(tmp_path, tool.name)
     said = machine.do(persist((CARD, "vfio-pci"), (SOUND, "vfio-pci")))
     files = machine.files()
@@ -118,7 +118,7 @@ def test_persist_and_unpersist(tmp_path: Path, tool: Mechanism) -> None:
     assert machine.commands == [tool.commands[-1]] * 2
 
 
-def test_one_more_device_and_one_less(machine: Machine) -> None:
+def test_a_device_is_added_and_removed(machine: Machine) -> None:
     machine.do(persist((CARD, "vfio-pci")))
     machine.do(persist((SOUND, "none")))
     assert [(e.address, e.target) for e in declared(machine.store)] == [(CARD, "vfio-pci"), (SOUND, "none")]
@@ -169,7 +169,7 @@ def test_a_rebuild_that_fails_twice_leaves_the_change_open(machine: Machine) -> 
 
 
 class PowerCut(BaseException):
-    """Nothing catches it, because nothing runs after a power cut."""
+    """A BaseException, so that no handler runs, as after a power cut."""
 
 
 @pytest.mark.parametrize("after", range(8))
@@ -208,7 +208,7 @@ def test_a_write_that_fails_restores_the_files(machine: Machine, monkeypatch: py
     def fchmod(descriptor: int, mode: int) -> None:
         nonlocal written
         written += 1
-        if written == after + 2:  # the first one is the record
+        if written == after + 2:  # the first write is the record
             raise OSError(28, "No space left on device", "a file")
         real(descriptor, mode)
 
@@ -235,7 +235,7 @@ def test_a_link_is_not_followed(machine: Machine, tmp_path: Path) -> None:
         machine.do(persist((CARD, "vfio-pci")))
 
 
-def test_changes_not_shown_are_not_written(machine: Machine) -> None:
+def test_changes_other_than_those_shown_are_not_written(machine: Machine) -> None:
     request = persist((CARD, "vfio-pci"))
     shown = digest_of(prepare(request, machine.host, machine.store).changes)
     other = persist((SOUND, "vfio-pci"))._replace(shown=shown)
@@ -265,12 +265,12 @@ def test_the_kernels_choice_needs_no_setting(machine: Machine) -> None:
         machine.do(persist((CARD, "default")))
 
 
-def test_a_plan_that_the_rules_refuse(machine: Machine) -> None:
+def test_a_plan_that_the_rules_refuse_does_not_persist(machine: Machine) -> None:
     with pytest.raises(RefusedError, match="do not permit"):
         machine.do(persist((CARD, "e1000e"))._replace(basis=None))
 
 
-def test_unused_initramfs_generators(tmp_path: Path) -> None:
+def test_systems_without_a_supported_generator_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="No initramfs generator"):
         mechanism_of(tmp_path)
     for mark, words in (("etc/NIXOS", "NixOS"), ("run/ostree-booted", "ostree")):
@@ -296,14 +296,14 @@ def test_mkinitcpio_has_to_read_its_drop_in_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("tool", "program"), [("mkinitcpio", "limine-mkinitcpio"), ("dracut", "dracut-rebuild")])
-def test_a_distribution_with_a_command_of_its_own(tmp_path: Path, tool: str, program: str) -> None:
+def test_a_distributions_own_command_is_used(tmp_path: Path, tool: str, program: str) -> None:
     machine = Machine(tmp_path, tool)
     machine.install(program)
     machine.do(persist((CARD, "vfio-pci")))
     assert machine.commands == [(program,)]
 
 
-def test_dracut_of_debian_comes_first(machine: Machine) -> None:
+def test_dracut_comes_first_if_debian_uses_it(machine: Machine) -> None:
     machine.install("dracut")
     assert mechanism_of(machine.root).name == "initramfs-tools"
     hook = machine.root / "etc/kernel/postinst.d/dracut"
@@ -312,7 +312,7 @@ def test_dracut_of_debian_comes_first(machine: Machine) -> None:
     assert mechanism_of(machine.root).name == "dracut"
 
 
-def test_driverctl(machine: Machine) -> None:
+def test_driverctl_writes_its_own_files(machine: Machine) -> None:
     request = persist((CARD, "vfio-pci"))._replace(driverctl=True)
     with pytest.raises(RefusedError, match="driverctl is not installed"):
         machine.do(request)
@@ -364,7 +364,7 @@ TABLES = Tables(
 
 
 @pytest.mark.parametrize(("use", "why"), USES, ids=[f"{use.held}{use.what}" for use, _ in USES])
-def test_what_the_next_boot_needs(use: Storage, why: str | None) -> None:
+def test_devices_that_the_next_boot_needs_are_named(use: Storage, why: str | None) -> None:
     host = demo_host()._replace(uses=Uses(storage=(use,)))
     plan = plan_intents(host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
     found = list(next_boot_needs(host, plan.goals, TABLES))
@@ -381,7 +381,7 @@ def using(machine: Machine, use: Storage, fstab: str = "") -> Machine:
     return machine
 
 
-def test_devices_of_the_next_boot_never_persist_elsewhere(machine: Machine) -> None:
+def test_a_device_that_the_next_boot_needs_cannot_persist_elsewhere(machine: Machine) -> None:
     line = "UUID=1 /data ext4 defaults 0 2"
     using(machine, Storage(CARD, Held.MOUNT, ("/data",), ("sda1",)), f"{line}\n")
     with pytest.raises(RefusedError, match=f"The next boot needs {CARD}: /etc/fstab requires /data.*{line}"):
@@ -389,7 +389,7 @@ def test_devices_of_the_next_boot_never_persist_elsewhere(machine: Machine) -> N
     assert CONF not in machine.files()
 
 
-def test_a_disk_that_is_mounted_only_now_may_persist_once_that_is_accepted(machine: Machine) -> None:
+def test_a_disk_mounted_only_now_may_persist_once_accepted(machine: Machine) -> None:
     using(machine, Storage(CARD, Held.MOUNT, ("/data",), ("sda1",)))
     request = persist((CARD, "vfio-pci"), host=machine.host)
     assert Acceptance("disk-mounted", CARD) in request.accepted
@@ -399,7 +399,7 @@ def test_a_disk_that_is_mounted_only_now_may_persist_once_that_is_accepted(machi
     assert [entry.address for entry in declared(machine.store)] == [CARD]
 
 
-def test_open_devices_do_not_matter_at_the_next_boot(machine: Machine) -> None:
+def test_a_device_that_a_process_has_open_may_persist(machine: Machine) -> None:
     host = machine.host
     card = host.devices[CARD]
     host = host.with_device(card._replace(driver="nvidia"))
@@ -410,7 +410,7 @@ def test_open_devices_do_not_matter_at_the_next_boot(machine: Machine) -> None:
     assert [entry.address for entry in declared(machine.store)] == [CARD]
 
 
-def test_a_device_that_a_virtual_machine_holds_may_persist_elsewhere(machine: Machine) -> None:
+def test_a_device_that_a_virtual_machine_has_may_persist_elsewhere(machine: Machine) -> None:
     host = machine.host
     group = host.group_of(CARD)
     assert group is not None
@@ -420,7 +420,7 @@ def test_a_device_that_a_virtual_machine_holds_may_persist_elsewhere(machine: Ma
     assert [entry.target for entry in declared(machine.store)] == ["none"]
 
 
-def test_a_virtual_function_persists_by_driverctl_only(machine: Machine) -> None:
+def test_a_virtual_function_persists_only_with_driverctl(machine: Machine) -> None:
     machine.install("driverctl")
     machine.host = machine.host.with_device(machine.host.devices[CARD]._replace(physfn=Address("0000:08:00.0")))
     request = persist((CARD, "vfio-pci"), host=machine.host)
@@ -432,7 +432,7 @@ def test_a_virtual_function_persists_by_driverctl_only(machine: Machine) -> None
 @pytest.mark.parametrize(
     "word", ["root=/dev/nfs", "nfsroot=10.0.0.1:/x", "netroot=iscsi:@10.0.0.1::3260::x", "boot=nfs"]
 )
-def test_the_card_that_the_root_comes_through(tmp_path: Path, word: str) -> None:
+def test_the_card_that_leads_to_the_root_is_needed(tmp_path: Path, word: str) -> None:
     def needs(cmdline: str, *, address: bool = True) -> list[str]:
         host = demo_host()._replace(uses=Uses(network=(Network(CARD, ("br0", "eth0"), address=address),)))
         plan = plan_intents(host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
@@ -443,7 +443,7 @@ def test_the_card_that_the_root_comes_through(tmp_path: Path, word: str) -> None
     assert needs("quiet root=/dev/sda1") == []
 
 
-def test_the_device_that_the_boot_resumes_from(tmp_path: Path) -> None:
+def test_the_resume_device_is_found(tmp_path: Path) -> None:
     links = tmp_path / "dev/disk/by-uuid"
     links.mkdir(parents=True)
     (tmp_path / "dev/sda3").touch()
@@ -452,7 +452,7 @@ def test_the_device_that_the_boot_resumes_from(tmp_path: Path) -> None:
         assert tables_of(tmp_path, f"quiet {word} ro").resume == name, word
 
 
-def test_a_table_that_cannot_be_read_refuses(tmp_path: Path) -> None:
+def test_an_unreadable_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "etc/fstab").mkdir(parents=True)
     with pytest.raises(RefusedError, match="/etc/fstab cannot be read"):
         tables_of(tmp_path, "")
@@ -461,7 +461,7 @@ def test_a_table_that_cannot_be_read_refuses(tmp_path: Path) -> None:
 ENTRY = Entry(CARD, "10de:1f08", "1043:87c0", "vfio-pci")
 
 
-def test_the_declaration_is_read_as_it_was_written() -> None:
+def test_a_written_declaration_reads_back() -> None:
     entries = [ENTRY, Entry(SOUND, "10de:10f9", "-", "none")]
     assert from_text(to_text(entries), CONF) == entries
 
@@ -472,7 +472,7 @@ def test_an_invalid_line_is_named(line: str) -> None:
         from_text(f"# x\n{line}\n", CONF)
 
 
-def test_in_force() -> None:
+def test_a_binding_is_in_force_or_says_why_not() -> None:
     host = demo_host()
     card = host.devices[CARD]
 
@@ -488,7 +488,7 @@ def test_in_force() -> None:
     assert why(host.with_device(card._replace(driver=None)), entry=ENTRY._replace(target="none")) == ""
 
 
-def test_a_request_says_one_thing() -> None:
+def test_a_request_has_exactly_one_purpose() -> None:
     good = persist((CARD, "vfio-pci"))
     assert parse_persist_request(to_line(good).decode()) == good
     for bad in (
@@ -521,6 +521,6 @@ def test_a_command_ends_although_its_child_keeps_the_output_open() -> None:
     assert list(run_command(("sh", "-c", "sleep 600 & echo done; kill $!"), longest=60.0))[-1].strip() == "done"
 
 
-def test_files_are_in_the_package() -> None:
+def test_the_files_are_in_the_package() -> None:
     for tool in TOOLS:
         assert all(file.text for file in files_of(tool, [ENTRY]))

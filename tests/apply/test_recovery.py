@@ -26,7 +26,7 @@ CASE = CASES[0]
 
 
 def _cut_off(directory: Path, host: Host, reverts: str | None = None, point: int = 9) -> Host:
-    """An apply, or a revert, that dies."""
+    """Start an apply, or a revert, that is killed."""
     kernel = FakeKernel(host, CASE.model, Faults(kill_at=point))
     plan = (
         CASE.plan
@@ -54,7 +54,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "s/journal"
 
 
-def test_nothing_was_applied(directory: Path) -> None:
+def test_without_journals_nothing_is_open(directory: Path) -> None:
     assert not may_be_open(directory, BOOT)
     assert open_journals(directory, BOOT) == ()
     assert not at_work(directory)
@@ -91,11 +91,11 @@ def test_an_interrupted_revert_is_settled_with_its_apply(directory: Path) -> Non
     assert open_journals(directory, BOOT) == ()
 
 
-def test_a_kept_apply_blocks_nothing(directory: Path) -> None:
+def test_a_kept_apply_does_not_block(directory: Path) -> None:
     _cut_off(directory, CASE.host)
     (entry,) = unfinished(read_journals(directory), BOOT)
     with open(directory / f"{entry.id}.jsonl", "ab") as file:
-        file.write(b'{"line":"resu')  # what was being written when it died
+        file.write(b'{"line":"resu')  # the line that was being written when it was killed
     with lock(directory), JournalWriter.reopen(directory, entry.id) as journal:
         journal.append(Kept("somebody"))
         journal.append(Finished(Exit.NOT_ROLLED_BACK, "Left."))
@@ -106,13 +106,13 @@ def test_a_kept_apply_blocks_nothing(directory: Path) -> None:
     assert again.steps == entry.steps
 
 
-def test_a_damaged_journal_hides_no_other_and_blocks_nothing(directory: Path) -> None:
+def test_a_damaged_journal_hides_no_other_and_does_not_block(directory: Path) -> None:
     _cut_off(directory, CASE.host)
     (directory / "20200101T000000-0000.jsonl").write_text("nonsense\n")
     assert len(open_journals(directory, BOOT)) == 1
 
 
-def test_an_apply_at_work_is_seen_by_everybody(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_user_sees_a_running_apply(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with lock(directory):
         assert at_work(directory)
         assert places._listed(directory / "lock")
@@ -128,15 +128,15 @@ def test_an_apply_at_work_is_seen_by_everybody(directory: Path, monkeypatch: pyt
         assert at_work(directory)
 
 
-def test_a_query_locks_nothing(directory: Path) -> None:
+def test_a_query_takes_no_lock(directory: Path) -> None:
     _cut_off(directory, CASE.host)
     before = sorted(path.name for path in directory.iterdir())
     assert not at_work(directory)
     assert sorted(path.name for path in directory.iterdir()) == before
 
 
-def test_a_query_never_hinders_an_apply(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A query at the very moment that an apply begins does not take the lock."""
+def test_a_query_never_stops_an_apply(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query at the moment an apply begins does not take the lock."""
     with lock(directory):
         pass
     real, seen = fcntl.fcntl, []
@@ -153,7 +153,7 @@ def test_a_query_never_hinders_an_apply(directory: Path, monkeypatch: pytest.Mon
     assert seen == [fcntl.F_OFD_GETLK]
 
 
-# -- what was not known is no drift
+# -- an unknown fact is not drift
 
 
 def _claimed(owner: str | None, *, hidden: bool) -> Host:
@@ -175,7 +175,7 @@ def _claimed(owner: str | None, *, hidden: bool) -> Host:
         (_claimed(None, hidden=True), _claimed(None, hidden=True), False),
     ],
 )
-def test_an_invisible_owner(before: Host, now: Host, drifted: bool) -> None:
+def test_an_invisible_owner_is_not_drift(before: Host, now: Host, drifted: bool) -> None:
     from iommutui.core.plan.drift import basis_of
 
     assert bool(drift(basis_of(before, [GPU, SOUND]), now, [GPU, SOUND])) is drifted

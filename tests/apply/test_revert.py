@@ -1,4 +1,4 @@
-"""Refusals of a revert, and facts that only the journal knows."""
+"""Refusals of a revert, and facts that only the journal has."""
 
 from pathlib import Path
 
@@ -23,13 +23,13 @@ def _applied(one: Case, tmp_path: Path) -> tuple[Host, Journal]:
     return kernel.host, load(tmp_path / "s/journal")
 
 
-def test_the_goals(tmp_path: Path) -> None:
+def test_the_goals_of_a_revert_restore_driver_and_override(tmp_path: Path) -> None:
     host, entry = _applied(next(c for c in CASES if c.name == "odd override to vfio"), tmp_path)
     assert plan_revert(entry, host, CASES[0].model).goals == (restoring(ODD, "igb", "some-other-driver"),)
 
 
 @pytest.mark.parametrize("one", CASES, ids=str)
-def test_there_and_back(one: Case, tmp_path: Path) -> None:
+def test_an_apply_is_reverted(one: Case, tmp_path: Path) -> None:
     host, entry = _applied(one, tmp_path)
     kernel = FakeKernel(host, one.model)
     plan = plan_revert(entry, host, one.model)
@@ -41,7 +41,7 @@ def test_there_and_back(one: Case, tmp_path: Path) -> None:
     }
 
 
-def test_another_card_and_a_missing_one(tmp_path: Path) -> None:
+def test_a_replaced_or_missing_card_refuses_the_revert(tmp_path: Path) -> None:
     host, entry = _applied(CASES[0], tmp_path)
     host = host.with_device(host.devices[GPU]._replace(device_id="9999"))
     host = host._replace(devices={a: d for a, d in host.devices.items() if a != SOUND})
@@ -51,8 +51,8 @@ def test_another_card_and_a_missing_one(tmp_path: Path) -> None:
     assert f"{SOUND}: device was present and is absent" in caught.value.what
 
 
-def test_a_driver_that_the_tables_do_not_name(tmp_path: Path) -> None:
-    """The device was on it, by a dynamic id perhaps; after another start of the program only the journal knows."""
+def test_a_driver_that_the_tables_do_not_name_is_restored(tmp_path: Path) -> None:
+    """The device was bound to it, perhaps by a dynamic id; after a restart of the program, only the journal says so."""
     one = case("network", desktop(), (NIC, "vfio-pci"))
     host, entry = _applied(one, tmp_path)
     forgetful = host.with_device(host.devices[NIC]._replace(fits=()))
@@ -61,7 +61,7 @@ def test_a_driver_that_the_tables_do_not_name(tmp_path: Path) -> None:
     assert plan.predicted.devices[NIC].driver == "e1000e"
 
 
-def test_a_module_that_is_no_longer_loaded(tmp_path: Path) -> None:
+def test_a_module_that_is_no_longer_loaded_is_loaded(tmp_path: Path) -> None:
     one = case("network", desktop(), (NIC, "vfio-pci"))
     host, entry = _applied(one, tmp_path)
     assert host.drivers is not None
@@ -74,7 +74,7 @@ def test_a_module_that_is_no_longer_loaded(tmp_path: Path) -> None:
     assert kernel.host.devices[NIC].driver == "e1000e"
 
 
-def test_only_moved_devices_are_recorded(tmp_path: Path) -> None:
+def test_only_changed_devices_are_recorded(tmp_path: Path) -> None:
     """A device already on its target was not changed by the apply."""
     host = desktop()
     plan = plan_intents(host, [Intent(GPU, "vfio-pci"), Intent(NIC, "e1000e")], MODELS["dma-owner"])

@@ -1,4 +1,4 @@
-"""A machine that does not do what the plan predicts, and the outcome of the apply."""
+"""Applies on a machine that does not do what the plan predicts."""
 
 from pathlib import Path
 
@@ -42,8 +42,8 @@ class TestSurprises:
 
     @pytest.mark.parametrize("look", [2, 3, 4])
     def test_a_device_that_changes_between_the_phases(self, look: int, tmp_path: Path) -> None:
-        # The first look is the admission, the second comes before the unbinds, the third before the probes; the last
-        # is that of the end.
+        # The first scan is at admission, the second comes before the unbinds, the third before the probes, the last at
+        # the end.
         change = changed(GPU, driver="nouveau")
         kernel = FakeKernel(GPU_CASE.host, GPU_CASE.model, Faults(outside={look: change}))
         events = list(execute(GPU_CASE.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
@@ -124,7 +124,7 @@ class TestSurprises:
         assert (GPU, "driver") in {(c.subject, c.fact) for c in end.left}
 
     def test_a_rollback_never_hits_the_bug_of_old_kernels(self, tmp_path: Path) -> None:
-        """Up to 5.18 a kernel driver that binds in a group in use is a BUG_ON."""
+        """Up to 5.18, a host driver that binds in a group in use hits a BUG_ON."""
         one = next(c for c in CASES if c.name == "twins")
         one = case("twins", desktop("5.10.0"), *one.intents)
 
@@ -167,7 +167,7 @@ class TestSurprises:
         assert kernel.host.devices[TWIN_B].driver == "vfio-pci"
 
     def test_a_planned_device_bound_by_a_module_elsewhere_is_a_surprise(self, tmp_path: Path) -> None:
-        """Loading nouveau for one device must not bind another that is to go to a virtual machine."""
+        """Loading nouveau for one device must not bind another device that is meant for a virtual machine."""
         host = desktop()
         host = changed(SOUND, driver=None, fits=host.devices[GPU].fits)(host)
         one = case("", host, (GPU, "nouveau"), (SOUND, "vfio-pci"))

@@ -33,7 +33,7 @@ def test_there_are_enough_plans() -> None:
 
 
 def _seen(tree: ReactingTree) -> Host:
-    """The machine as far as bindings go."""
+    """The bindings of the machine."""
     return look(tree.root, depth=Depth.LISTING)
 
 
@@ -50,14 +50,14 @@ def _taken(case: Case, before: Host, tree: ReactingTree) -> set[tuple[str, str]]
 
 
 @pytest.mark.parametrize("case", ON_TREES, ids=str)
-def test_the_tree_is_scanned_and_planned_like_its_machine(case: Case, tmp_path: Path) -> None:
+def test_the_tree_gives_the_same_scan_and_plan_as_its_host(case: Case, tmp_path: Path) -> None:
     tree = ReactingTree(tmp_path, case.host)
     assert facts(look(tree.root)) == facts(case.host)
     assert [step[:3] for step in _plan(case, tree).steps] == [step[:3] for step in case.plan.steps]
 
 
 @pytest.mark.parametrize("case", ON_TREES, ids=str)
-def test_there_and_back(case: Case, tmp_path: Path) -> None:
+def test_a_plan_is_applied_and_reverted(case: Case, tmp_path: Path) -> None:
     tree, directory = ReactingTree(tmp_path, case.host), tmp_path / "s/journal"
     before = look(tree.root)
     plan = _plan(case, tree)
@@ -72,7 +72,7 @@ def test_there_and_back(case: Case, tmp_path: Path) -> None:
 
 
 def _fault(kind: str, at: int, tree: ReactingTree) -> Callable[[int, Write], str | None]:
-    """What goes wrong with the write of this number: nothing is done, half is, or it does not return."""
+    """Makes the write of this number fail: it does nothing, does half, or does not return."""
 
     def instead(number: int, write: Write) -> str | None:
         if number != at:
@@ -83,14 +83,14 @@ def _fault(kind: str, at: int, tree: ReactingTree) -> Callable[[int, Write], str
             tree.react(write)
             return "EIO"
         if kind == "never" and write.path.endswith("unbind"):
-            tree.react(write)  # the link goes before the driver has let go
+            tree.react(write)  # the link disappears before the driver has released the device
         return NEVER if kind == "never" else kind
 
     return instead
 
 
-def _honest(differing: set[tuple[str, str]], events: list[Event]) -> None:
-    """Exactly the differences are named."""
+def _check_differences_are_named(differing: set[tuple[str, str]], events: list[Event]) -> None:
+    """Checks that exactly the differences are named."""
     end = finished(events)
     assert end.exit is (Exit.NOT_ROLLED_BACK if differing else end.exit)
     assert end.exit in (Exit.ROLLED_BACK, Exit.NOT_ROLLED_BACK)
@@ -116,18 +116,18 @@ def test_a_fault_at_every_write(case: Case, kind: str, tmp_path: Path) -> None:
             continue
         events = list(execute(plan, tree.kernel(), directory, clock=CLOCK))
         if kind == "lost" and step.op == "probe" and step.device in choosing | taken:
-            # The kernel may choose no driver; and a module that has just come took its device without a probe.
+            # The kernel may choose no driver, and a newly loaded module binds its device without a probe.
             assert finished(events).exit is Exit.DONE
             continue
         differing = differences(before, _seen(tree))
         if kind == "never":
             assert len(tree.writes) == number
             assert finished(events).exit is Exit.NOT_ROLLED_BACK or differing == set()
-        _honest(differing, events)
+        _check_differences_are_named(differing, events)
 
 
 def _dying(run: Callable[[], object]) -> bool:
-    """Runs it in its own process; returns whether SIGKILL ended that."""
+    """Runs the work in its own process; returns whether SIGKILL ended it."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -146,7 +146,7 @@ def _die(number: int) -> Callable[[int], None]:
 
 
 class _Machines:
-    """A tree for each number, as the case describes it; a tree that is as it was before is taken again."""
+    """A tree for each number, as the case describes it; an unchanged tree is reused."""
 
     def __init__(self, case: Case, path: Path) -> None:
         self._case = case
@@ -155,7 +155,7 @@ class _Machines:
         self._before: Host | None = None
 
     def at(self, number: int) -> tuple[ReactingTree, Host, Path]:
-        """The tree, what it was like when it was made, and a directory for journals that nobody has used."""
+        """The tree, its state when it was created, and an unused directory for journals."""
         if self._tree is None or self._before is None or facts(_seen(self._tree)) != facts(self._before):
             self._tree = ReactingTree(self._path / str(number), self._case.host)
             self._before = _seen(self._tree)
@@ -167,7 +167,7 @@ class _Machines:
 
 @pytest.mark.parametrize("case", ON_TREES, ids=str)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_sigkill_around_every_write(case: Case, when: str, tmp_path: Path) -> None:
+def test_sigkill_around_every_write_can_be_reverted(case: Case, when: str, tmp_path: Path) -> None:
     machines = _Machines(case, tmp_path)
     for number in range(1, len(case.plan.steps) + 1):
         tree, before, directory = machines.at(number)
@@ -180,7 +180,7 @@ def test_sigkill_around_every_write(case: Case, when: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("case", ON_TREES, ids=str)
-def test_sigkill_before_every_write_of_a_rollback(case: Case, tmp_path: Path) -> None:
+def test_sigkill_before_every_write_of_a_rollback_can_be_reverted(case: Case, tmp_path: Path) -> None:
     machines = _Machines(case, tmp_path)
     last = len(case.plan.steps)
     for number in range(last + 1, last + 40):
@@ -202,7 +202,7 @@ def _refuse_another(tree: ReactingTree, directory: Path) -> None:
 
 
 def _recover(case: Case, before: Host, tree: ReactingTree, directory: Path) -> None:
-    """What a person does after a crash: the journal is found, and the revert restores."""
+    """Does what a person does after a crash: finds the journal, and reverts."""
     tree.before_write = tree.after_write = lambda number: None
     tree.instead = lambda number, write: None
     (cut_off,) = open_journals(directory, None)

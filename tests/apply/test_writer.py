@@ -28,7 +28,7 @@ from tests.reacting import FakeKernel
 
 AT_ONCE = Patience(first=0.0, each=0.0, give_up=0.0)
 FOR_EVER = Patience(first=0.0, each=1e6, give_up=1e6)
-"""One notice at once, and then whatever it takes."""
+"""One notice at once, then an unlimited wait."""
 UNHURRIED = Patience(first=1e6, each=1e6, give_up=1e6)
 """No notice, however busy the machine is."""
 
@@ -82,7 +82,7 @@ class TestWrites:
             (_step("probe"), "sys/bus/pci/drivers_probe", GPU.encode()),
         ],
     )
-    def test_the_right_bytes_in_the_right_file(self, step: Step, path: str, data: bytes, tree: Path) -> None:
+    def test_each_step_writes_its_bytes_to_its_file(self, step: Step, path: str, data: bytes, tree: Path) -> None:
         (tree / f"sys/devices/pci0000:00/{GPU}/driver_override").write_bytes(b"")
         before = _files(tree)
         assert _answers(_kernel(tree), step) == ["ok"]
@@ -94,7 +94,7 @@ class TestWrites:
         assert _answers(_kernel(tree), step) == ["ok"]
         assert (tree / "elsewhere").read_bytes() == b""
 
-    def test_one_system_call(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_value_is_written_with_one_system_call(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         calls: list[bytes] = []
 
         def note(_descriptor: int, data: bytes) -> int:
@@ -142,13 +142,13 @@ class TestWrites:
             _step("remove"),
         ],
     )
-    def test_strange_names_are_not_written(self, step: Step, tree: Path) -> None:
+    def test_invalid_names_are_not_written(self, step: Step, tree: Path) -> None:
         before = _files(tree)
         with pytest.raises(IommutuiError):
             _answers(_kernel(tree), step)
         assert _files(tree) == before
 
-    def test_a_link_in_place_of_the_file(self, tree: Path) -> None:
+    def test_a_link_in_place_of_the_file_is_not_followed(self, tree: Path) -> None:
         victim = tree / "victim"
         victim.touch()
         probe = tree / "sys/bus/pci/drivers_probe"
@@ -157,13 +157,13 @@ class TestWrites:
         assert _answers(_kernel(tree), _step("probe")) == ["ELOOP"]
         assert victim.read_bytes() == b""
 
-    def test_not_a_regular_file(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_device_file_is_not_written(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(real_kernel, "write_of", lambda *_: real_kernel.Write(os.devnull, b"x"))
         assert _answers(_kernel(tree), _step("probe")) == ["EINVAL"]
 
 
 class TestPermission:
-    def test_denied_before_anything_is_written(
+    def test_missing_permission_is_noticed_before_anything_is_written(
         self, tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         one = CASES[0]
@@ -179,7 +179,7 @@ class TestPermission:
         assert "sudo" in caught.value.remedy
         assert _files(tree) == before
 
-    def test_a_read_only_sysfs(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_read_only_sysfs_is_a_permission_error(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "access", lambda *_: False)
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         with pytest.raises(NotPermittedError, match="not even to root") as caught:
@@ -191,7 +191,7 @@ class TestPermission:
 
 
 class TestReading:
-    def test_driver_and_override(self, tree: Path) -> None:
+    def test_driver_and_override_are_read_back(self, tree: Path) -> None:
         kernel = _kernel(tree)
         assert kernel.read_back(GPU) == ReadBack("nvidia", None)
         override = tree / f"sys/devices/pci0000:00/{GPU}/driver_override"
@@ -203,13 +203,13 @@ class TestReading:
         override.unlink()
         assert kernel.read_back(GPU) == ReadBack(None, None)
 
-    def test_a_device_that_is_gone(self, tree: Path) -> None:
+    def test_a_missing_device_is_an_error(self, tree: Path) -> None:
         with pytest.raises(IommutuiError, match="There is no device"):
             RealKernel(str(tree)).read_back(Address("0000:ff:00.0"))
         with pytest.raises(IommutuiError, match="not the address"):
             RealKernel(str(tree)).read_back(Address("../x"))
 
-    def test_a_device_that_does_not_answer(self, tree: Path, reap: Callable[[], None]) -> None:
+    def test_a_device_that_does_not_answer_is_an_error(self, tree: Path, reap: Callable[[], None]) -> None:
         override = tree / f"sys/devices/pci0000:00/{GPU}/driver_override"
         override.unlink()
         os.mkfifo(override)
@@ -218,7 +218,7 @@ class TestReading:
         os.close(os.open(override, os.O_WRONLY))
         reap()
 
-    def test_the_machine(self, tree: Path) -> None:
+    def test_observe_scans_the_root(self, tree: Path) -> None:
         asked: list[str] = []
         host = CASES[0].host
 
@@ -232,7 +232,7 @@ class TestReading:
 
 @pytest.fixture
 def gate() -> Iterator[tuple[int, int]]:
-    """A pipe: what reads from it is stuck until something is written to it."""
+    """A pipe; a read from it blocks until something is written."""
     ends = os.pipe()
     yield ends
     for end in ends:
@@ -241,7 +241,7 @@ def gate() -> Iterator[tuple[int, int]]:
 
 @pytest.fixture
 def reap(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Waits for the children of this test, and for no other's."""
+    """Waits for the children of this test only."""
     children: list[int] = []
 
     def recorded(work: Callable[[], int]) -> int:
@@ -259,10 +259,10 @@ def reap(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 class TestChild:
-    def test_an_answer(self) -> None:
+    def test_the_answer_of_a_child_is_returned(self) -> None:
         assert list(in_child(lambda: b"ok", lambda *_: None, UNHURRIED)) == [b"ok"]
 
-    def test_notices_and_then_an_answer(self, gate: tuple[int, int]) -> None:
+    def test_a_slow_child_gives_notices_and_then_its_answer(self, gate: tuple[int, int]) -> None:
         waiting = in_child(lambda: os.read(gate[0], 1), lambda *_: None, FOR_EVER)
         notice = next(waiting)
         assert isinstance(notice, Waiting)
@@ -270,61 +270,65 @@ class TestChild:
         os.write(gate[1], b"x")
         assert list(waiting) == [b"x"]
 
-    def test_giving_up(self, gate: tuple[int, int], tmp_path: Path, reap: Callable[[], None]) -> None:
-        told = tmp_path / "told"
-        answers = list(in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(told, answer), AT_ONCE))
+    def test_a_child_that_was_given_up_reports_its_end_itself(
+        self, gate: tuple[int, int], tmp_path: Path, reap: Callable[[], None]
+    ) -> None:
+        reported = tmp_path / "reported"
+        answers = list(in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(reported, answer), AT_ONCE))
         assert [type(a) for a in answers] == [Waiting]
-        assert not told.exists()
+        assert not reported.exists()
         os.write(gate[1], b"x")
         reap()
-        assert told.read_bytes() == b"x"
+        assert reported.read_bytes() == b"x"
 
-    def test_closing_gives_up(self, gate: tuple[int, int], tmp_path: Path, reap: Callable[[], None]) -> None:
-        told = tmp_path / "told"
-        waiting = in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(told, answer), FOR_EVER)
+    def test_closing_the_iterator_gives_the_child_up(
+        self, gate: tuple[int, int], tmp_path: Path, reap: Callable[[], None]
+    ) -> None:
+        reported = tmp_path / "reported"
+        waiting = in_child(lambda: os.read(gate[0], 1), lambda answer, _: _keep(reported, answer), FOR_EVER)
         next(waiting)
         waiting.close()
         os.write(gate[1], b"x")
         reap()
-        assert told.read_bytes() == b"x"
+        assert reported.read_bytes() == b"x"
 
-    def test_a_received_answer_is_not_late(self, tmp_path: Path) -> None:
-        list(in_child(lambda: b"x", lambda answer, _: _keep(tmp_path / "told", answer), UNHURRIED))
-        assert not (tmp_path / "told").exists()
+    def test_a_received_answer_is_not_reported_as_late(self, tmp_path: Path) -> None:
+        list(in_child(lambda: b"x", lambda answer, _: _keep(tmp_path / "reported", answer), UNHURRIED))
+        assert not (tmp_path / "reported").exists()
 
-    def test_a_child_that_dies(self) -> None:
+    def test_a_child_that_exits_gives_an_empty_answer(self) -> None:
         def die() -> bytes:
             os._exit(1)
 
         assert list(in_child(die, lambda *_: None, UNHURRIED)) == [b""]
 
-    def test_an_error_in_the_child_stays_there(self) -> None:
+    def test_an_error_in_the_child_gives_an_empty_answer(self) -> None:
         def fail() -> bytes:
             raise KeyboardInterrupt
 
         assert list(in_child(fail, lambda *_: None, UNHURRIED)) == [b""]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-    def test_signals_do_not_reach_it(self, number: signal.Signals) -> None:
+    def test_signals_do_not_stop_a_child(self, number: signal.Signals) -> None:
         def work() -> bytes:
             os.kill(os.getpid(), number)
             return b"done"
 
         assert list(in_child(work, lambda *_: None, UNHURRIED)) == [b"done"]
 
-    def test_it_has_a_session_of_its_own(self) -> None:
-        """A terminal that hangs up, or Ctrl+C at it, does not reach a write."""
+    def test_a_child_has_its_own_session(self) -> None:
+        """A hang-up of the terminal, or Ctrl+C, does not reach a write."""
         work = lambda: f"{os.getsid(0) == os.getpid()} {os.getppid()}".encode()  # noqa: E731
         assert list(in_child(work, lambda *_: None, UNHURRIED)) == [f"True {os.getpid()}".encode()]
 
     @pytest.mark.parametrize("size", [1, 8192, 8193, 300_000, ANSWER_LIMIT])
-    def test_an_answer_is_read_whole(self, size: int) -> None:
+    def test_a_long_answer_is_read_completely(self, size: int) -> None:
         assert list(in_child(lambda: b"x" * size, lambda *_: None, UNHURRIED)) == [b"x" * size]
 
-    def test_an_answer_without_end_is_refused(self) -> None:
+    def test_an_answer_that_is_too_long_is_refused(self) -> None:
         assert list(in_child(lambda: b"x" * (ANSWER_LIMIT + 1), lambda *_: None, UNHURRIED)) == [b""]
 
-    def test_the_output_of_the_parent_is_not_kept_open(self, tmp_path: Path) -> None:
+    def test_a_child_does_not_keep_the_parents_output_open(self, tmp_path: Path) -> None:
         assert list(in_child(lambda: os.readlink("/proc/self/fd/1").encode(), lambda *_: None, UNHURRIED)) == [
             b"/dev/null"
         ]
@@ -335,7 +339,7 @@ def _keep(path: Path, answer: bytes) -> None:
 
 
 class TestStuck:
-    def test_a_write_that_does_not_return(
+    def test_a_write_that_does_not_return_is_given_up(
         self,
         tree: Path,
         tmp_path: Path,
@@ -343,7 +347,7 @@ class TestStuck:
         monkeypatch: pytest.MonkeyPatch,
         reap: Callable[[], None],
     ) -> None:
-        """The whole way with a real child: given up, nothing further written, and the end told by the child."""
+        """With a real child: the write is given up, nothing more is written, and the child records how it ended."""
         one = CASES[0]
         put = real_kernel.put
 
@@ -393,10 +397,10 @@ class TestStuck:
         with lock(directory):
             pass
 
-    def test_a_module_that_does_not_return(
+    def test_a_modprobe_that_does_not_return_is_given_up(
         self, tree: Path, gate: tuple[int, int], monkeypatch: pytest.MonkeyPatch, reap: Callable[[], None]
     ) -> None:
-        """It is waited for like a write, and given up; the child goes on."""
+        """It is waited for and given up like a write; the child continues."""
         monkeypatch.setattr("iommutui.apply.real_kernel.MODULE_PATIENCE", AT_ONCE)
         kernel = RealKernel(str(tree), load=lambda *_: (os.read(gate[0], 1), None)[1])
         assert [isinstance(a, Waiting) and a.given_up for a in kernel.load_module("vfio_pci")] == [True]
@@ -411,7 +415,7 @@ class TestStuck:
             list(RealKernel(str(tree), load=refuse).load_module("vfio_pci"))
         assert caught.value.remedy == "Install it."
 
-    def test_a_signal_is_answered_while_a_write_does_not_return(self, tmp_path: Path) -> None:
+    def test_a_signal_ends_the_wait_for_a_write(self, tmp_path: Path) -> None:
         one = CASES[0]
 
         class Waits(FakeKernel):
@@ -436,15 +440,15 @@ class TestForks:
         "error",
         [ValueError("x"), KeyboardInterrupt(), SystemExit(0), GeneratorExit(), MemoryError(), BrokenPipeError()],
     )
-    def test_a_child_ends_in_its_own_function(self, error: BaseException) -> None:
+    def test_an_error_never_leaves_the_function_of_a_child(self, error: BaseException) -> None:
         def work() -> int:
-            sys.stderr = None  # not even what is told of it gets out
+            sys.stderr = None  # not even the traceback can be printed
             raise error
 
         pid = fork(work)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 
-    def test_output_that_fails_at_the_end(self) -> None:
+    def test_a_failing_flush_does_not_change_the_exit_code(self) -> None:
         class Closed(io.StringIO):
             def flush(self) -> None:
                 raise BrokenPipeError
@@ -458,7 +462,7 @@ class TestForks:
 
 @pytest.fixture
 def bus(tmp_path: Path) -> Iterator[str]:
-    """The address of a message bus on which nobody is systemd."""
+    """The address of a message bus without systemd."""
     if shutil.which("dbus-daemon") is None or shutil.which("busctl") is None:
         pytest.skip("needs dbus-daemon and busctl")
     configuration = tmp_path / "bus.conf"
@@ -474,10 +478,10 @@ def bus(tmp_path: Path) -> Iterator[str]:
 
 
 class TestScope:
-    """What systemd is asked for. That it does so is beyond these tests: none of their machines runs it."""
+    """The call to systemd. Its effect is not tested here: none of the test machines runs systemd."""
 
     @pytest.mark.parametrize(("cut", "complaint"), [(0, "not provided by any"), (1, "signature")])
-    def test_busctl_takes_the_call(self, bus: str, cut: int, complaint: str) -> None:
+    def test_busctl_accepts_the_call(self, bus: str, cut: int, complaint: str) -> None:
         call = scope_call(1234)
         asked = subprocess.run(
             ["busctl", f"--address={bus}", *call[: len(call) - cut]], capture_output=True, text=True, check=False
@@ -494,14 +498,14 @@ class TestTheMachine:
         with RealKernel(str(tree)).hold():
             pass
 
-    def test_its_boot(self, tree: Path) -> None:
+    def test_the_boot_id_is_read(self, tree: Path) -> None:
         assert RealKernel(str(tree)).boot() is None
         place = tree / "proc/sys/kernel/random"
         place.mkdir(parents=True)
         (place / "boot_id").write_text("1a2b\n")
         assert RealKernel(str(tree)).boot() == "1a2b"
 
-    def test_the_clock_goes_on_while_it_sleeps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_clock_runs_during_suspend(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clocks = {time.CLOCK_BOOTTIME: 500.0, time.CLOCK_MONOTONIC: 100.0}
         monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
         assert Clock().monotonic() == 500.0

@@ -1,4 +1,4 @@
-"""``make bench``: each budget with what was measured, and exit code 1 where one is not met.
+"""``make bench``: print each budget and its measured ratio; exit with 1 if one is exceeded.
 
 ``python -m tests.bench listing`` measures one part: ``listing``, ``pastes``, ``engine``, ``screen`` or ``typing``.
 """
@@ -13,7 +13,7 @@ from tests.bench.measure import Ratio, need
 
 
 def main() -> int:
-    """Runs the parts that are named, or all; the trees live in a temporary folder."""
+    """Runs the named parts, or all; the trees are in a temporary folder."""
     parts = {part.__name__: part for part in (listing, pastes, engine, screen, typing)}
     if not parts.keys() >= set(sys.argv[1:]):
         sys.exit(f"The parts are {', '.join(parts)}.")

@@ -22,7 +22,7 @@ def _ms(seconds: float) -> str:
 
 
 def listing(folder: Path) -> Iterator[Ratio]:
-    """``iommutui list`` beside ``lspci -nnk`` on the same tree, and beside the script of many guides."""
+    """``iommutui list`` against ``lspci -nnk`` on the same tree, and against the script in many guides."""
     for count, budget, runs in ((64, 3.5, 40), (1024, 3.0, 20), (8192, 1.5, 9)):
         tree = str(make_tree(folder / f"sysfs-{count}", count))
         lspci = ["lspci", "-nnk", "-O", f"sysfs.path={tree}/bus/pci"]
@@ -34,7 +34,7 @@ def listing(folder: Path) -> Iterator[Ratio]:
 
 
 def pastes(folder: Path) -> Iterator[Ratio]:
-    """A listing of 1 MB, many details or many functions, beside reading it and splitting it into lines."""
+    """A listing of 1 MB, with many details or many functions, against reading it and splitting it into lines."""
     details = "\tRegion 0: Memory at f0000000 (64-bit, prefetchable) [size=256M]\n" * 24
     function = "VGA compatible controller [0300]: NVIDIA Corporation GP106 [GeForce GTX 1060] [10de:1c02] (rev a1)"
     numbered = [(number, f"{number >> 8:04x}:{number & 255:02x}:00.0 {function}\n") for number in range(9_000)]
@@ -50,7 +50,7 @@ def pastes(folder: Path) -> Iterator[Ratio]:
 
 
 def engine(folder: Path) -> Iterator[Ratio]:
-    """Verdicts and previews of 10 000 devices, beside copying the same Host's devices 100 times."""
+    """Verdicts and previews of 10 000 devices, against copying the same Host's devices 100 times."""
     host = make_host(10_000)
     reference = cpu(lambda: [dict(host.devices) for _ in range(100)], 5)
     verdicts = cpu(lambda: [MODELS["dma-owner"].verdict(host, group) for group in host.groups.values()], 5)
@@ -62,14 +62,14 @@ def engine(folder: Path) -> Iterator[Ratio]:
 
 
 def screen(folder: Path) -> Iterator[Ratio]:
-    """From spawning to the first useful frame, beside a minimal Textual app."""
+    """From spawning to the first useful frame, against a minimal Textual app."""
     programs = [([PROGRAM, "--demo"], b"09:00.0"), ([sys.executable, str(HERE / "minimal_app.py")], b"app-is-up")]
     ours, minimal = first_frames(programs, 20)
     yield Ratio("screen, spawn to first useful frame", _ms(ours), _ms(minimal), ours / minimal, 1.4)
 
 
 def typing(folder: Path) -> Iterator[Ratio]:
-    """From a key to the end of everything that follows from it, beside a stock DataTable with as many rows."""
+    """From a key to the end of all it causes, against a stock DataTable with as many rows."""
     medians = {}
     for count, memory in ((64, 75), (1000, 75), (10_000, 150)):
         snapshot = folder / f"machine-{count}.json"

@@ -1,8 +1,8 @@
-"""Keys on a real terminal: the CPU time of the whole program from a key until it is quiet again, and its memory.
+"""Keys on a real terminal: the program's CPU time from a key until it is idle again, and its memory.
 
-The program runs in a process of its own on a pseudo-terminal, so that parsing the key, painting, and everything that
-follows a key a little later (a title's count, a completion) is in the figure. The kernel's scheduler counts the
-nanoseconds (``/proc/PID/task/*/schedstat``), so that what else the machine does is not.
+The program runs in its own process on a pseudo-terminal, so the figure includes parsing the key, painting, and what
+follows a little later (a title's count, a completion). The kernel's scheduler counts the nanoseconds
+(``/proc/PID/task/*/schedstat``), so the figure excludes other programs.
 """
 
 import fcntl
@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 QUIET = 0.06
-"""Seconds without output and without work, after which a key is done with."""
+"""Seconds without output or work after which a key counts as done."""
 
 ASLEEP = 0.01
-"""The share of a CPU that counts as no work: the program's event loop looks at its timers now and then."""
+"""The share of a CPU that still counts as no work: the program's event loop checks its timers now and then."""
 
 TAKEN = 0.0005
-"""Seconds of CPU after which the program has certainly begun with a key."""
+"""Seconds of CPU after which the program has certainly started on a key."""
 
 
 class Opens(str):
@@ -46,18 +46,18 @@ SCRIPT = (
     Opens("o"), "1", "\x1b", Opens("t"), "j", "\x1b", Opens("Y"), "j", "\x1b", Opens("?"), "j", "\x1b[6~", "\x1b",
     Opens(":"), "\x1b",
 )  # fmt: skip
-"""Every command that neither ends the program nor writes: moves, pages, folds, staging and taking back, a filter letter
+"""Every command that neither ends the program nor writes: moves, pages, folds, staging and unstaging, a filter letter
 by letter, tabs, topology and a search in it, orders, rules, zoom, marks, panes, the log, a review, and every dialog."""
 
 TABLE_SCRIPT = (*("\x1b[B",) * 12, Opens("\x10"), "\x1b")
-"""The same on the reference: its cursor moves, and Textual's palette opens."""
+"""The keys for the reference: its cursor moves, and Textual's palette opens."""
 
 IDLE = "\x1bOS"
-"""F4, which is bound to nothing: what a key costs that does nothing."""
+"""F4, which is not bound: the cost of a key that does nothing."""
 
 
 class Press(NamedTuple):
-    """A key, and the CPU seconds that it took."""
+    """A key and the CPU seconds that it took."""
 
     key: str
     cpu: float
@@ -72,7 +72,7 @@ class Terminal:
         self._last = ""
 
     def cpu(self) -> float:
-        """Seconds on a CPU of all of its threads that there are."""
+        """CPU seconds of all its present threads."""
         total = 0
         for task in Path(f"/proc/{self._pid}/task").iterdir():
             with suppress(OSError):  # a thread that has just ended
@@ -80,7 +80,7 @@ class Terminal:
         return total / 1e9
 
     def wait_for(self, sign: bytes, seconds: float = 120) -> None:
-        """Reads until the sign has been shown."""
+        """Reads until the sign is shown."""
         seen, end = b"", time.monotonic() + seconds
         while sign not in seen:
             ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
@@ -89,14 +89,14 @@ class Terminal:
             seen = seen[-4096:] + os.read(self._master, 65536)
 
     def _waits(self) -> bool:
-        """Whether one of its threads is runnable."""
+        """Whether any of its threads is runnable."""
         states = (
             task.read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{self._pid}/task").glob("*/stat")
         )
         return "R" in states
 
     def settle(self, quiet: float = QUIET) -> None:
-        """Reads until there is neither output nor work for a while, nor work that waits for a CPU."""
+        """Reads until there has been no output, no work, and no thread waiting for a CPU for a while."""
         before, end = self.cpu(), time.monotonic() + 30
         while True:
             if time.monotonic() > end:
@@ -110,7 +110,7 @@ class Terminal:
             before = now
 
     def press(self, key: str) -> Press:
-        """Presses a key and waits until everything is done that follows from it."""
+        """Presses a key and waits until all its effects are done."""
         self._last = key
         before = self.cpu()
         os.write(self._master, key.encode())
@@ -123,7 +123,7 @@ class Terminal:
         return Press(key, self.cpu() - before)
 
     def memory(self) -> tuple[float, float]:
-        """Resident megabytes now, and at the highest."""
+        """Resident megabytes, now and at the peak."""
         lines = Path(f"/proc/{self._pid}/status").read_text().splitlines()
         found = {
             line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith(("VmRSS", "VmHWM"))
@@ -133,7 +133,7 @@ class Terminal:
 
 @contextmanager
 def terminal(argv: Sequence[str], home: Path) -> Iterator[Terminal]:
-    """The program, on a terminal; ``home`` is where it remembers things."""
+    """The program on a terminal; ``home`` holds its settings and state."""
     pid, master = pty.fork()
     if pid == 0:
         os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", XDG_STATE_HOME=str(home),
@@ -149,32 +149,32 @@ def terminal(argv: Sequence[str], home: Path) -> Iterator[Terminal]:
 
 
 class Measured(NamedTuple):
-    """The cost of a session of keys."""
+    """The cost of the keys of a session."""
 
     presses: tuple[Press, ...]
     idle: float
-    """The median of a key that does nothing."""
+    """The median for a key that does nothing."""
     resident: float
     peak: float
 
     @property
     def median(self) -> float:
-        """Seconds of CPU."""
+        """The median of all keys, in CPU seconds."""
         return statistics.median(press.cpu for press in self.presses)
 
     @property
     def cursor(self) -> float:
-        """The median of the keys that the script begins with, each of which moves the cursor by a row."""
+        """The median of the script's first keys, each of which moves the cursor by a row."""
         return statistics.median(press.cpu for press in self.presses[:12])
 
     @property
     def slowest_dialog(self) -> Press:
-        """The key whose dialog takes longest to open."""
+        """The key whose dialog takes the longest to open."""
         return max((press for press in self.presses if isinstance(press.key, Opens)), key=lambda press: press.cpu)
 
 
 class Program(NamedTuple):
-    """What is started, what it shows once it is there, and the keys that are pressed on it."""
+    """The command to start, the text it shows once it has started, and the keys to press."""
 
     argv: Sequence[str]
     sign: bytes
@@ -182,10 +182,10 @@ class Program(NamedTuple):
 
 
 def keys(programs: Sequence[Program], home: Path, runs: int = 3) -> list[Measured]:
-    """Presses the script of each program on it, in several sessions and in turns; the smallest time of each key counts.
+    """Presses each program's script in several sessions, in turns; the smallest time of each key counts.
 
-    What a key does is the same in every session. What differs is what others on the same processor take from it: its
-    caches, and on a virtual machine whole time slices, which are counted as if they had been the program's.
+    A key does the same work in every session. The times differ because other programs take the processor's caches and,
+    on a virtual machine, whole time slices, which are counted as if the program had used them.
     """
     rounds = [[_session(program, home) for program in programs] for _ in range(runs)]
     return [_least(sessions) for sessions in zip(*rounds, strict=True)]
@@ -207,7 +207,7 @@ def _session(program: Program, home: Path) -> Measured:
         running.wait_for(program.sign)
         running.settle(0.3)
         if program.script is SCRIPT:
-            running.press("\x1b")  # the orientation of a first start
+            running.press("\x1b")  # closes the introduction of a first start
             running.press("g")  # the first row, as on the reference; the cursor starts at a likely device
         idle = statistics.median(running.press(IDLE).cpu for _ in range(9))
         presses = tuple(running.press(key) for key in program.script)
@@ -215,7 +215,7 @@ def _session(program: Program, home: Path) -> Measured:
 
 
 def main() -> None:
-    """``python -m tests.bench.keys FILE [RUNS]``: every key with its time, the slowest first."""
+    """``python -m tests.bench.keys FILE [RUNS]``: prints every key with its time, the slowest first."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Timings: whole commands and first useful frames by the clock, in turns; functions by CPU time."""
+"""Timings: commands and first useful frames by the clock, in turns; functions by CPU time."""
 
 import os
 import pty
@@ -44,17 +44,17 @@ _NOWHERE = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream i
 
 
 def in_turns(timers: Sequence[Callable[[], float]], runs: int) -> list[float]:
-    """The lower quartile of what each timer says, in seconds.
+    """The lower quartile of each timer's times, in seconds.
 
-    They take turns, so that whatever else the machine does meets all of them alike; it only ever adds to a time, so
-    the lower ones tell more of the programs and less of it. A first round, which fills the caches, is not counted.
+    The timers take turns, so that other load on the machine affects all of them alike. Load only ever adds to a time,
+    so the lower times are the better measure. The first round, which fills the caches, is not counted.
     """
     rounds = [[timer() for timer in timers] for _ in range(runs + 1)][1:]
     return [sorted(column)[runs // 4] for column in zip(*rounds, strict=True)]
 
 
 def commands(argvs: Sequence[list[str]], runs: int) -> list[float]:
-    """The time of each command from being spawned to its end."""
+    """The time of each command, from its start to its end."""
     return in_turns([partial(_one_run, argv) for argv in argvs], runs)
 
 
@@ -79,7 +79,7 @@ def cpu(function: Callable[[], object], runs: int) -> float:
 
 
 def first_frames(programs: Sequence[tuple[list[str], bytes]], runs: int) -> list[float]:
-    """The time of each program from being spawned on a terminal of 120 x 40 until it has shown its sign."""
+    """The time of each program, from its start on a terminal of 120 x 40 until it shows its sign."""
     return in_turns([partial(_one_frame, argv, sign) for argv, sign in programs], runs)
 
 

@@ -1,4 +1,4 @@
-"""The reference for starting up: the smallest Textual app that shows a line."""
+"""The reference for starting: the smallest Textual app that shows a line."""
 
 from textual.app import App, ComposeResult
 from textual.widgets import Static
@@ -8,7 +8,7 @@ class Minimal(App[None]):
     """One static line."""
 
     def compose(self) -> ComposeResult:
-        """The line that the benchmark waits for."""
+        """Adds the line that the benchmark waits for."""
         yield Static("minimal-app-is-up")
 
 

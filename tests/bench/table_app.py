@@ -1,4 +1,4 @@
-"""The reference for keys: the same made of stock widgets. A DataTable, details that follow its cursor, and a footer."""
+"""The reference for keys: a similar app of stock widgets, with a DataTable, details at its cursor, and a footer."""
 
 import sys
 
@@ -15,7 +15,7 @@ class TableApp(App[None]):
     CSS = "DataTable { width: 5fr; } VerticalScroll { width: 3fr; }"
 
     def compose(self) -> ComposeResult:
-        """The panes."""
+        """Adds the panes."""
         yield Header()
         with Horizontal():
             yield DataTable(cursor_type="row")
@@ -24,7 +24,7 @@ class TableApp(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Rows like those of a device."""
+        """Adds rows like those of devices."""
         table: DataTable[str] = self.query_one(DataTable)
         table.add_columns("Address", "Driver", "Role", "Kind", "Name")
         for number in range(int(sys.argv[1])):
@@ -32,7 +32,7 @@ class TableApp(App[None]):
         table.focus()
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """What there is to say of the row under the cursor."""
+        """Shows the details of the row under the cursor."""
         self.query_one("#details", Static).update(DETAILS.format(number=event.cursor_row))
 
 

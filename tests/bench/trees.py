@@ -1,4 +1,4 @@
-"""Generated sysfs trees: as many PCI functions as asked for, two to a group, with the files that a kernel shows."""
+"""Generated sysfs trees: any number of PCI functions, two per group, with the files that a kernel shows."""
 
 import os
 from pathlib import Path
@@ -20,11 +20,11 @@ NAMES = {
     "144d": ("Samsung Electronics Co Ltd", "NVMe SSD Controller SM981/PM981/PM983"),
     "1022": ("Advanced Micro Devices, Inc. [AMD]", "Starship/Matisse GPP Bridge"),
 }
-"""Vendor and device, as pci.ids has them."""
+"""Vendor and device, as in pci.ids."""
 
 
 def address_of(number: int) -> Address:
-    """The address of the numbered function: eight to a slot, 32 slots to a bus."""
+    """The address of the function of this number: eight per slot, 32 slots per bus."""
     return Address(f"{number >> 16:04x}:{number >> 8 & 255:02x}:{number >> 3 & 31:02x}.{number & 7}")
 
 
@@ -80,7 +80,7 @@ def _make_function(root: Path, number: int) -> None:
 
 
 def make_host(count: int) -> Host:
-    """The same machine as a value."""
+    """The same machine as a Host."""
     devices = []
     for number in range(count):
         vendor, product, code, driver = KINDS[number % len(KINDS)]
@@ -104,7 +104,7 @@ def make_host(count: int) -> Host:
 
 
 def busy(host: Host) -> Host:
-    """The machine with something to lose on every device that can be used: the worst that a screen has to show."""
+    """The machine with every usable device in use: the worst case for the screen."""
     screens, storage, network, openers = [], [], [], []
     for number, device in enumerate(host.devices.values()):
         match device.driver:

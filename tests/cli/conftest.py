@@ -1,4 +1,4 @@
-"""Runs commands in this process, on the built-in machine as a snapshot."""
+"""Runs commands in this process, on a snapshot of the built-in machine."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ Run = Callable[..., Answer]
 
 @pytest.fixture
 def demo(tmp_path: Path) -> str:
-    """The built-in machine as a file."""
+    """A snapshot file of the built-in machine."""
     path = tmp_path / "demo.json"
     write(demo_host(), str(path))
     return str(path)
@@ -67,5 +67,5 @@ def on_demo(run: Run, demo: str) -> Run:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReactingTree:
-    """A desktop, as a sysfs that reacts to what is written."""
+    """A desktop, as a sysfs that reacts to writes."""
     return put_in_place(desktop(), tmp_path, monkeypatch)

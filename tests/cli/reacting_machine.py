@@ -1,4 +1,4 @@
-"""This machine, played by a tree of files that reacts: for commands that write, and the requests that they send."""
+"""A tree of files that reacts and stands in for this machine, for commands that write and the requests they send."""
 
 import fcntl
 import json
@@ -24,7 +24,7 @@ from tests.reacting_tree import ReactingTree
 
 
 def put_in_place(host: Host, path: Path, monkeypatch: pytest.MonkeyPatch) -> ReactingTree:
-    """Makes the program take the tree for this machine; journals go beside it."""
+    """Makes the program use the tree as this machine; journals go beside it."""
     tree = ReactingTree(path, host)
     monkeypatch.setattr(sources, "HERE", tree.root)
     monkeypatch.setattr(real_kernel, "put", tree.put)
@@ -65,7 +65,7 @@ class Server:
         self.code: int | None = None
 
     def send(self, text: str, *, end: bool = False) -> None:
-        """What the asking program says."""
+        """Sends text as the asking program."""
         os.write(self.stdin, text.encode())
         if end:
             os.close(self.stdin)
@@ -79,24 +79,24 @@ class Server:
                 return
 
     def leave(self) -> None:
-        """The asking program is gone."""
+        """Closes the pipes, as if the asking program had ended."""
         os.close(self.stdin)
         self.out.close()
 
     def wait(self) -> int:
-        """Its exit code."""
+        """Waits for the end, and returns the exit code."""
         if self.code is None:
             self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return self.code
 
     def talk(self) -> str:
-        """What it has said beside its events, once it has ended."""
+        """Its messages on standard error, once it has ended."""
         with open(self.stderr) as file:
             return file.read()
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Waits until the condition holds, and tells whether it does."""
+    """Waits until the condition holds, and returns whether it does."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -107,7 +107,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
 
 INTENTS = (Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci"))
 LONG = 600.0
-"""Seconds that no test waits for."""
+"""Seconds; no test waits this long."""
 
 
 def request_for(tree: ReactingTree, **terms: object) -> Request:
@@ -125,6 +125,6 @@ def driver_of(tree: ReactingTree) -> str | None:
 
 
 def processes_of(pid: int) -> list[int]:
-    """A process and all below it."""
+    """A process and all its descendants."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(below for child in children for below in processes_of(int(child)))]

@@ -1,4 +1,4 @@
-"""Runs the program on a terminal of its own, as a person does."""
+"""Runs the program on its own terminal, as a person does."""
 
 import fcntl
 import os

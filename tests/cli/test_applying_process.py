@@ -1,4 +1,4 @@
-"""The writing process: its requests and its events."""
+"""The applying process: its requests and its events."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_request_is_applied(machine: ReactingTree) -> None:
     assert driver_of(machine) == "vfio-pci"
 
 
-def test_a_revert_names_its_journal(machine: ReactingTree, run: Run) -> None:
+def test_a_request_reverts_the_journal_that_it_names(machine: ReactingTree, run: Run) -> None:
     before = facts(load(machine.root))
     assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0
     (entry,) = list_journals(journal_of(machine))
@@ -78,8 +78,10 @@ def test_a_refusal_is_an_event_and_nothing_is_written(
     assert not list(journal_of(machine).glob("*.jsonl"))
 
 
-def _asked_with(tree: ReactingTree, roles: dict[str, str], intents: tuple[Intent, ...]) -> tuple[Plan, Request]:
-    """What is asked for by somebody whose settings give these roles to drivers."""
+def _request_with_settings(
+    tree: ReactingTree, roles: dict[str, str], intents: tuple[Intent, ...]
+) -> tuple[Plan, Request]:
+    """The plan and the request of a user whose settings give these roles to drivers."""
     table = driver_table(Settings({name: Role(role) for name, role in roles.items()}))
     host = load(tree.root, driver_table=table)
     plan = plan_intents(host, intents, model_for(host.kernel))
@@ -88,7 +90,7 @@ def _asked_with(tree: ReactingTree, roles: dict[str, str], intents: tuple[Intent
 
 def test_settings_that_only_change_a_verdict_do_not_stop_the_applying_process(machine: ReactingTree) -> None:
     intents = (Intent(GPU, "vfio-pci"),)
-    asked, request = _asked_with(machine, {"snd_hda_intel": "none"}, intents)
+    asked, request = _request_with_settings(machine, {"snd_hda_intel": "none"}, intents)
     assert asked.groups[0].after.viable is True
     host = load(machine.root)
     assert plan_intents(host, intents, model_for(host.kernel)).groups[0].after.viable is False
@@ -102,7 +104,7 @@ def test_settings_that_only_change_a_verdict_do_not_stop_the_applying_process(ma
 def test_settings_that_change_the_writes_are_refused_and_named(machine: ReactingTree) -> None:
     before = facts(load(machine.root))
     intents = (Intent(ODD, "default"),)
-    asked, request = _asked_with(machine, {"igb": "user"}, intents)
+    asked, request = _request_with_settings(machine, {"igb": "user"}, intents)
     assert [step.op for step in asked.steps] == ["override", "unbind", "probe"]
     server = Server("apply", "--stdin")
     server.send(request_to_json(request), end=True)
@@ -114,7 +116,7 @@ def test_settings_that_change_the_writes_are_refused_and_named(machine: Reacting
 
 def test_no_setting_hides_a_danger_from_the_applying_process(machine: ReactingTree) -> None:
     (Path(machine.root) / "sys/bus/pci/devices" / GPU / "boot_vga").write_text("1\n")
-    _, request = _asked_with(machine, {"nvidia": "user"}, INTENTS)
+    _, request = _request_with_settings(machine, {"nvidia": "user"}, INTENTS)
     server = Server("apply", "--stdin")
     server.send(request_to_json(request), end=True)
     (event,) = server.events()

@@ -1,4 +1,4 @@
-"""A countdown of the writing process, which outlives the asking program."""
+"""The countdown of the applying process, which outlives the asking program."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def _counting(tree: ReactingTree, within: float) -> Server:
 
 
 @pytest.mark.parametrize(("word", "code", "driver"), [("keep", 0, "vfio-pci"), ("undo", 5, "nvidia")])
-def test_the_asking_program_confirms_or_reverts_it(machine: ReactingTree, word: str, code: int, driver: str) -> None:
+def test_the_asking_program_confirms_or_reverts(machine: ReactingTree, word: str, code: int, driver: str) -> None:
     server = _counting(machine, LONG)
     server.send(f"{word}\n")
     names = [event["event"] for event in server.events()]
@@ -43,7 +43,7 @@ def test_an_answer_before_the_countdown_does_not_count(machine: ReactingTree) ->
     assert driver_of(machine) == "nvidia"
 
 
-def test_without_confirmation_it_reverts(machine: ReactingTree) -> None:
+def test_an_unconfirmed_apply_is_reverted(machine: ReactingTree) -> None:
     before = facts(load(machine.root))
     server = _counting(machine, 1.0)
     assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
@@ -52,7 +52,7 @@ def test_without_confirmation_it_reverts(machine: ReactingTree) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "during"])
-def test_it_outlives_the_asking_program_and_reverts(machine: ReactingTree, when: str) -> None:
+def test_the_countdown_outlives_the_asking_program_and_reverts(machine: ReactingTree, when: str) -> None:
     before = facts(load(machine.root))
     if when == "before":
         server = Server("apply", "--stdin")
@@ -69,7 +69,7 @@ def test_it_outlives_the_asking_program_and_reverts(machine: ReactingTree, when:
     assert facts(load(machine.root)) == before
 
 
-def test_it_can_be_confirmed_elsewhere_after_the_asking_program_is_gone(machine: ReactingTree, run: Run) -> None:
+def test_another_terminal_confirms_after_the_asking_program_ends(machine: ReactingTree, run: Run) -> None:
     server = _counting(machine, LONG)
     server.leave()
     os.kill(server.pid, signal.SIGKILL)
@@ -83,7 +83,7 @@ def test_it_can_be_confirmed_elsewhere_after_the_asking_program_is_gone(machine:
     assert run("keep").code == 1
 
 
-def test_a_hang_up_does_not_end_it(machine: ReactingTree, run: Run) -> None:
+def test_a_hang_up_does_not_end_the_countdown(machine: ReactingTree, run: Run) -> None:
     server = _counting(machine, LONG)
     waiting, writing = processes_of(server.pid)
     assert waiting == server.pid
@@ -94,7 +94,7 @@ def test_a_hang_up_does_not_end_it(machine: ReactingTree, run: Run) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_reverts_it(machine: ReactingTree, number: signal.Signals) -> None:
+def test_an_interrupt_reverts_the_apply(machine: ReactingTree, number: signal.Signals) -> None:
     server = _counting(machine, LONG)
     os.kill(server.pid, number)
     assert list(server.events())[-1]["exit"] == Exit.ROLLED_BACK
@@ -102,7 +102,7 @@ def test_an_interrupt_reverts_it(machine: ReactingTree, number: signal.Signals) 
     assert driver_of(machine) == "nvidia"
 
 
-def test_nothing_else_is_applied_while_it_waits(machine: ReactingTree, run: Run) -> None:
+def test_no_other_apply_starts_during_a_countdown(machine: ReactingTree, run: Run) -> None:
     server = _counting(machine, LONG)
     answer = run("apply", f"{NIC}=none", "--yes")
     assert answer.code == 3
@@ -111,7 +111,7 @@ def test_nothing_else_is_applied_while_it_waits(machine: ReactingTree, run: Run)
     server.wait()
 
 
-def test_nothing_to_confirm(machine: ReactingTree, run: Run) -> None:
+def test_keep_without_a_countdown_is_an_error(machine: ReactingTree, run: Run) -> None:
     answer = run("keep")
     assert (answer.code, answer.out) == (1, "")
     assert "No apply waits to be confirmed" in answer.err
@@ -123,7 +123,7 @@ def test_nothing_to_confirm(machine: ReactingTree, run: Run) -> None:
     assert run("keep", "../../etc/passwd").code == 1
 
 
-def test_it_is_too_late_to_confirm_during_the_revert(machine: ReactingTree, run: Run) -> None:
+def test_a_confirmation_during_the_revert_is_too_late(machine: ReactingTree, run: Run) -> None:
     server = _counting(machine, LONG)
     server.send("undo\n")
     list(server.events())
@@ -133,8 +133,8 @@ def test_it_is_too_late_to_confirm_during_the_revert(machine: ReactingTree, run:
 
 
 @pytest.mark.parametrize("read", [0, 1])
-def test_a_reader_that_stopped_does_not_stop_the_countdown(machine: ReactingTree, read: int) -> None:
-    """The pipe is full long before the time is up."""
+def test_a_reader_that_stops_reading_does_not_stop_the_countdown(machine: ReactingTree, read: int) -> None:
+    """The pipe is full long before the countdown ends."""
     before = facts(load(machine.root))
     server = Server("apply", "--stdin", room=4096)
     server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
@@ -147,7 +147,7 @@ def test_a_reader_that_stopped_does_not_stop_the_countdown(machine: ReactingTree
     server.leave()
 
 
-def test_endless_input_does_not_stop_it(machine: ReactingTree) -> None:
+def test_endless_input_does_not_stop_the_countdown(machine: ReactingTree) -> None:
     server = Server("apply", "--stdin")
     server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
     talking = os.fork()
@@ -165,7 +165,7 @@ def test_endless_input_does_not_stop_it(machine: ReactingTree) -> None:
 
 
 def test_a_reader_that_takes_one_byte_at_a_time_does_not_stop_the_countdown(machine: ReactingTree) -> None:
-    """The pipe is full nearly all of the time; what gets through is whole lines."""
+    """The pipe is full nearly all the time; only whole lines get through."""
     before = facts(load(machine.root))
     server = Server("apply", "--stdin", room=4096)
     server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
@@ -186,8 +186,8 @@ def test_a_reader_that_takes_one_byte_at_a_time_does_not_stop_the_countdown(mach
     assert server.wait() == Exit.ROLLED_BACK
 
 
-def test_a_screen_that_is_stopped_does_not_stop_the_countdown(machine: ReactingTree) -> None:
-    """``kill -STOP`` of the reader: it reverts in time, and the reader learns the outcome when it continues."""
+def test_a_suspended_reader_does_not_stop_the_countdown(machine: ReactingTree) -> None:
+    """After ``kill -STOP`` of the reader, the apply is reverted in time; on continuing, the reader gets the outcome."""
     before = facts(load(machine.root))
     server = Server("apply", "--stdin")
     server.send(request_to_json(request_for(machine, keep_within=2.0)) + "\n")
@@ -231,8 +231,10 @@ def test_two_users_with_journals_of_their_own_cannot_apply_at_once(
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
-def test_it_outlives_the_session_of_the_asking_program(machine: ReactingTree, run: Run, number: signal.Signals) -> None:
-    """A terminal hangs up, or every process of a session is killed: it can still be confirmed elsewhere."""
+def test_the_countdown_outlives_the_session_of_the_asking_program(
+    machine: ReactingTree, run: Run, number: signal.Signals
+) -> None:
+    """A terminal hangs up, or every process of a session is killed: another terminal can still confirm."""
     server = Server("apply", "--stdin", before=os.setsid)
     server.send(request_to_json(request_for(machine, keep_within=LONG)) + "\n")
     list(server.events(until="counting"))
@@ -244,8 +246,8 @@ def test_it_outlives_the_session_of_the_asking_program(machine: ReactingTree, ru
     assert driver_of(machine) == "vfio-pci"
 
 
-def test_the_end_of_its_session_reverts_it_at_once(machine: ReactingTree) -> None:
-    """SIGTERM to every process of it, as logind sends it, is an interrupt and no death."""
+def test_the_end_of_its_own_session_reverts_at_once(machine: ReactingTree) -> None:
+    """SIGTERM to every process of the session, as logind sends it, interrupts the countdown and does not kill it."""
     before = facts(load(machine.root))
     server = _counting(machine, LONG)
     for pid in reversed(processes_of(server.pid)):

@@ -1,4 +1,4 @@
-"""``iommutui doctor``: recorded machines, and the program's own surroundings."""
+"""``iommutui doctor``: recorded machines, and the program's own environment."""
 
 import json
 import re
@@ -17,7 +17,7 @@ PLAIN = "           CPU0\n  9:          0  IO-APIC    9-fasteoi   acpi\n 24:   0
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A recorded machine that has all that passthrough needs."""
+    """A recorded machine that has everything passthrough needs."""
     make_tree(tmp_path / "sys", 8)
     put(tmp_path, "proc/sys/kernel/osrelease", RELEASE + "\n")
     put(tmp_path, "proc/interrupts", REMAPPED)
@@ -40,7 +40,7 @@ def states(run: Run, tree: Path, code: int = 0) -> dict[str, str]:
     return {check["check"]: check["state"] for check in answer.document["checks"]}
 
 
-def test_a_complete_machine(run: Run, tree: Path) -> None:
+def test_a_complete_machine_passes_every_check(run: Run, tree: Path) -> None:
     assert set(states(run, tree).values()) == {"ok"}
 
 
@@ -83,13 +83,13 @@ def test_a_snapshot_is_checked_as_far_as_recorded(on_demo: Run) -> None:
     assert "? lockdown:" in answer.out
 
 
-def test_a_problem_has_its_cost_and_its_remedy(run: Run, tree: Path) -> None:
+def test_every_problem_has_a_cost_and_a_remedy(run: Run, tree: Path) -> None:
     put(tree, "proc/interrupts", PLAIN)
     checks = run("doctor", "--json", "--from", str(tree)).document["checks"]
     assert all(check["cost"] and check["remedy"] for check in checks if check["state"] in ("problem", "warning"))
 
 
-def test_the_program_s_own_surroundings_are_checked_on_this_machine(
+def test_settings_and_journals_are_checked_on_this_machine(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The files that the writing process opens, creates, renames and removes, as the interpreter reports."""
+"""The files that the applying process opens, creates, renames and removes, as the interpreter reports them."""
 
 import os
 import re
@@ -26,11 +26,11 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 PUT = real_kernel.put
-"""The real one, before a test puts a tree in place of this machine."""
+"""The real function, before a test replaces this machine with a tree."""
 
 
 class Watch:
-    """Notes what is changed, in a file that was open before, so that its children are watched as well."""
+    """Records every change in a file opened before, so that child processes are watched as well."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -49,10 +49,10 @@ class Watch:
 
 
 @pytest.mark.parametrize("keep_within", [None, 1.0])
-def test_only_the_listed_writes_and_the_journal(
+def test_only_the_listed_files_and_the_journal_are_written(
     machine: ReactingTree, tmp_path: Path, keep_within: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel's part, which changes the tree, is played while the watch looks away."""
+    """The simulated kernel changes the tree while the watch is off."""
     trap = tmp_path / "trap"
     trap.mkdir()
     (trap / "file").touch()
@@ -86,6 +86,6 @@ def test_only_the_listed_writes_and_the_journal(
     back = {f"open {machine.root}/sys/bus/pci/drivers/vfio-pci/unbind"} if keep_within is not None else set()
     above = Path(machine.root).parent
     others = {line for line in seen - listed - back if not line.split(" ", 1)[1].startswith(f"{above}/state")}
-    # The state directory's parent is made where it is not there, and a journal's mode is set through its descriptor.
+    # The state directory's parent is created if missing, and a journal's mode is set through its descriptor.
     harmless = {f"open {os.devnull}", f"os.mkdir {above}", "open /proc/self/fd/1"}
     assert {line for line in others - harmless if re.fullmatch(r"os\.chmod \d+", line) is None} == set()

@@ -15,22 +15,22 @@ from tests.reacting_tree import ReactingTree
 
 
 def _journals(machine: ReactingTree) -> list[Path]:
-    """Nothing is written without one."""
+    """The journals; nothing is written without one."""
     return list(Path(machine.root).parent.glob("state/journal/*.jsonl"))
 
 
 AT_WORK = ("apply", "keep", "revert", "journal", "persist", "unpersist")
-"""They are about this machine, and no recording."""
+"""Commands about this machine, which do not work on a recording."""
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_help_has_the_same_words_and_an_example(run: Run, command: object, demo: str) -> None:
+def test_every_help_has_an_example_and_placeholders_in_capitals(run: Run, command: object, demo: str) -> None:
     name = command.name  # type: ignore[attr-defined]
     text = run(name, "--help").out
     assert f"  iommutui {name}" in text[text.index("examples:") :]
     assert "--from PATH" in text
     usage = text[: text.index("options:")]
-    # What stands for something to be filled in is in capitals.
+    # Placeholders are in capitals.
     assert set(re.findall(r"(?<![-\w])[a-z]+(?=[\] .]*$)", usage.split("\n\n")[0])) <= {name}
 
 
@@ -55,7 +55,7 @@ def test_a_recording_is_not_written_to(run: Run, command: tuple[str, ...], demo:
         assert ("'iommutui preview" in answer.err) is (command[0] == "apply")
 
 
-def test_a_recording_has_no_journal_of_this_machine(run: Run, machine: ReactingTree, demo: str) -> None:
+def test_a_recording_does_not_show_the_journal_of_this_machine(run: Run, machine: ReactingTree, demo: str) -> None:
     assert run("apply", f"{GPU}=vfio-pci", "--yes").code == 0
     assert run("journal").out != ""
     for source in (("--demo",), ("--from", demo)):
@@ -90,7 +90,7 @@ def test_a_filter_without_matches_explains_filters(run: Run) -> None:
     assert "Nothing matches" not in run("list", "--demo", "driver:nvme").err
 
 
-def test_existing_groups_fit_on_a_line(run: Run) -> None:
+def test_an_unknown_group_lists_the_groups_as_a_range(run: Run) -> None:
     assert "The groups of this machine: 0-23." in run("why", "99", "--demo").err
 
 
@@ -100,7 +100,7 @@ def test_a_shared_remedy_is_printed_once_below_its_causes(run: Run) -> None:
     assert out.count("'iommutui why 17 --demo'") == 1
 
 
-def test_numbers_of_writes_are_aligned(run: Run) -> None:
+def test_the_numbers_of_writes_are_aligned(run: Run) -> None:
     lines = [line for line in run("plan", "--demo", "--group", "17").out.splitlines() if ". echo " in line]
     assert len({line.index(". echo ") for line in lines}) == 1
 
@@ -119,7 +119,7 @@ def test_numbers_of_writes_are_aligned(run: Run) -> None:
     ],
     ids=str,
 )
-def test_options_without_meaning(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
+def test_invalid_option_values_are_refused(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
     answer = run("apply", f"{NIC}=none", "--yes", *words)
     assert (answer.code, said in answer.err) == (2, True), answer.err
     assert _journals(machine) == []
@@ -137,7 +137,9 @@ def test_options_without_meaning(run: Run, machine: ReactingTree, words: list[st
     ],
     ids=str,
 )
-def test_invalid_plan_files(run: Run, machine: ReactingTree, tmp_path: Path, text: str, code: int, said: str) -> None:
+def test_an_invalid_plan_file_is_refused(
+    run: Run, machine: ReactingTree, tmp_path: Path, text: str, code: int, said: str
+) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
     answer = run("apply", str(path), "--yes")
@@ -155,7 +157,7 @@ def test_the_plan_of_another_machine_is_refused_fact_by_fact(run: Run, machine: 
     assert _journals(machine) == []
 
 
-def test_a_driver_that_does_not_fit_is_refused_with_those_that_do(on_demo: Run) -> None:
+def test_an_unfit_driver_is_refused_and_the_fitting_ones_are_named(on_demo: Run) -> None:
     for target in ("nosuch", "amdgpu"):
         answer = on_demo("preview", f"01:00.0={target}")
         assert answer.code == 3
@@ -182,7 +184,7 @@ def test_no_fix_takes_the_root_disk_and_the_review_says_why(on_demo: Run, run: R
 # -- the journal
 
 
-def test_the_journal_says_what_when_and_how_to_revert_it(run: Run, machine: ReactingTree) -> None:
+def test_the_journal_lists_changes_times_and_how_to_revert(run: Run, machine: ReactingTree) -> None:
     done = run("apply", f"{GPU}=vfio-pci", f"{SOUND}=none", "--yes")
     (entry,) = json.loads(run("journal", "--json").out)["journals"]
     back = f"'iommutui revert {entry['id']}' reverts it."
@@ -200,7 +202,7 @@ def test_the_journal_says_what_when_and_how_to_revert_it(run: Run, machine: Reac
     assert "reverts it" not in run("journal").out
 
 
-def test_the_journal_says_why_something_failed_and_what_was_rolled_back(run: Run, machine: ReactingTree) -> None:
+def test_the_journal_says_why_an_apply_failed_and_what_was_rolled_back(run: Run, machine: ReactingTree) -> None:
     machine.instead = lambda number, write: "EBUSY" if write.path.endswith("unbind") else None
     assert run("apply", f"{NIC}=none", "--yes").code == 5
     lines = run("journal").out.splitlines()
@@ -235,7 +237,7 @@ def test_unreadable_settings_block_neither_list_nor_revert(
         (("--demo", "--from", "x.json"), "--demo and --from cannot be combined."),
     ],
 )
-def test_the_screen_takes_no_options_that_a_command_would_refuse(
+def test_the_screen_refuses_the_options_that_a_command_refuses(
     run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
 ) -> None:
     opened: list[str] = []

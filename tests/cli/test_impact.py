@@ -1,4 +1,4 @@
-"""The impact on the host, as the commands show it."""
+"""The impact on the host in the output of the commands."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.cli.conftest import Run
 from tests.fake_tree import FakeTree
 
 
-def test_the_listing_has_a_few_words_for_each_device(on_demo: Run) -> None:
+def test_the_listing_says_what_each_device_is_used_for(on_demo: Run) -> None:
     rows = {line.split()[0]: line for line in on_demo("list").out.splitlines() if line.startswith("  0000:")}
     assert rows["0000:01:00.0"].endswith("! root disk, mounted /home, mounted /boot/efi, swap")
     assert rows["0000:05:00.0"].endswith("! default route")
@@ -30,7 +30,7 @@ def test_the_listing_finds_the_root_disk_of_a_recorded_tree(tmp_path: Path, run:
     assert "! root disk" in run("list", "--from", str(tmp_path)).out
 
 
-def test_names_of_mount_points_do_not_reach_the_terminal_as_they_are(on_demo: Run, run: Run, tmp_path: Path) -> None:
+def test_control_characters_in_mount_points_do_not_reach_the_terminal(on_demo: Run, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     assert on_demo("snapshot", "--unredacted", "-o", str(path)).code == 0
     document = json.loads(path.read_text())
@@ -42,7 +42,7 @@ def test_names_of_mount_points_do_not_reach_the_terminal_as_they_are(on_demo: Ru
         assert "\x1b" not in out
 
 
-def test_a_preview_shows_impact_and_advice_dangers_first(on_demo: Run) -> None:
+def test_a_preview_shows_impact_and_advice_with_the_worst_first(on_demo: Run) -> None:
     out = on_demo("preview", "01:00.0=none", "0c:00.4=none").out
     assert "REFUSED [disk-mounted]: 0000:01:00.0 holds file systems mounted at /, /home, /boot/efi" in out
     assert "(/ ← dm-0 (vg-root) ← nvme0n1p3; /boot/efi ← nvme0n1p1)" in out

@@ -1,4 +1,4 @@
-"""Applies, keeps and reverts that die on the way, and how they are settled."""
+"""Applies, keeps and reverts that are killed, and how they are settled."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from tests.reacting_tree import ReactingTree
 
 
 def _cut_off(tree: ReactingTree, within: float | None, at: str) -> None:
-    """A SIGKILL for every process of an apply, at the first event of a kind."""
+    """Kills every process of an apply at the first event of a kind."""
     server = Server("apply", "--stdin")
     server.send(request_to_json(request_for(tree, keep_within=within)) + "\n")
     list(server.events(until=at))
@@ -68,7 +68,7 @@ def test_an_interrupted_apply_can_be_kept(machine: ReactingTree, run: Run, withi
 def test_a_keep_that_dies_can_be_repeated_or_reverted(
     machine: ReactingTree, run: Run, monkeypatch: pytest.MonkeyPatch, lines: int, then: str
 ) -> None:
-    """A SIGKILL after each line that ``keep`` adds to a journal that was cut off."""
+    """SIGKILL after each line that ``keep`` adds to the journal of an interrupted apply."""
     before = facts(load(machine.root))
     _cut_off(machine, None, "step-done")
     now = facts(load(machine.root))

@@ -18,7 +18,7 @@ def test_every_group_and_device_is_listed_once(on_demo: Run) -> None:
     assert sorted(grouped) == sorted(d["address"] for d in document["devices"] if d["group"] is not None)
 
 
-def test_the_fields_of_the_contract(on_demo: Run) -> None:
+def test_the_document_has_the_documented_fields(on_demo: Run) -> None:
     document = on_demo("list", "--json").document
     assert document["schema"] == 1
     group = next(g for g in document["groups"] if g["id"] == 17)
@@ -54,7 +54,7 @@ def test_the_text_names_the_blockers(on_demo: Run) -> None:
         (["nothing-like-that"], []),
     ],
 )
-def test_filters(on_demo: Run, words: list[str], addresses: list[str]) -> None:
+def test_filters_select_devices(on_demo: Run, words: list[str], addresses: list[str]) -> None:
     assert [d["address"] for d in on_demo("list", *words, "--json").document["devices"]] == addresses
 
 
@@ -76,13 +76,13 @@ def test_the_kernel_decides_the_model(on_demo: Run) -> None:
     ("words", "said"),
     [(["--kernel", "new"], "is not a kernel release"), (["--model", "best"], "Unknown model 'best'")],
 )
-def test_usage_errors_name_the_remedy(on_demo: Run, words: list[str], said: str) -> None:
+def test_invalid_option_values_are_named(on_demo: Run, words: list[str], said: str) -> None:
     answer = on_demo("list", *words)
     assert (answer.code, answer.out) == (2, "")
     assert said in answer.err
 
 
-def test_a_directory_without_sysfs(run: Run, tmp_path: Path) -> None:
+def test_a_directory_without_sysfs_is_an_error(run: Run, tmp_path: Path) -> None:
     answer = run("list", "--from", str(tmp_path))
     assert (answer.code, answer.out) == (1, "")
     assert str(tmp_path) in answer.err
@@ -99,7 +99,7 @@ def test_a_directory_without_sysfs(run: Run, tmp_path: Path) -> None:
         (b"[" * 100_000, ""),
     ],
 )
-def test_invalid_snapshots(run: Run, tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_invalid_snapshot_is_an_error(run: Run, tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes(content)
     answer = run("list", "--from", str(path))
@@ -109,7 +109,7 @@ def test_invalid_snapshots(run: Run, tmp_path: Path, content: bytes, said: str) 
     assert "Traceback" not in answer.err
 
 
-def test_an_unknown_command(run: Run) -> None:
+def test_an_unknown_command_is_named(run: Run) -> None:
     answer = run("lits")
     assert answer.code == 2
     assert "lits" in answer.err
@@ -133,7 +133,9 @@ def test_help_lists_every_command(run: Run) -> None:
         ((), False, "-"),
     ],
 )
-def test_why_no_driver_is_named(gaps: tuple[Gap, ...], opened: bool, said: str, run: Run, tmp_path: Path) -> None:
+def test_a_row_without_a_driver_says_why(
+    gaps: tuple[Gap, ...], opened: bool, said: str, run: Run, tmp_path: Path
+) -> None:
     host = demo_host()
     group = host.groups[19]
     device = host.devices[group.members[0]]._replace(driver=None, driver_override=None, gaps=gaps)
@@ -143,7 +145,7 @@ def test_why_no_driver_is_named(gaps: tuple[Gap, ...], opened: bool, said: str, 
     assert next(line for line in lines if device.address in line).split("  ")[2] == said
 
 
-def test_a_group_that_is_not_known_is_not_called_none(run: Run, tmp_path: Path) -> None:
+def test_an_unknown_group_is_not_listed_as_no_group(run: Run, tmp_path: Path) -> None:
     paste = tmp_path / "paste"
     paste.write_text(
         "$ lspci -vnn -s 1\n01:00.0 VGA controller [0300]: A [10de:1c02]\n\tFlags: fast devsel, IOMMU group 1\n"

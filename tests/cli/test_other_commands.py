@@ -1,4 +1,4 @@
-"""``snapshot``, ``models``, ``apply``, ``revert`` and ``journal``, as far as no kernel is needed."""
+"""``snapshot``, ``models``, ``apply``, ``revert`` and ``journal``, as far as they need no kernel."""
 
 import json
 from pathlib import Path
@@ -43,14 +43,14 @@ def test_a_snapshot_hides_personal_names(on_demo: Run, tmp_path: Path, demo: str
     assert "1234" in run("snapshot", "--unredacted", "--from", str(secret)).out
 
 
-def test_a_snapshot_that_cannot_be_written(on_demo: Run, tmp_path: Path) -> None:
+def test_a_snapshot_that_cannot_be_written_is_an_error(on_demo: Run, tmp_path: Path) -> None:
     answer = on_demo("snapshot", "-o", str(tmp_path / "missing" / "x.json"))
     assert answer.code != 0
     assert "missing" in answer.err
     assert "Traceback" not in answer.err
 
 
-def test_models(run: Run) -> None:
+def test_models_are_listed_with_their_driver_roles(run: Run) -> None:
     document = run("models", "--json").document
     assert [m["name"] for m in document["models"]] == ["kernel-ownership", "dma-hint", "vfio-group", "dma-owner"]
     roles = {d["name"]: d["role"] for d in document["models"][3]["drivers"]}
@@ -65,13 +65,13 @@ def test_models(run: Run) -> None:
 
 
 @pytest.mark.parametrize("command", [["apply", "09:00.0=vfio-pci", "--yes"], ["revert", "--yes"]])
-def test_a_recording_cannot_be_written(on_demo: Run, command: list[str]) -> None:
+def test_a_recording_cannot_be_written_to(on_demo: Run, command: list[str]) -> None:
     answer = on_demo(*command)
     assert (answer.code, answer.out) == (3, "")
     assert "recording" in answer.err
 
 
-def test_nothing_was_applied_yet(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_journals_there_is_nothing_to_revert(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path / "state"))
     assert run("journal", "--json").document["journals"] == []
     answer = run("revert", "--yes")

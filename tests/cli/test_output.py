@@ -31,7 +31,7 @@ def test_each_device_has_one_line() -> None:
     assert "! default route" in device
 
 
-def test_colours_only_if_wanted() -> None:
+def test_no_color_turns_colours_off() -> None:
     for words in (("list", "group:17"), ("why", "17")):
         assert "\x1b[31m" in on_terminal(*words, "--demo")
         assert "\x1b" not in on_terminal(*words, "--demo", NO_COLOR="1")
@@ -43,7 +43,7 @@ def test_a_pipe_gets_whole_lines_without_colours(run: Run) -> None:
     assert max(map(len, out.splitlines())) > 100
 
 
-def test_a_line_is_broken_between_words() -> None:
+def test_a_line_is_wrapped_between_words() -> None:
     line = "  0000:09:00.0 is bound to nouveau, and no virtual machine can have the group."
     parts = folded(line, 40)
     assert max(map(len, parts)) <= 40
@@ -51,14 +51,14 @@ def test_a_line_is_broken_between_words() -> None:
     assert all(part.startswith("  ") for part in parts)
 
 
-def test_a_command_that_is_broken_can_still_be_pasted() -> None:
+def test_a_wrapped_command_can_still_be_pasted() -> None:
     command = "  iommutui preview 0000:09:00.0=vfio-pci 0000:09:00.1=vfio-pci 0000:09:00.2=vfio-pci"
     parts = folded(command, 60)
     assert len(parts) > 1
     assert "\n".join(parts).replace(" \\\n", " ").split() == command.split()
 
 
-def test_a_row_of_a_device_is_cut_and_not_broken() -> None:
+def test_a_device_row_is_cut_and_not_wrapped() -> None:
     assert folded("> 0000:09:00.0  nouveau  NVIDIA Corporation TU106 [GeForce RTX 2060]", 40) == [
         "> 0000:09:00.0  nouveau  NVIDIA Corpora…"
     ]

@@ -1,28 +1,28 @@
-"""The command line: options of the machine stand anywhere, and mistakes are named."""
+"""The command line: options that choose the machine may stand anywhere, and mistakes are named."""
 
 import pytest
 
 from iommutui.cli.parser import COMMANDS, command_parser, parse
 
 
-def test_the_machine_may_be_named_before_the_command_and_after_it() -> None:
+def test_the_machine_may_be_named_before_or_after_the_command() -> None:
     (before, first), (after, second) = parse(["--demo", "list", "group:17"]), parse(["list", "group:17", "--demo"])
     assert before is after
     assert first == second
     assert (first.demo, first.source, first.filter) == (True, None, ["group:17"])
 
 
-def test_words_on_both_sides_of_an_option_are_kept_in_order() -> None:
+def test_arguments_around_an_option_keep_their_order() -> None:
     _, options = parse(["list", "group:17", "--kernel", "5.10", "!nvidia", "--json"])
     assert (options.filter, options.kernel, options.json) == (["group:17", "!nvidia"], "5.10", True)
 
 
-def test_a_value_that_is_the_name_of_a_command_is_a_value() -> None:
+def test_an_option_value_that_equals_a_command_is_still_a_value() -> None:
     _, options = parse(["--from", "list", "why", "17"])
     assert options.source == ["list"]
 
 
-def test_the_text_of_an_option_may_be_anything() -> None:
+def test_an_option_value_may_contain_spaces_and_punctuation() -> None:
     _, options = parse(["why", "--error", "VFIO_MAP_DMA failed: Invalid argument"])
     assert options.error == "VFIO_MAP_DMA failed: Invalid argument"
 

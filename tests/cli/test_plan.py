@@ -1,4 +1,4 @@
-"""``iommutui plan``, and ``apply`` of what it has written."""
+"""``iommutui plan``, and ``apply`` of its plan files."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.cli.conftest import Run
 from tests.reacting_tree import ReactingTree
 
 
-def test_a_card_is_freed_with_all_that_its_group_needs_and_nothing_more(on_demo: Run) -> None:
+def test_a_card_is_freed_with_the_rest_of_its_group_and_nothing_else(on_demo: Run) -> None:
     document = on_demo("plan", "--card", "09:00.2", "--json").document
     assert document["intents"] == [{"device": f"0000:09:00.{n}", "target": "vfio-pci"} for n in range(4)]
     assert [group["id"] for group in document["groups"]] == [17]
@@ -25,7 +25,7 @@ def test_a_card_is_freed_with_all_that_its_group_needs_and_nothing_more(on_demo:
 
 
 @pytest.mark.parametrize("preset", [["--group", "17"], ["--free", "09:00.0"], ["--free", "09:00.0", "09:00.1"]])
-def test_other_presets(on_demo: Run, preset: list[str]) -> None:
+def test_group_and_free_plan_for_the_whole_group(on_demo: Run, preset: list[str]) -> None:
     document = on_demo("plan", *preset, "--json").document
     assert {intent["device"] for intent in document["intents"]} == {f"0000:09:00.{n}" for n in range(4)}
     assert document["groups"][0]["after"]["viable"] is True
@@ -45,7 +45,7 @@ def test_devices_already_on_target_are_named(on_demo: Run) -> None:
     assert "(already so)" in on_demo("plan", "--card", "0a:00.0").out
 
 
-def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
+def test_a_danger_comes_with_the_option_that_accepts_it(on_demo: Run) -> None:
     answer = on_demo("plan", "--card", "08:00.0")
     assert answer.code == 0
     assert "--accept boot-display:0000:08:00.0" in answer.out
@@ -73,13 +73,13 @@ def test_a_danger_comes_with_the_words_that_accept_it(on_demo: Run) -> None:
         (["09:00.0=nosuchdriver"], 3, ""),
     ],
 )
-def test_impossible_plans(on_demo: Run, words: list[str], code: int, said: str) -> None:
+def test_an_impossible_plan_is_refused(on_demo: Run, words: list[str], code: int, said: str) -> None:
     answer = on_demo("plan", *words)
     assert answer.code == code
     assert said in answer.err
 
 
-def test_a_virtual_function_is_planned_for_alone(run: Run, tmp_path: Path) -> None:
+def test_a_plan_for_a_virtual_function_leaves_its_physical_function_out(run: Run, tmp_path: Path) -> None:
     host = demo_host()
     port, virtual = Address("0000:04:00.0"), Address("0000:04:00.1")
     machine = host.with_device(host.devices[port]._replace(virtfns=(virtual,)))
@@ -106,7 +106,7 @@ def test_plan_and_why_give_the_same_advice_on_the_iommu(run: Run, tmp_path: Path
     assert all(line in planned.err for line in turning_on)
 
 
-def test_the_file_is_the_document_and_the_same_every_time(on_demo: Run, tmp_path: Path) -> None:
+def test_the_plan_file_is_the_json_document_and_reproducible(on_demo: Run, tmp_path: Path) -> None:
     paths = [tmp_path / "a.json", tmp_path / "b.json"]
     for path in paths:
         assert on_demo("plan", "--card", "09:00.0", "-o", str(path)).code == 0
@@ -122,7 +122,7 @@ def test_a_plan_that_is_not_permitted_is_not_written(on_demo: Run, tmp_path: Pat
     assert not path.exists()
 
 
-# -- carried out
+# -- applied
 
 
 def _planned(run: Run, tmp_path: Path, *words: str) -> str:
@@ -167,7 +167,9 @@ def test_steps_other_than_those_shown_are_refused(run: Run, machine: ReactingTre
 @pytest.mark.parametrize(
     "kind", ["hostile step", "hostile intent", "no json", "another", "schema", "model", "a device"]
 )
-def test_a_file_that_is_no_plan(run: Run, machine: ReactingTree, tmp_path: Path, kind: str) -> None:
+def test_an_invalid_or_tampered_plan_file_is_refused(
+    run: Run, machine: ReactingTree, tmp_path: Path, kind: str
+) -> None:
     path = _planned(run, tmp_path, f"{GPU}=vfio-pci")
     document = json.loads(Path(path).read_text())
     match kind:
@@ -193,7 +195,7 @@ def test_a_file_that_is_no_plan(run: Run, machine: ReactingTree, tmp_path: Path,
     assert facts(load(machine.root)) == before
 
 
-def test_the_paths_in_a_file_are_ignored(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+def test_the_paths_in_a_plan_file_are_ignored(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
     path = _planned(run, tmp_path, f"{GPU}=vfio-pci")
     document = json.loads(Path(path).read_text())
     for step in document["steps"]:
@@ -217,13 +219,13 @@ def test_the_paths_in_a_file_are_ignored(run: Run, machine: ReactingTree, tmp_pa
         ([f"{GPU}=none", "--keep-within", "nan"], "seconds"),
     ],
 )
-def test_useless_arguments(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
+def test_wrong_arguments_are_refused(run: Run, machine: ReactingTree, words: list[str], said: str) -> None:
     answer = run("apply", *words, "--yes")
     assert (answer.code, answer.out) == (2, "")
     assert said in answer.err
 
 
-def test_nothing_to_do_needs_no_root_and_no_journal(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
+def test_an_empty_plan_needs_no_root_and_writes_no_journal(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
     answer = run("apply", f"{USB}=vfio-pci", "--json")
     assert answer.code == 0
     assert [event["event"] for event in answer.lines] == ["finished"]
@@ -245,7 +247,7 @@ def test_a_danger_is_refused_until_it_is_accepted(run: Run, machine: ReactingTre
     assert load(machine.root).devices[GPU].driver == "vfio-pci"
 
 
-def test_a_needless_accept_is_reported(run: Run, machine: ReactingTree) -> None:
+def test_an_unneeded_accept_is_reported(run: Run, machine: ReactingTree) -> None:
     answer = run("apply", f"{NIC}=none", "--yes", "--accept", f"boot-display:{DISK}")
     assert answer.code == 0
     assert f"--accept boot-display:{DISK} was not needed" in answer.err

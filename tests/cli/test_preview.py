@@ -5,7 +5,7 @@ import pytest
 from tests.cli.conftest import Run
 
 
-def test_the_document_of_a_permitted_plan(on_demo: Run) -> None:
+def test_a_permitted_plan_as_a_document(on_demo: Run) -> None:
     answer = on_demo("preview", "09:00.0=vfio-pci", "--json")
     document = answer.document
     assert (answer.code, document["schema"], document["permitted"]) == (0, 1, True)
@@ -49,7 +49,7 @@ def test_a_device_already_on_target_is_a_no_op(on_demo: Run) -> None:
         ("0b:00.0=none", "in-use"),
     ],
 )
-def test_refusals(on_demo: Run, intent: str, code: str) -> None:
+def test_a_refused_plan_says_why(on_demo: Run, intent: str, code: str) -> None:
     answer = on_demo("preview", intent, "--json")
     assert (answer.code, answer.document["permitted"]) == (3, False)
     assert code in [reason["code"] for reason in answer.document["refusals"]]
@@ -58,7 +58,7 @@ def test_refusals(on_demo: Run, intent: str, code: str) -> None:
     assert "Not permitted:" in text.out
 
 
-def test_the_draft_wants_every_kernel_driver_gone_first(on_demo: Run) -> None:
+def test_the_draft_model_refuses_until_every_host_driver_is_unbound(on_demo: Run) -> None:
     alone = on_demo("preview", "09:00.0=vfio-pci", "--model", "dma-hint", "--json")
     assert alone.code == 3
     assert "user-beside-kernel" in {r["code"] for r in alone.document["refusals"]}
@@ -79,14 +79,14 @@ def test_the_draft_wants_every_kernel_driver_gone_first(on_demo: Run) -> None:
         (["09:00.9=none"], 2, "does not name a device"),
     ],
 )
-def test_devices_that_cannot_be_found(on_demo: Run, words: list[str], code: int, said: str) -> None:
+def test_an_invalid_or_unknown_device_is_named(on_demo: Run, words: list[str], code: int, said: str) -> None:
     answer = on_demo("preview", *words)
     assert (answer.code, answer.out) == (code, "")
     assert said in answer.err
 
 
 @pytest.mark.parametrize("spelling", ["0000:09:00.0", "09:00.0", "pci_0000_09_00_0", "10de:1f08", "10DE:1F08"])
-def test_spellings_of_a_device(on_demo: Run, spelling: str) -> None:
+def test_every_spelling_names_the_same_device(on_demo: Run, spelling: str) -> None:
     document = on_demo("preview", f"{spelling}=none", "--json").document
     assert {step["device"] for step in document["steps"]} == {"0000:09:00.0"}
 
@@ -96,7 +96,7 @@ def test_hazards_are_shown(on_demo: Run) -> None:
     assert ("boot-display", "0000:08:00.0") in [(h["code"], h["device"]) for h in hazards]
 
 
-def test_a_plan_of_nothing_begins_with_why(on_demo: Run) -> None:
+def test_a_refused_plan_without_steps_begins_with_the_reason(on_demo: Run) -> None:
     assert on_demo("preview", "02:00.2=vfio-pci").out.startswith("Not permitted:\n")
     assert on_demo("preview", "09:00.0=vfio-pci").out.startswith("0000:09:00.0  nouveau")
 

@@ -1,4 +1,4 @@
-"""No secret of an owner is in any output that is meant to be shared."""
+"""No output that is meant to be shared contains a secret of the machine's owner."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ CMDLINE = (
 
 
 def machine(root: Path) -> str:
-    """A tree with a secret wherever a machine has room for one."""
+    """A tree with a secret in every place that can hold one."""
     root.mkdir()
     made = Machine(root)
     tree, place = made.tree, made.tree.place
@@ -74,9 +74,9 @@ def machine(root: Path) -> str:
         ("254:0", f"/home/{SECRETS['user']}", f"/dev/mapper/{SECRETS['volume']}"),
         ("259:0", f"/srv/{SECRETS['mount point']}", "/dev/nvme0n1"),
     )
-    made.thing("net", SECRETS["interface"], B, {"address": MAC, "ifalias": SECRETS["user"]})
-    made.thing("net", f"enx{SECRETS['MAC in a name']}", C, {"address": MAC})
-    made.thing("net", SECRETS["bridge"], "virtual", {"address": MAC})
+    made.class_device("net", SECRETS["interface"], B, {"address": MAC, "ifalias": SECRETS["user"]})
+    made.class_device("net", f"enx{SECRETS['MAC in a name']}", C, {"address": MAC})
+    made.class_device("net", SECRETS["bridge"], "virtual", {"address": MAC})
     made.proc(route=f"Iface Destination Gateway\n{SECRETS['interface']} 00000000 0100000A 0003 0 0 0 00000000 0 0 0\n")
     tree.file("proc/cmdline", CMDLINE + "\n")
     tree.file("proc/sys/kernel/hostname", SECRETS["host"] + "\n").file("etc/hostname", SECRETS["host"] + "\n")
@@ -136,7 +136,7 @@ PASTES = {"paste": PASTE, "log": LOG, "nodedev": NODEDEV, "proxmox": PROXMOX}
 
 
 def source(folder: Path, kind: str, run: Run) -> str:
-    """The path of the machine in one of the forms in which it can be opened."""
+    """The path of the machine in one of the formats that can be opened."""
     tree = machine(folder / "tree")
     if kind == "tree":
         return tree
@@ -164,11 +164,11 @@ COMMANDS: dict[str, list[str]] = {
 
 
 def leaked(text: str) -> list[str]:
-    """The names of the secrets that are in a text."""
+    """The names of the secrets in a text."""
     return [name for name, secret in SECRETS.items() if secret.lower() in text.lower()]
 
 
-def test_the_machine_holds_the_secrets(tmp_path: Path, run: Run) -> None:
+def test_the_unredacted_machine_shows_its_secrets(tmp_path: Path, run: Run) -> None:
     """Otherwise the other tests here would prove nothing."""
     everything = run("snapshot", "--unredacted", "--from", source(tmp_path, "tree", run)).out
     assert {"user", "volume", "mount point", "password", "interface", "MAC in a name"} <= {*leaked(everything)}
@@ -176,7 +176,7 @@ def test_the_machine_holds_the_secrets(tmp_path: Path, run: Run) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_shared_output_shows_one(tmp_path: Path, run: Run, command: str, kind: str) -> None:
+def test_no_shared_output_shows_a_secret(tmp_path: Path, run: Run, command: str, kind: str) -> None:
     path = source(tmp_path, kind, run)
     answer = run(*COMMANDS[command], "--from", path)
     assert answer.code in (0, 1, 3), answer.err
@@ -184,7 +184,7 @@ def test_no_shared_output_shows_one(tmp_path: Path, run: Run, command: str, kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_document_shows_what_is_on_the_command_line(tmp_path: Path, run: Run, kind: str) -> None:
+def test_no_document_shows_secrets_of_the_command_line(tmp_path: Path, run: Run, kind: str) -> None:
     path = source(tmp_path, kind, run)
     for words in (["list"], ["why", "01:00.0"]):
         answer = run(*words, "--json", "--from", path)
@@ -192,7 +192,7 @@ def test_no_document_shows_what_is_on_the_command_line(tmp_path: Path, run: Run,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_comparison_with_another_machine_shows_none(tmp_path: Path, run: Run, demo: str, kind: str) -> None:
+def test_a_diff_with_another_machine_shows_no_secret(tmp_path: Path, run: Run, demo: str, kind: str) -> None:
     path = source(tmp_path, kind, run)
     for words in ([path, demo], [demo, path, "--json"]):
         answer = run("diff", *words)
@@ -200,11 +200,13 @@ def test_a_comparison_with_another_machine_shows_none(tmp_path: Path, run: Run, 
         assert leaked(answer.out) == []
 
 
-def test_the_script_prints_none(tmp_path: Path, run: Run) -> None:
+def test_the_script_prints_no_secret(tmp_path: Path, run: Run) -> None:
     assert leaked(Path(source(tmp_path, "capture", run)).read_text()) == []
 
 
-def test_the_saved_machine_of_each_boot_holds_none(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_saved_machine_of_each_boot_contains_no_secret(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(tmp_path / "state"))
     remember(load(source(tmp_path, "tree", run)))
     (kept,) = (tmp_path / "state/boots").glob("*.json")
@@ -212,7 +214,7 @@ def test_the_saved_machine_of_each_boot_holds_none(tmp_path: Path, run: Run, mon
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_that_the_screen_copies_holds_one(tmp_path: Path, run: Run, kind: str) -> None:
+def test_the_screen_copies_no_secret(tmp_path: Path, run: Run, kind: str) -> None:
     host = load(source(tmp_path, kind, run))
     for device in host.devices.values():
         cursor = Key(device.group, device.address)

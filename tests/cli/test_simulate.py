@@ -43,21 +43,21 @@ def test_a_card_is_handed_over_and_claimed(simulate: Any) -> None:
     assert lines[-1]["groups"]["17"]["members"] == {f"0000:09:00.{n}": "vfio-pci" for n in range(4)}
 
 
-def test_a_claim_beside_a_kernel_driver(simulate: Any) -> None:
+def test_a_claim_fails_while_host_drivers_are_bound(simulate: Any) -> None:
     line = simulate(*rebind(0), {"op": "claim", "group": 17, "owner": "vm1"}).lines[-1]
     assert line["result"] == "EPERM"
     assert {reason["device"] for reason in line["reasons"]} == {f"0000:09:00.{n}" for n in (1, 2, 3)}
 
 
 @pytest.mark.parametrize(("op", "result"), [("bind", "EBUSY"), ("probe", "EINVAL")])
-def test_a_kernel_driver_in_a_claimed_group(simulate: Any, op: str, result: str) -> None:
+def test_a_host_driver_cannot_bind_in_a_claimed_group(simulate: Any, op: str, result: str) -> None:
     moves = [e for n in (0, 1, 2) for e in rebind(n)] + [{"op": "unbind", "device": "0000:09:00.3"}]
     claim = {"op": "claim", "group": 17, "owner": "vm1"}
     line = simulate(*moves, claim, {"op": op, "device": "0000:09:00.3", "driver": "nvidia-gpu"}).lines[-1]
     assert (line["result"], line["driver"], line["crash"]) == (result, None, False)
 
 
-def test_the_same_crashes_an_old_kernel(simulate: Any) -> None:
+def test_a_host_driver_in_a_claimed_group_crashes_an_old_kernel(simulate: Any) -> None:
     moves = [e for n in (0, 1, 2) for e in rebind(n)] + [{"op": "unbind", "device": "0000:09:00.3"}]
     claim = {"op": "claim", "group": 17, "owner": "vm1"}
     probe = {"op": "probe", "device": "0000:09:00.3"}
@@ -75,7 +75,7 @@ def test_an_unbind_of_an_open_device_blocks(simulate: Any) -> None:
     assert lines[1]["groups"]["19"]["owner"] is None
 
 
-def test_a_device_that_is_not_there_is_the_kernels_to_refuse(simulate: Any) -> None:
+def test_a_write_to_a_missing_device_returns_enodev(simulate: Any) -> None:
     assert simulate({"op": "unbind", "device": "0000:ff:00.0"}).lines[0]["result"] == "ENODEV"
 
 
@@ -90,7 +90,7 @@ def test_a_device_that_is_not_there_is_the_kernels_to_refuse(simulate: Any) -> N
         ({"op": "claim", "group": 17}, "owner: "),
     ],
 )
-def test_events_that_are_none(simulate: Any, event: Event | str, said: str) -> None:
+def test_an_invalid_event_is_named_with_its_line(simulate: Any, event: Event | str, said: str) -> None:
     answer = simulate(event)
     assert answer.code == 1
     assert said in answer.err

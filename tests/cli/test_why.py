@@ -24,15 +24,15 @@ def test_the_fix_of_a_card_hands_the_card_over(on_demo: Run) -> None:
     assert document["fix"] == [{"device": f"0000:09:00.{n}", "target": "vfio-pci"} for n in range(4)]
 
 
-def test_other_devices_are_only_freed(on_demo: Run) -> None:
+def test_the_fix_only_unbinds_other_devices(on_demo: Run) -> None:
     fix = {entry["device"]: entry["target"] for entry in on_demo("why", "enp5s0", "--json").document["fix"]}
     assert fix.pop("0000:05:00.0") == "vfio-pci"
     assert set(fix.values()) == {"none"}
-    assert "0000:02:00.2" not in fix  # a bridge on pcieport is in nobody's way
+    assert "0000:02:00.2" not in fix  # a bridge on pcieport blocks nothing
 
 
 @pytest.mark.parametrize(("group", "word"), [("18", "is viable"), ("19", "is in use"), ("23", "fails with EINVAL")])
-def test_other_verdicts(on_demo: Run, group: str, word: str) -> None:
+def test_every_other_verdict_is_explained(on_demo: Run, group: str, word: str) -> None:
     assert word in on_demo("why", group).out
 
 
@@ -63,11 +63,11 @@ def test_a_group_refused_without_a_blocking_driver_has_no_fix(on_demo: Run) -> N
     assert "no_fix" not in on_demo("why", "18", "--json").document
 
 
-def test_a_device_without_a_group(on_demo: Run) -> None:
+def test_a_device_without_a_group_is_explained(on_demo: Run) -> None:
     assert "has no IOMMU group" in on_demo("why", "00:00.2").out
 
 
-def test_all_models_side_by_side(on_demo: Run) -> None:
+def test_all_models_are_compared(on_demo: Run) -> None:
     models = on_demo("why", "13", "--all-models", "--json").document["models"]
     assert {name: verdict["viable"] for name, verdict in models.items()} == {
         "kernel-ownership": False,
@@ -79,13 +79,13 @@ def test_all_models_side_by_side(on_demo: Run) -> None:
     assert "draft-gap-bridge" in codes
 
 
-def test_an_unknown_group(on_demo: Run) -> None:
+def test_an_unknown_group_is_an_error(on_demo: Run) -> None:
     answer = on_demo("why", "99")
     assert answer.code == 1
     assert "There is no group 99" in answer.err
 
 
-def test_an_error_message_may_be_about_a_device_that_it_does_not_name(on_demo: Run) -> None:
+def test_an_argument_names_the_device_that_an_error_message_omits(on_demo: Run) -> None:
     named = on_demo("why", "09:00.1", "--error", "write error: Device or resource busy", "--json")
     assert [cause["code"] for cause in named.document["causes"]] == ["already-bound"]
     grouped = on_demo("why", "23", "--error", "failed to set container: Invalid argument", "--json")
@@ -97,7 +97,7 @@ def test_the_remedy_of_an_unknown_error_is_one_line(on_demo: Run) -> None:
     assert len(on_demo("why", "--error", "flux capacitor").err.splitlines()) == 2
 
 
-def test_an_error_that_nothing_explains_now_says_when_to_ask_again(on_demo: Run) -> None:
+def test_an_error_without_a_present_cause_says_when_to_ask_again(on_demo: Run) -> None:
     said = on_demo("why", "1", "--error", "write error: Device or resource busy")
     assert said.code == 0
     assert "Nothing in the present state of this machine explains it" in said.out
@@ -110,7 +110,7 @@ def test_the_next_command_names_the_same_machine(run: Run) -> None:
     assert "'iommutui list --demo' shows the devices" in run("why", "--demo", "77:00.0").err
 
 
-def test_an_unknown_message_gets_the_facts_of_its_devices(on_demo: Run) -> None:
+def test_an_unknown_message_shows_facts_about_the_devices_it_names(on_demo: Run) -> None:
     said = on_demo("why", "--error", "something odd about 09:00.0")
     assert said.code == 0
     assert said.out.startswith("This message is unknown.")
@@ -133,7 +133,7 @@ def test_an_error_names_every_message_that_was_recognised(on_demo: Run) -> None:
     assert document["messages"] == ["the IOMMU waits for a device", "group is not viable"]
 
 
-def test_a_setting_that_came_too_late_is_reported(run: Run, tmp_path: Path) -> None:
+def test_ids_that_came_too_late_are_reported(run: Run, tmp_path: Path) -> None:
     path = str(tmp_path / "late.json")
     write(demo_host()._replace(cmdline="quiet vfio-pci.ids=10de:1f08"), path)
     said = run("why", "09:00.0", "--from", path).out

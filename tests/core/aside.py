@@ -1,4 +1,4 @@
-"""The rules that set aside facts of a recorded kernel; everything else must agree with the engine."""
+"""The rules by which facts of a recorded kernel are set aside; everything else must agree with the engine."""
 
 from collections.abc import Collection
 
@@ -11,10 +11,10 @@ from tests.core.traces import State
 
 UNFIT = "own probe of an unfit driver: an override made a driver try a device that it does not know"
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
-"""5.10 only, and only ports without a PM capability and an interrupt pin, as QEMU's switches have them: PCI_UNKNOWN,
-which ``pci_device_remove`` leaves there, is never looked up again, so that MSI is refused and no service is left. PCI
-Express asks for that capability in every function, so that no machine has such ports. Later kernels do not set the
-state (6.1.189, 6.12.111), and take a port without services (6.12.117)."""
+"""Only 5.10, and only ports without a PM capability and an interrupt pin, such as those of QEMU's switches.
+``pci_device_remove`` leaves them in PCI_UNKNOWN, which is never read again, so MSI is refused and no service remains.
+PCI Express requires that capability in every function, so no real machine has such ports. Later kernels do not set
+the state (6.1.189, 6.12.111), and bind a port without services (6.12.117)."""
 NO_VECTORS = "own probe of nvme: the machine had no interrupt vector left for it (error -28)"
 RESCAN = "group after rescan: on 5.10 a function that comes back by itself loses its group again"
 UNRECORDED = "moved between two steps by the recorder, without a record"
@@ -42,7 +42,7 @@ RULES = (
 def rule_for(
     host: Host, address: Address, seen: State | None, here: State | None, returned: Collection[Address]
 ) -> str | None:
-    """The rule that sets aside where a device has ended up: ``seen`` on the kernel, ``here`` on the Host.
+    """The rule by which a device's final binding is set aside: ``seen`` on the kernel, ``here`` on the Host.
 
     ``returned`` are the devices that a rescan of this step has brought back.
     """
@@ -54,13 +54,13 @@ def rule_for(
 
 
 def is_refused_port(host: Host, event: Event, kernel: str, engine: str) -> bool:
-    """Whether `PORT` explains what ``bind`` has returned."""
+    """Whether `PORT` explains the result of ``bind``."""
     refused = isinstance(event, Bind) and event.driver == PCIEPORT and (kernel, engine) == ("ENODEV", "OK")
     return refused and not since(host, (6, 1))
 
 
 def is_unfit(device: Device, event: Event) -> bool:
-    """Whether the event has a driver at work that the device is not made for."""
+    """Whether the event involves a driver that is not made for the device."""
     if isinstance(event, Bind | Probe) and device.driver is None and device.driver_override is not None:
         driver = device.driver_override
     elif isinstance(event, Unbind) and device.driver is not None:

@@ -1,4 +1,4 @@
-"""Property tests of the engine give the same examples each time; helpers that assert say what differs."""
+"""Property tests of the engine use the same examples every time; asserting helpers show what differs."""
 
 import pytest
 from hypothesis import settings

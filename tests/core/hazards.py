@@ -1,4 +1,4 @@
-"""What the tests of hazards share: goals as text, and machines with uses."""
+"""Helpers for the tests of hazards: goals as text, and machines with uses."""
 
 import re
 from typing import Any

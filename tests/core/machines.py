@@ -1,4 +1,4 @@
-"""Small machines for tests of the engine, written down as what matters: who is in which group, on which driver."""
+"""Small machines for tests of the engine, given by what matters: which device is in which group, on which driver."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,9 +16,9 @@ NEW = "6.12.1"
 OLD = "5.10.0"
 LAST_OLD = "5.18.19"
 NO_DEVICES = Host({}, {})
-"""For what depends on the table of drivers alone."""
+"""For checks that depend only on the table of drivers."""
 OWN_KERNEL = {"vfio-group": LAST_OLD, "dma-owner": NEW, "dma-hint": "5.15.0", "kernel-ownership": "5.15.0"}
-"""A kernel that each model would have been part of."""
+"""The kernel that each model belongs to."""
 
 REGISTERED = ("vfio-pci", "pci-stub", "pcieport", "shpchp", "amdgpu", "snd_hda_intel", "nvme", "ifcvf", "pciback",
               "mlx5_vfio_pci", "i40e", "uio_pci_generic", "pci-pf-stub")  # fmt: skip
@@ -32,18 +32,18 @@ NOWHERE = Address("0000:99:00.0")
 
 
 def free_card(host: Host, address: Address, model: Model, said: Sequence[Intent] = ()) -> tuple[Intent, ...] | None:
-    """What frees the card of a device."""
+    """The intents that free the card of a device."""
     return free_devices(host, [each.address for each in host.card(address)], model, said=said)
 
 
 def free_group(host: Host, group: Group, model: Model, reached: bool = False) -> tuple[Intent, ...] | None:
-    """What frees every device of a group that has a driver."""
+    """The intents that free every device of a group that has a driver."""
     driven = [each.address for each in host.members(group) if each.driver is not None]
     return free_devices(host, driven, model, reached=reached)
 
 
 def function(address: Address, driver: str | None = None, *, bridge: bool = False, **facts: Any) -> Device:
-    """A PCI function; every kernel driver of these tests fits it, unless ``fits`` says otherwise."""
+    """A PCI function; every host driver of these tests fits it, unless ``fits`` says otherwise."""
     own = ("pcieport", "shpchp") if bridge else KERNEL_DRIVERS
     variants = () if bridge else (Fit("mlx5_vfio_pci", None, True, vfio=True),)
     base = Device(
@@ -91,7 +91,7 @@ def machine(
     intel: bool = True,
     drivers: Iterable[str] | None = REGISTERED,
 ) -> Host:
-    """A Host of these groups, and of devices without one."""
+    """A Host with these groups, and with devices without a group."""
     return Host(
         by_address([*(device for _, members in groups for device in members), *lone]),
         by_number(group for group, _ in groups),
@@ -121,18 +121,18 @@ def on(model: str, host: Host, *events: Event) -> Outcome:
 
 
 def shown(outcome: Outcome) -> str:
-    """The outcome in a word: ``ok``, an errno, ``crash`` or ``blocks``."""
+    """The outcome as one word: ``ok``, an errno, ``crash`` or ``blocks``."""
     return "crash" if outcome.crash is not None else "blocks" if outcome.blocks else outcome.result
 
 
-def told(host: Host, *events: Event) -> tuple[str, str | None]:
-    """The last result, and the driver that the first device is on, under the model of the Host's own kernel."""
+def answer(host: Host, *events: Event) -> tuple[str, str | None]:
+    """The last result, and the first device's driver afterwards, under the model of the Host's own kernel."""
     outcome = on(model_for(host.kernel).name, host, *events)
     return shown(outcome), outcome.host.devices[A].driver
 
 
 def verdict_of(model: str, host: Host, number: int = 1) -> tuple[bool | None, str]:
-    """Viable, and what a claim returns."""
+    """Whether the group is viable, and what a claim returns."""
     verdict = MODELS[model].verdict(host, host.groups[number])
     return verdict.viable, verdict.claim
 

@@ -1,4 +1,4 @@
-"""Recorded steps of real kernels, replayed through the engine: what agrees, what differs, what is set aside and why.
+"""Replay recorded steps of real kernels through the engine, and count what agrees, differs, or is set aside and why.
 
 A trace is a file of JSON lines: a header with the machine, then steps, each with its writes and their errnos, what was
 read in between, what changed, and the status of every VFIO group. Each step starts from the state that the kernel was
@@ -33,7 +33,7 @@ from tests.core.traces import Line, State, event_of, now, read_lines, state_of, 
 
 
 class Result(NamedTuple):
-    """The result of a replay: steps by outcome, and single facts."""
+    """The result of a replay: steps by outcome, and individual facts."""
 
     steps: int
     agreed: int
@@ -45,7 +45,7 @@ class Result(NamedTuple):
 
 
 class Replay(SideBySide):
-    """One trace against one model; each step starts from what the kernel was seen to be in."""
+    """One trace against one model; each step starts from the recorded state of the kernel."""
 
     def __init__(self, header: Line, model: Model | None = None) -> None:
         super().__init__(header, model)
@@ -88,7 +88,7 @@ class Replay(SideBySide):
             self._reset()
 
     def die(self, begin: Line) -> None:
-        """The last step of a trace of a kernel that did not survive it."""
+        """Replay the last step of a trace, which the kernel did not survive."""
         self.steps += 1
         self.number = begin["i"]
         what, device = str(begin["args"].get("what", "")), Address(begin["args"].get("bdf", ""))
@@ -108,9 +108,9 @@ class Replay(SideBySide):
         self.agreed += crash
 
     def _catch_up(self, step: Line) -> None:
-        """Brings the Host to where the step began: what the recorder does between two steps of a probe has no record.
+        """Bring the Host to the step's initial state: what the recorder does between two probes is not recorded.
 
-        What the step has not written to, and yet is elsewhere after it, has been moved before it.
+        A device that the step did not write to, and that is elsewhere after it, was moved before it.
         """
         held = {int(group) for group in step.get("claims_before", ()) if group.isdecimal()}
         self.release({group.id for group in self.host.groups.values()} - held)
@@ -125,12 +125,12 @@ class Replay(SideBySide):
             self.force(moved)
 
     def _reset(self) -> None:
-        """The older recordings do not tell how the devices were put back after a probe; it was to where they began."""
+        """Older recordings do not show how devices were put back after a probe: they went to their initial state."""
         back = {a: (d[0], None, self.kernel[a][2]) for a, d in self.start.items() if a in self.kernel}
         self.force(dict(back))
 
     def _end(self, step: Line) -> None:
-        """Compares every device with what the kernel shows, and each group that it reported."""
+        """Compare every device, and each group that the kernel reported, with the kernel's state."""
         for text, (_, after) in step["changes"].items():
             if after is None:
                 self.kernel.pop(Address(text), None)
@@ -169,7 +169,7 @@ class Replay(SideBySide):
             return SRIOV
         return rule_for(self.host, address, seen, here, self.returned)
 
-    # -- what a step did and read
+    # -- the writes and reads of a step
 
     def _result(self, result: Any, args: Line) -> None:
         if isinstance(result, list):
@@ -216,7 +216,7 @@ class Replay(SideBySide):
             self.returned = set(self.host.devices) - before
 
     def _virtual(self, write: Line) -> None:
-        """A write to ``sriov_numvfs``: whatever comes or goes in this step is a function of this device."""
+        """A write to ``sriov_numvfs``: a device that appears or vanishes in this step is a function of this device."""
         physfn = Address(write["path"].split("/")[-2])
         if write["path"].endswith("sriov_numvfs") and write.get("errno") == "OK" and physfn in self.host.devices:
             self.physfn = physfn
@@ -239,7 +239,7 @@ class Replay(SideBySide):
         self._reading({"group": number, "status": result.get("status_after")}, {})
 
     def _reading(self, reading: Line, args: Line) -> None:
-        """What was read in the middle of a step."""
+        """Compare what was read in the middle of a step."""
         address = Address(args.get("bdf", ""))
         device = self.host.devices.get(address)
         if address in self.excused:
@@ -262,7 +262,7 @@ class Replay(SideBySide):
                 self.status(int(number), reading)
 
     def put_back(self, reset: Line) -> None:
-        """What the recorder did after a probe."""
+        """The writes that the recorder made after a probe."""
         self.release({group.id for group in self.host.groups.values()})
         self.force({Address(a): state_of(to) if to else None for a, (_, to) in reset["changes"].items()})
 

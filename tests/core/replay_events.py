@@ -1,4 +1,4 @@
-"""Events in the language of ``simulate`` that a real kernel was given, replayed through the engine one after another.
+"""Events in the format of ``simulate`` that were applied to a real kernel, replayed through the engine one by one.
 
 A file ``NAME.out`` has a header with the machine, then a line an event: the event, what the call returned or that it
 did not return, and afterwards the drivers and the viability of the group that it concerns.
@@ -52,7 +52,7 @@ def replay_events(path: Path) -> Result:
 
 
 def _compare(host: Host, event: Event, line: Line) -> tuple[list[tuple[str, object, object]], Host]:
-    """What kernel and engine say of each fact, and the Host afterwards."""
+    """Compare kernel and engine on each fact, and return the Host afterwards."""
     model = model_for(host.kernel)
     outcome = transition(host, event, model)
     after = outcome.host

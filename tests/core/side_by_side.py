@@ -27,24 +27,24 @@ class Difference(NamedTuple):
 
 
 class SideBySide:
-    """The machine of a trace's header, as the kernel shows it and as the engine has it."""
+    """The machine of a trace's header, in the kernel's state and in the engine's."""
 
     def __init__(self, header: Line, model: Model | None = None) -> None:
         self.host = host_of(header)
         self.model = model or model_for(header["kernel"])
         self.kernel = {a: now(d) for a, d in self.host.devices.items()}
-        """What the kernel shows, by device."""
+        """The kernel's state, by device."""
         self.physfn: Address | None = None
-        """Whose function a device is that was not there at the beginning."""
+        """The physical function of each device that did not exist at the beginning."""
         self.number = 0
-        """That of the step."""
+        """The group status of the step."""
         self.facts = self.crashes = 0
         self.differences: list[Difference] = []
         self.detached: set[str] = set()
         """Groups whose last VFIO device is gone while the recorder still has the (dead) file open."""
 
     def compare(self, what: str, kernel: object, engine: object) -> None:
-        """Counts a comparison, and keeps it where the two are not the same."""
+        """Count a comparison, and keep it if the two differ."""
         self.facts += 1
         if kernel != engine:
             self.differences.append(Difference(self.number, what, kernel, engine))
@@ -75,14 +75,14 @@ class SideBySide:
                 self.apply(ReleaseGroup(number, OWNER))
 
     def load(self, driver: str) -> None:
-        """A module is loaded: its driver takes the free devices that match."""
+        """Load a module: its driver binds to the free devices that match."""
         self.host = self.host._replace(drivers=(*(self.host.drivers or ()), Driver(driver)))
         for device in list(self.host.devices.values()):
             if device.driver is None and device.driver_override == driver:
                 self.apply(Probe(device.address))
 
     def force(self, states: Mapping[Address, State | None]) -> None:
-        """Puts devices where the kernel has them, so that what follows is compared on the kernel's own state."""
+        """Move devices to the kernel's state, so that the next step is compared from there."""
         devices, groups = dict(self.host.devices), dict(self.host.groups)
         removed = dict(self.host.removed)
         for address, state in states.items():

@@ -1,4 +1,4 @@
-"""Machines that are dense with conflicts, and events on them, for property tests of the engine."""
+"""Machines with many conflicts, and events on them, for property tests of the engine."""
 
 from typing import Any
 
@@ -101,7 +101,7 @@ def machines(draw: st.DrawFn, *, claimed: bool = True, kernels: list[str | None]
 
 
 def events() -> st.SearchStrategy[Event]:
-    """Any event, some of them on what is not there."""
+    """Any event, some of them on devices or groups that do not exist."""
     place = st.sampled_from([*ADDRESSES, Address("0000:ff:1f.7"), Address("garbage")])
     number, owner = st.sampled_from([1, 2, 3, 9]), st.sampled_from(OWNERS)
     return st.one_of(

@@ -1,4 +1,4 @@
-"""Rows of decision tables: events on a machine, what the last one returns, and what is bound and owned afterwards."""
+"""Rows of decision tables: events on a machine, the result of the last one, and the drivers and owners afterwards."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from tests.core.machines import (
 
 
 class Row(NamedTuple):
-    """A row: events on a machine, the last one's result, and what is bound and owned afterwards."""
+    """A row: events on a machine, the result of the last one, and the drivers and owners afterwards."""
 
     host: Host
     events: Sequence[Event]

@@ -26,6 +26,7 @@ from tests.core.machines import (
     OLD,
     A,
     B,
+    answer,
     bridge,
     codes,
     function,
@@ -34,7 +35,6 @@ from tests.core.machines import (
     on,
     one,
     pair,
-    told,
     verdict_of,
 )
 
@@ -62,7 +62,7 @@ from tests.core.machines import (
     ],
     ids=repr,
 )
-def test_values_that_an_override_keeps(text: str | None, kept: str | None) -> None:
+def test_an_override_is_kept_up_to_a_newline_or_nul(text: str | None, kept: str | None) -> None:
     outcome = on("dma-owner", one("amdgpu", driver_override="amdgpu"), Override(A, text))
     assert outcome.ok
     assert outcome.host.devices[A].driver_override == kept
@@ -76,31 +76,31 @@ def test_an_override_of_a_page_is_refused(text: str) -> None:
     assert outcome.host.devices[A].driver_override == "amdgpu"
 
 
-def test_an_override_that_is_no_utf8_is_kept() -> None:
+def test_an_override_that_is_not_utf8_is_kept() -> None:
     assert on("dma-owner", one(), Override(A, "\udcff")).ok
 
 
 @pytest.mark.parametrize("override", ["vfio_pci", " vfio-pci", "vfio-pci\r", "VFIO-PCI", "vfio-pci ", "none"])
 @pytest.mark.parametrize("registered", [True, False])
-def test_only_a_driver_of_this_very_name_matches(override: str, registered: bool) -> None:
+def test_only_a_driver_of_exactly_this_name_matches(override: str, registered: bool) -> None:
     host = one() if registered else one()._replace(drivers=None)
-    assert told(host, Override(A, override), Probe(A)) == ("ok", None)
+    assert answer(host, Override(A, override), Probe(A)) == ("ok", None)
 
 
-def test_an_override_keeps_every_other_driver_away() -> None:
+def test_an_override_excludes_every_other_driver() -> None:
     host = one(driver_override="vfio-pci")
-    assert told(host, Probe(A)) == ("ok", "vfio-pci")
-    assert told(host, Bind(A, "amdgpu")) == ("ENODEV", None)
+    assert answer(host, Probe(A)) == ("ok", "vfio-pci")
+    assert answer(host, Bind(A, "amdgpu")) == ("ENODEV", None)
 
 
-# -- drivers_probe: success says nothing
+# -- drivers_probe: success proves nothing
 
 
 def test_probe_binds_by_id() -> None:
-    assert told(one(), Probe(A)) == ("ok", "amdgpu")
+    assert answer(one(), Probe(A)) == ("ok", "amdgpu")
 
 
-def test_probe_tries_drivers_in_order_and_not_what_is_not_loaded() -> None:
+def test_probe_tries_loaded_drivers_in_order() -> None:
     fits = (
         Fit("radeon", "radeon", False),
         Fit("vfio-x", None, True, True),
@@ -109,7 +109,7 @@ def test_probe_tries_drivers_in_order_and_not_what_is_not_loaded() -> None:
     )
     host = one(fits=fits)
     assert candidates(host, host.devices[A]) == ["nvme", "pciback"]
-    assert told(host, Probe(A)) == ("ok", "nvme")
+    assert answer(host, Probe(A)) == ("ok", "nvme")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_probe_succeeds_without_binding(host: Host, reason: str) -> None:
     assert codes(outcome)[-1] == reason
 
 
-def test_probe_of_nothing() -> None:
+def test_probe_of_a_missing_device_is_enodev() -> None:
     assert on("dma-owner", one(), Probe(NOWHERE)).result == "ENODEV"
 
 
@@ -160,11 +160,11 @@ BIND = {
 
 
 @pytest.mark.parametrize("case", BIND)
-def test_bind(case: str) -> None:
+def test_bind_before_and_after_5_15(case: str) -> None:
     events, before, after = BIND[case]
     for kernel, expected in ((OLD, before), ("5.14.0", before), ("5.15.0", after), (LAST_OLD, after), (NEW, after)):
-        assert told(one(kernel=kernel), *events)[0] == expected, kernel
-    assert told(one(kernel=None), *events)[0] == after
+        assert answer(one(kernel=kernel), *events)[0] == expected, kernel
+    assert answer(one(kernel=None), *events)[0] == after
 
 
 PROBE_FAILS = {
@@ -181,8 +181,8 @@ PROBE_FAILS = {
 def test_bind_where_the_probe_of_vfio_pci_fails(case: str) -> None:
     host, errno = PROBE_FAILS[case]
     events = (Override(A, "vfio-pci"), Bind(A, "vfio-pci"))
-    assert told(host, *events) == (errno, None)
-    assert told(host._replace(kernel=OLD), *events) == ("ENODEV", None)
+    assert answer(host, *events) == (errno, None)
+    assert answer(host._replace(kernel=OLD), *events) == ("ENODEV", None)
 
 
 @pytest.mark.parametrize(
@@ -192,48 +192,49 @@ def test_bind_where_the_probe_of_vfio_pci_fails(case: str) -> None:
 )  # fmt: skip
 def test_the_denylist_by_kernel_and_driver(product: str, kernel: str, driver: str, result: str) -> None:
     host = one(kernel=kernel, vendor_id="8086", device_id=product)
-    assert told(host, Override(A, driver), Bind(A, driver))[0] == result
+    assert answer(host, Override(A, driver), Bind(A, driver))[0] == result
 
 
 @pytest.mark.parametrize("kernel", [OLD, NEW])
-def test_a_driver_that_may_fit_is_not_refused_where_the_aliases_are_not_known(kernel: str) -> None:
+def test_without_aliases_a_driver_that_may_fit_is_not_refused(kernel: str) -> None:
     for host in (
         one(kernel=kernel, fits=None),
         one(kernel=kernel, fits=())._replace(gaps=(Gap("modules.alias", "ENOENT"),)),
     ):
-        assert told(host, Bind(A, "i40e")) == ("ok", "i40e")
-        assert told(host, Override(A, "i40e"), Probe(A)) == ("ok", "i40e")
-        # Which is no reason to take VFIO drivers and stubs for drivers that have ids.
-        assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
-        assert told(host, Bind(A, "pci-stub")) == ("ENODEV", None)
+        assert answer(host, Bind(A, "i40e")) == ("ok", "i40e")
+        assert answer(host, Override(A, "i40e"), Probe(A)) == ("ok", "i40e")
+        # VFIO drivers and stubs still have no ids.
+        assert answer(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
+        assert answer(host, Bind(A, "pci-stub")) == ("ENODEV", None)
 
 
 @pytest.mark.parametrize(("driver", "bound"), [("vfio-pci", "vfio-pci"), ("amdgpu", "amdgpu"), ("nosuchdriver", None)])
-def test_a_host_that_does_not_know_its_drivers_goes_by_the_names_that_it_has_seen(
-    driver: str, bound: str | None
-) -> None:
+def test_a_host_without_a_driver_list_knows_the_drivers_that_it_has_seen(driver: str, bound: str | None) -> None:
     host = one()._replace(drivers=None)
-    assert told(host, Override(A, driver), Probe(A)) == ("ok", bound)
+    assert answer(host, Override(A, driver), Probe(A)) == ("ok", bound)
 
 
-def test_leaving_a_driver_does_not_reveal_other_drivers_that_fit() -> None:
+def test_an_unbind_does_not_reveal_other_fitting_drivers() -> None:
     host = one("amdgpu", fits=None)
-    assert told(host, Unbind(A), Bind(A, "nvme")) == ("ok", "nvme")
-    assert told(host, Unbind(A), Probe(A)) == ("ok", "amdgpu")
-    # With an override it was no proof that the driver knows the device.
-    assert told(one("nvme", fits=None, driver_override="nvme"), Unbind(A), Override(A, None), Probe(A)) == ("ok", None)
+    assert answer(host, Unbind(A), Bind(A, "nvme")) == ("ok", "nvme")
+    assert answer(host, Unbind(A), Probe(A)) == ("ok", "amdgpu")
+    # Bound by an override, the driver need not know the device.
+    assert answer(one("nvme", fits=None, driver_override="nvme"), Unbind(A), Override(A, None), Probe(A)) == (
+        "ok",
+        None,
+    )
 
 
 # -- unbind
 
 
-def test_unbind() -> None:
-    assert told(one("amdgpu"), Unbind(A)) == ("ok", None)
-    assert told(one(), Unbind(A)) == ("ENODEV", None)
+def test_unbind_needs_a_bound_device() -> None:
+    assert answer(one("amdgpu"), Unbind(A)) == ("ok", None)
+    assert answer(one(), Unbind(A)) == ("ENODEV", None)
     assert on("dma-owner", one(), Unbind(NOWHERE)).result == "ENODEV"
 
 
-def test_unbind_of_a_device_whose_driver_is_not_known() -> None:
+def test_unbind_of_an_unknown_driver_is_enodev() -> None:
     outcome = on("dma-owner", one(gaps=(Gap("driver", "EACCES"),)), Unbind(A))
     assert (outcome.result, codes(outcome)) == ("ENODEV", ["unknown-driver"])
 
@@ -241,35 +242,35 @@ def test_unbind_of_a_device_whose_driver_is_not_known() -> None:
 @pytest.mark.parametrize("driver", ["mystery", "my-driver"])
 def test_a_device_returns_to_its_former_driver(driver: str) -> None:
     host = one(driver, fits=())._replace(drivers=None)
-    assert told(host, Unbind(A), Probe(A)) == ("ok", driver)
+    assert answer(host, Unbind(A), Probe(A)) == ("ok", driver)
 
 
 @pytest.mark.parametrize("kernel", [OLD, NEW])
 @pytest.mark.parametrize("driver", ["uio_pci_generic", "pci-pf-stub"])
-def test_some_drivers_take_whatever_an_override_brings_and_count_as_the_kernels(driver: str, kernel: str) -> None:
+def test_some_drivers_accept_any_overridden_device_and_count_as_host_drivers(driver: str, kernel: str) -> None:
     host = pair(None, "vfio-pci", kernel=kernel)
-    assert told(host, Override(A, driver), Probe(A)) == ("ok", driver)
-    assert told(host, Override(A, driver), Bind(A, driver)) == ("ok", driver)
-    assert told(host, Bind(A, driver)) == ("ENODEV", None)
+    assert answer(host, Override(A, driver), Probe(A)) == ("ok", driver)
+    assert answer(host, Override(A, driver), Bind(A, driver)) == ("ok", driver)
+    assert answer(host, Bind(A, driver)) == ("ENODEV", None)
     bound = on(model_for(kernel).name, host, Override(A, driver), Probe(A)).host
     assert verdict_of(model_for(kernel).name, bound)[0] is False
     if kernel == NEW:
-        assert told(host, ClaimGroup(1, "vm1"), Override(A, driver), Probe(A)) == ("EINVAL", None)
+        assert answer(host, ClaimGroup(1, "vm1"), Override(A, driver), Probe(A)) == ("EINVAL", None)
 
 
-def test_a_device_bound_by_override_only_is_not_bound_without() -> None:
+def test_a_device_bound_only_by_override_is_not_bound_without_it() -> None:
     host = one("i40e", driver_override="i40e", fits=())
-    assert told(host, Override(A, None), Unbind(A), Probe(A)) == ("ok", "i40e")
-    assert told(host, Unbind(A), Override(A, None), Probe(A)) == ("ok", None)
+    assert answer(host, Override(A, None), Unbind(A), Probe(A)) == ("ok", "i40e")
+    assert answer(host, Unbind(A), Override(A, None), Probe(A)) == ("ok", None)
 
 
-def test_a_vfio_driver_that_only_its_directory_shows_is_still_one_after_an_unbind() -> None:
+def test_a_vfio_driver_known_by_its_directory_is_remembered_after_an_unbind() -> None:
     host = one("acme", fits=(), vfio_dev=("vfio0",))._replace(drivers=None)
     outcome = on("dma-owner", host, Unbind(A))
     assert outcome.host.devices[A].vfio_dev is None
     again = on("dma-owner", outcome.host, Override(A, "acme"), Probe(A), ClaimGroup(1, "vm1"))
     assert again.ok
-    assert told(outcome.host, Probe(A)) == ("ok", None)
+    assert answer(outcome.host, Probe(A)) == ("ok", None)
 
 
 # -- the rest
@@ -282,25 +283,25 @@ def test_a_vfio_driver_that_only_its_directory_shows_is_still_one_after_an_unbin
      (Override(NOWHERE, "x"), "ENOENT"), (Remove(NOWHERE), "ENOENT")],
     ids=str,
 )  # fmt: skip
-def test_a_missing_device(event: Event, errno: str) -> None:
-    """Its own files are not there either; those of the bus and of drivers are, and do not know the name."""
+def test_every_write_to_a_missing_device_fails(event: Event, errno: str) -> None:
+    """The device's own files are missing; the files of the bus and of drivers exist, and do not know the name."""
     for model in MODELS.values():
         outcome = transition(one(), event, model)
         assert (outcome.result, codes(outcome), outcome.groups) == (errno, ["no-device"], ())
 
 
-def test_concerned_groups() -> None:
+def test_an_outcome_names_the_groups_that_it_concerns() -> None:
     assert on("dma-owner", one(), Probe(A)).groups == (1,)
     assert on("dma-owner", one(), ClaimGroup(7, "vm1")).groups == ()
     assert on("dma-owner", machine(lone=[function(LONE)]), Probe(LONE)).groups == ()
 
 
-def test_a_bind_that_a_driver_accepts_says_nothing_more() -> None:
+def test_a_bind_does_not_set_the_override() -> None:
     device: Device = on("dma-owner", one(), Bind(A, "amdgpu")).host.devices[A]
     assert (device.driver, device.driver_override) == ("amdgpu", None)
 
 
-# -- each answer says why
+# -- each result has its reasons
 
 
 CLAIMED = pair("vfio-pci", None, owner="vm1", opened=[A])
@@ -327,12 +328,12 @@ REASONS: dict[str, tuple[Host, tuple[Event, ...], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", REASONS)
-def test_each_answer_says_why(case: str) -> None:
+def test_each_result_has_its_reasons(case: str) -> None:
     host, events, expected = REASONS[case]
     assert codes(on("dma-hint" if "draft" in case else "dma-owner", host, *events)) == expected
 
 
-def test_a_crash_says_what_the_kernel_prints_and_whose_group_it_was() -> None:
+def test_a_crash_has_the_kernels_message_and_the_owner() -> None:
     host = pair("vfio-pci", None, kernel=OLD, owner="vm1")
     for event in (Bind(B, "amdgpu"), Probe(B)):
         outcome = on("vfio-group", host, event)
@@ -341,10 +342,10 @@ def test_a_crash_says_what_the_kernel_prints_and_whose_group_it_was() -> None:
         assert outcome.host.devices[B].driver == "amdgpu"
 
 
-def test_the_driver_that_refused_is_named_before_the_result_of_the_next() -> None:
+def test_a_driver_that_refused_is_named_before_the_next_result() -> None:
     fits = (Fit("nvme", None, True, refused=True), Fit("amdgpu", None, True))
     assert codes(on("dma-owner", one(fits=fits), Probe(A))) == ["refused-before"]
-    assert told(one(fits=fits), Probe(A)) == ("ok", "amdgpu")
+    assert answer(one(fits=fits), Probe(A)) == ("ok", "amdgpu")
     live = group_of(1, function(A, fits=fits), function(B, "vfio-pci"), owner="vm1")
     crash = on("vfio-group", machine(live, kernel=OLD), Probe(A))
     assert codes(crash) == ["refused-before", "owned", "kernel-driver"]
@@ -352,18 +353,18 @@ def test_the_driver_that_refused_is_named_before_the_result_of_the_next() -> Non
     assert codes(gap) == ["draft-gap-h1", "refused-before", "draft-gap-h1"]
 
 
-def test_a_probe_that_finds_no_driver_names_the_one_that_was_asked_for() -> None:
+def test_a_probe_without_a_driver_names_the_requested_one() -> None:
     (named,) = on("dma-owner", one(driver_override="nosuchdriver"), Probe(A)).reasons
     assert (named.driver, named.fact("override")) == ("nosuchdriver", "nosuchdriver")
     (nobody,) = on("dma-owner", one(fits=()), Probe(A)).reasons
     assert (nobody.driver, nobody.fact("override")) == (None, "")
 
 
-def test_waiting_for_the_lock_of_a_free_device() -> None:
-    """Nobody: only an unbind that waits holds it, and a device that is merely free answers at once."""
+def test_an_override_of_an_unbound_device_does_not_wait() -> None:
+    """Only a waiting unbind holds the lock, so a device that is merely unbound answers at once."""
     for kernel in (OLD, NEW):
-        assert told(one(kernel=kernel), Override(A, "vfio-pci")) == ("ok", None)
-        assert told(pair(None, "vfio-pci", kernel=kernel, owner="vm1", opened=[B]), Override(A, "x")) == ("ok", None)
+        assert answer(one(kernel=kernel), Override(A, "vfio-pci")) == ("ok", None)
+        assert answer(pair(None, "vfio-pci", kernel=kernel, owner="vm1", opened=[B]), Override(A, "x")) == ("ok", None)
 
 
 @pytest.mark.parametrize(("text", "kept"), [("a\nb\nc", "a"), ("a\0b\0c", "a"), ("a\0b\nc", "a"), ("\0a\nb", None)])

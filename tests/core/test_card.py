@@ -33,12 +33,12 @@ APU = (
 )  # fmt: skip
 
 
-def test_a_display_takes_its_companions_of_its_own_maker_beyond_its_group() -> None:
+def test_a_display_takes_functions_of_its_maker_in_other_groups() -> None:
     assert others(*APU, of="0000:05:00.0") == ["05:00.1"]
 
 
 @pytest.mark.parametrize("function_number", ["1", "3", "6"])
-def test_beyond_its_group_nothing_but_a_display_takes_anything(function_number: str) -> None:
+def test_only_a_display_takes_functions_in_other_groups(function_number: str) -> None:
     assert others(*APU, of=f"0000:05:00.{function_number}") == []
 
 
@@ -48,7 +48,7 @@ CHIPSET = (
 )  # fmt: skip
 
 
-def test_chipset_functions_in_one_slot_are_no_card() -> None:
+def test_chipset_functions_in_one_slot_are_not_a_card() -> None:
     assert others(*CHIPSET, of="0000:00:14.3") == []
     assert others(*CHIPSET[:3], of="0000:00:14.0") == []
 
@@ -58,7 +58,7 @@ def test_ports_of_one_kind_in_one_slot_and_group_go_together() -> None:
     assert others(*ports, of="0000:04:00.0") == ["04:00.1"]
 
 
-def test_the_sound_of_a_display_in_its_group_takes_the_display_along() -> None:
+def test_the_sound_function_of_a_display_takes_the_display_in_its_group() -> None:
     card = [part("0000:01:00.0", "10de", "030000", 1), part("0000:01:00.1", "10de", "040300", 1),
             part("0000:01:00.2", "10de", "0c0330", 1)]  # fmt: skip
     assert others(*card, of="0000:01:00.1") == ["01:00.0", "01:00.2"]
@@ -66,7 +66,7 @@ def test_the_sound_of_a_display_in_its_group_takes_the_display_along() -> None:
     assert others(*apart, of="0000:01:00.1") == []
 
 
-def test_usb_2_and_usb_1_controllers_of_a_slot_share_their_sockets() -> None:
+def test_usb_2_and_usb_1_controllers_in_one_slot_go_together() -> None:
     usb = [part("0000:00:1d.0", "8086", "0c0300", 5), part("0000:00:1d.1", "8086", "0c0300", 6),
            part("0000:00:1d.7", "8086", "0c0320", 7)]  # fmt: skip
     assert others(*usb, of="0000:00:1d.7") == ["00:1d.0", "00:1d.1"]
@@ -88,12 +88,12 @@ def arc(beside: Device | None = None, maker: str = "8086", root: bool = True) ->
     return [*rows, beside] if beside is not None else rows
 
 
-def test_a_card_with_a_switch_of_its_own_reaches_below_it() -> None:
+def test_a_card_with_its_own_switch_includes_the_devices_behind_it() -> None:
     assert others(*arc(), of="0000:04:00.0") == ["05:00.0"]
     assert others(*arc(), of="0000:05:00.0") == []
 
 
-def test_a_switch_of_the_mainboard_or_another_maker_is_not_the_cards() -> None:
+def test_a_switch_of_the_mainboard_or_another_maker_is_not_part_of_the_card() -> None:
     nic = part("0000:06:00.0", "8086", "020000", 12, parent=Address("0000:03:04.0"))
     assert others(*arc(nic), of="0000:04:00.0") == []
     assert others(*arc(maker="10b5"), of="0000:04:00.0") == []
@@ -127,7 +127,9 @@ def test_devices_that_a_preset_adds_are_named() -> None:
         ("144d", "010802", "nvme", C, False), ("8086", "028000", "iwlwifi", None, False),
     ],
 )  # fmt: skip
-def test_chipset_functions(vendor: str, code: str, driver: str | None, parent: Address | None, expected: bool) -> None:
+def test_chipset_functions_cannot_be_handed_over(
+    vendor: str, code: str, driver: str | None, parent: Address | None, expected: bool
+) -> None:
     device = function(A, driver, vendor_id=vendor, class_code=code, parent=parent)
     host = machine(group_of(1, device))
     assert bool(chipset_part(device)) is expected
@@ -152,7 +154,7 @@ def matches(host: Host, address: Address, text: str) -> bool:
     return host.devices[address] in found
 
 
-def test_viable_is_what_a_person_means() -> None:
+def test_the_filter_viable_means_usable_now() -> None:
     host = machine(group_of(1, function(A), direct=True), group_of(2, function(OTHER)))
     assert OWNER.verdict(host, host.groups[1]).viable is True
     assert not matches(host, A, "viable:yes")
@@ -162,7 +164,7 @@ def test_viable_is_what_a_person_means() -> None:
     assert not any(matches(used, A, f"viable:{word}") for word in ("yes", "no"))
 
 
-def test_no_iommu_mode_isolates_nothing() -> None:
+def test_a_group_in_no_iommu_mode_is_not_isolated() -> None:
     group, devices = group_of(0, function(A, "vfio-pci", fits=()))
     host = machine((group._replace(name="vfio-noiommu"), devices))
     assert not passable(host, host.groups[0])

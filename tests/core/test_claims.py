@@ -1,4 +1,4 @@
-"""Claims by group, by device and by device file, and what each keeps the others from."""
+"""Claims by group, by device and by device file, and how each blocks the others."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ INTERPLAY: dict[str, tuple[Event, Event, str]] = {
 
 
 @pytest.mark.parametrize("case", INTERPLAY)
-def test_one_claim_after_another(case: str) -> None:
+def test_a_second_claim_after_a_first(case: str) -> None:
     first, second, result = INTERPLAY[case]
     outcome = on("dma-owner", both(), first, second)
     assert outcome.result == result
@@ -80,19 +80,19 @@ def test_one_claim_after_another(case: str) -> None:
      ("6.6.0", CDEV, "ok"), (OLD, DEVICE, "ok"), (OLD, CDEV, "ok")],
     ids=str,
 )  # fmt: skip
-def test_each_way_of_claiming_has_its_version(kernel: str, event: Event, result: str) -> None:
-    """A kernel that is older than ownership is asked about the newest rules."""
+def test_each_kind_of_claim_has_its_minimum_kernel(kernel: str, event: Event, result: str) -> None:
+    """For a kernel older than ownership, this model applies its newest rules."""
     assert on("dma-owner", both(kernel), event).result == result
 
 
-def test_devices_open_in_a_container_before_6_2() -> None:
+def test_before_6_2_devices_open_only_in_a_container() -> None:
     assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), DEVICE).ok
     assert on("dma-owner", both("6.1.0"), ClaimGroup(1, "vm1", devices=False), OTHER_DEVICE).result == "EBUSY"
 
 
 @pytest.mark.parametrize("devices", [True, False])
 @pytest.mark.parametrize(("model", "kernel"), [("dma-owner", "6.1.0"), ("vfio-group", OLD)])
-def test_a_claim_opens_what_is_on_a_vfio_driver(model: str, kernel: str, devices: bool) -> None:
+def test_a_claim_opens_the_devices_on_vfio_drivers(model: str, kernel: str, devices: bool) -> None:
     outcome = on(model, pair("vfio-pci", "pci-stub", kernel=kernel), ClaimGroup(1, "vm1", devices))
     assert outcome.host.groups[1].claim == Claim("vm1", 1, "group", (A,) if devices else ())
 
@@ -102,12 +102,12 @@ def test_no_device_opens_on_an_old_kernel_while_the_group_is_not_viable() -> Non
     assert outcome.host.groups[1].claim == Claim("vm1", 1, "group", ())
 
 
-def test_device_files_are_not_there_on_old_kernels() -> None:
+def test_old_kernels_have_no_device_files() -> None:
     assert on("vfio-group", both(LAST_OLD), CDEV).result == "ENOENT"
 
 
 @pytest.mark.parametrize("model", ["dma-owner", "vfio-group"])
-def test_only_a_vfio_device_has_something_to_open(model: str) -> None:
+def test_only_a_vfio_device_can_be_opened(model: str) -> None:
     host = pair("vfio-pci", "pci-stub", kernel=OLD if model == "vfio-group" else "6.12.0", owner="vm1")
     outcome = on(model, host, SECOND)
     assert (outcome.result, codes(outcome)) == ("ENODEV", ["not-on-vfio"])
@@ -115,7 +115,7 @@ def test_only_a_vfio_device_has_something_to_open(model: str) -> None:
 
 @pytest.mark.parametrize("kernel", [OLD, "5.19.0", "6.1.0", "7.1.0"])
 @pytest.mark.parametrize("second", [AGAIN, OTHERS, OTHER_DEVICE], ids=str)
-def test_the_file_of_a_group_has_one_opener(second: Event, kernel: str) -> None:
+def test_a_groups_file_is_opened_only_once(second: Event, kernel: str) -> None:
     outcome = on(model_for(kernel).name, both(kernel), GROUP, second)
     assert (outcome.result, codes(outcome)) == ("EBUSY", ["owned"])
 
@@ -128,27 +128,27 @@ def test_a_device_that_is_not_on_vfio_has_no_file(driver: str | None) -> None:
     assert on("dma-owner", both(), ClaimDevice(NOWHERE, "vm1")).result == "ENODEV"
 
 
-def test_through_its_group_such_a_device_is_asked_for_only_once_the_file_is_open() -> None:
+def test_a_device_not_on_vfio_is_refused_only_after_its_groups_file_is_open() -> None:
     assert on("dma-owner", pair(None, "nvme"), DEVICE).result == "ENOENT"
     assert on("dma-owner", pair(None, "vfio-pci"), DEVICE).result == "ENODEV"
     assert on("dma-owner", pair(None, "vfio-pci", owner="vm1"), DEVICE).result == "ENODEV"
     assert on("dma-owner", pair(None, "vfio-pci", owner="vm2"), DEVICE).result == "EBUSY"
 
 
-def test_a_device_whose_unbind_waits_has_no_file_any_more() -> None:
+def test_a_device_whose_unbind_waits_has_no_file() -> None:
     held = on("dma-owner", both(), CDEV, Unbind(A)).host
     assert on("dma-owner", held, CDEV).result == "ENOENT"
     assert on("dma-owner", held, DEVICE).result == "EBUSY"
 
 
-def test_an_iommufd_reads_as_viable_and_is_refused_when_a_device_is_asked_for() -> None:
-    """``vfio_group_ioctl_get_status``: with an iommufd set, VIABLE says nothing of the drivers."""
+def test_with_an_iommufd_a_blocked_group_is_refused_only_when_a_device_is_opened() -> None:
+    """``vfio_group_ioctl_get_status``: with an iommufd set, VIABLE says nothing about the drivers."""
     blocked = pair("vfio-pci", "nvme")
     assert (on("dma-owner", blocked, DEVICE).result, verdict_of("dma-owner", blocked)) == ("EPERM", (False, "EPERM"))
     assert verdict_of("dma-owner", on("dma-owner", both(), DEVICE).host) == (True, "EBUSY")
 
 
-def test_a_group_that_is_claimed_by_a_device_file_reads_as_not_viable_through_its_own() -> None:
+def test_a_group_claimed_through_a_device_file_reads_as_not_viable() -> None:
     host = on("dma-owner", both(), CDEV).host
     assert verdict_of("dma-owner", host) == (False, "EBUSY")
     assert verdict_of("dma-owner", on("dma-owner", both(), DEVICE).host) == (True, "EBUSY")
@@ -170,7 +170,7 @@ def test_each_device_of_an_iommufd_counts() -> None:
     assert on("dma-owner", both(), CDEV, SECOND_CDEV, ReleaseGroup(1, "vm1")).host.groups[1].claim is None
 
 
-def test_a_claimed_group_of_a_draft_stays_claimed_until_its_own_release() -> None:
+def test_under_the_draft_a_group_stays_claimed_until_its_own_release() -> None:
     host = on("dma-hint", both(), GROUP, DEVICE, ReleaseDevice(A, "vm1"), ReleaseDevice(A, "vm1")).host
     claim = host.groups[1].claim
     assert claim is not None
@@ -195,7 +195,7 @@ def test_a_device_without_a_group_can_never_be_claimed(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_group_that_is_not_there(model: str) -> None:
+def test_a_missing_group_cannot_be_claimed(model: str) -> None:
     assert on(model, both(), ClaimGroup(7, "vm1")).result == "ENOENT"
 
 
@@ -214,19 +214,19 @@ def test_an_unbind_waits_for_open_devices(model: str) -> None:
     assert claim.opened == ()
 
 
-def test_a_claim_of_the_draft_opens_devices() -> None:
+def test_a_claim_under_the_draft_opens_devices() -> None:
     claim = on("dma-hint", pair("vfio-pci", "ifcvf"), GROUP).host.groups[1].claim
     assert claim == Claim("vm1", 1, "group", (A,))
 
 
 def test_opening_a_device_on_old_kernels_returns_what_the_verdict_predicts() -> None:
-    """There a claim itself is not refused."""
+    """On these kernels the claim itself is not refused."""
     assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD)) == (False, "EINVAL")
     assert verdict_of("vfio-group", pair("vfio-pci", "nvme", kernel=OLD, owner="vm1")) == (False, "EBUSY")
     assert verdict_of("vfio-group", pair("vfio-pci", None, kernel=OLD, owner="vm1")) == (True, "EBUSY")
 
 
-# -- who is named
+# -- the names in the reasons
 
 
 @pytest.mark.parametrize(
@@ -247,13 +247,13 @@ def test_an_unclaimed_group_is_not_released(model: str, event: Event) -> None:
     assert (outcome.result, reason.code, reason.group, reason.fact("owner")) == ("EINVAL", "not-owner", 1, "")
 
 
-def test_a_group_without_a_vfio_device_says_that_it_has_no_file() -> None:
+def test_a_claim_of_a_group_without_a_vfio_device_says_that_it_has_no_file() -> None:
     outcome = on("dma-owner", pair("nvme", None), GROUP)
     assert (outcome.result, codes(outcome)) == ("ENOENT", ["no-vfio-node"])
 
 
-def test_a_claim_of_the_draft_knows_no_single_devices_to_release() -> None:
-    """``exit_user_dma`` counts, whichever device it comes through."""
+def test_under_the_draft_a_release_needs_no_particular_device() -> None:
+    """``exit_user_dma`` counts down, through whichever device it is called."""
     host = pair("vfio-pci", "vfio-pci", owner="vm1", via="device", uses=2, opened=[A])
     for model in ("dma-hint", "kernel-ownership"):
         claim = on(model, host, ReleaseDevice(B, "vm1")).host.groups[1].claim
@@ -262,7 +262,7 @@ def test_a_claim_of_the_draft_knows_no_single_devices_to_release() -> None:
     assert on("dma-owner", host, ReleaseDevice(B, "vm1")).result == "EINVAL"
 
 
-def test_on_old_kernels_a_device_that_is_still_bound_is_closed() -> None:
-    """Only a device whose unbind waits is kept open by its container."""
+def test_on_old_kernels_a_release_closes_a_device_that_is_still_bound() -> None:
+    """The container keeps a device open only while its unbind waits."""
     closed = on("vfio-group", pair("vfio-pci", None, kernel=OLD, owner="vm1", opened=[A]), ReleaseDevice(A, "vm1"))
     assert closed.host.groups[1].claim == Claim("vm1", 1, "group", ())

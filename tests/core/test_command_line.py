@@ -1,4 +1,4 @@
-"""Settings that do nothing, settings that came too late, and what is set already."""
+"""Settings that have no effect, settings that came too late, and settings already made."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def codes(host: Host) -> list[str]:
     "word",
     ["vfio-pci-ids=1002:67df", "vfio_pci_ids=1002:67df", "vfio-pci.id=1002:67df", "vfio.ids=1002:67df,1002:aaf0"],
 )
-def test_a_misspelt_parameter_is_noticed(word: str) -> None:
+def test_a_misspelt_parameter_is_reported(word: str) -> None:
     (notice,) = notices_of(card(f"quiet {word}"), card("").devices[A])
     assert notice.code == "misspelt-parameter"
     assert f"vfio-pci.ids={word.partition('=')[2]}" in notice.remedy
@@ -29,7 +29,7 @@ def test_a_misspelt_parameter_is_noticed(word: str) -> None:
 @pytest.mark.parametrize(
     "cmdline", ["vfio-pci.ids=1002:67df", "vfio_pci.ids=1002:67df", "pci-stub.ids=1002:67df", "vfio-pci-ids=1:2", ""]
 )
-def test_a_correct_or_unrelated_parameter_is_not_noticed(cmdline: str) -> None:
+def test_a_correct_or_unrelated_parameter_is_not_reported(cmdline: str) -> None:
     assert "misspelt-parameter" not in codes(card(cmdline))
 
 
@@ -37,7 +37,7 @@ def test_a_misspelt_parameter_does_not_matter_on_vfio() -> None:
     assert codes(card("vfio-pci-ids=1002:67df", "vfio-pci")) == []
 
 
-def test_a_setting_by_ids_that_came_too_late() -> None:
+def test_ids_that_came_too_late_are_reported() -> None:
     late = card("vfio-pci.ids=1002:67df")
     (notice,) = notices_of(late, late.devices[A])
     assert notice.code == "ids-too-late"
@@ -47,7 +47,7 @@ def test_a_setting_by_ids_that_came_too_late() -> None:
     assert codes(card("vfio-pci.ids=1002:0000")) == []
 
 
-def test_a_setting_of_modprobe_that_came_too_late() -> None:
+def test_a_modprobe_setting_that_came_too_late_is_reported() -> None:
     host = card("")._replace(uses=Uses(by_id=(ById("vfio-pci", ("1002:67df",), "/etc/modprobe.d/vfio.conf"),)))
     (notice,) = notices_of(host, host.devices[A])
     assert notice.text.startswith("/etc/modprobe.d/vfio.conf gives")
@@ -68,9 +68,9 @@ def test_a_setting_of_modprobe_that_came_too_late() -> None:
         (None, "intel_iommu=on", ""),
     ],
 )
-def test_iommu_parameters_without_effect(vendor: str | None, cmdline: str, said: str) -> None:
-    told = list(idle_iommu(Host({}, {}, cmdline=cmdline, cpu_vendor=vendor)))
-    assert [said in notice.text for notice in told] == ([True] if said else [])
+def test_iommu_parameters_without_effect_are_reported(vendor: str | None, cmdline: str, said: str) -> None:
+    notices = list(idle_iommu(Host({}, {}, cmdline=cmdline, cpu_vendor=vendor)))
+    assert [said in notice.text for notice in notices] == ([True] if said else [])
 
 
 @pytest.mark.parametrize(

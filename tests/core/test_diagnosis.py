@@ -45,13 +45,13 @@ def off(**facts: Any) -> Host:
 # -- groups and VFIO's files
 
 
-def test_not_viable_names_each_driver_in_the_way() -> None:
+def test_not_viable_names_each_blocking_driver() -> None:
     causes = ask(NOT_VIABLE).causes
     assert [cause.device for cause in causes] == [f"0000:09:00.{n}" for n in range(4)]
     assert {str(cause.code) for cause in causes} == {"kernel-driver"}
 
 
-def test_not_viable_although_it_is_now() -> None:
+def test_a_group_that_is_viable_now_is_reported_as_such() -> None:
     assert codes("vfio: error, group 18 is not viable") == ["viable-now"]
 
 
@@ -62,12 +62,12 @@ def test_a_tool_that_wants_a_bridge_on_vfio_is_wrong() -> None:
     assert codes(tool, machine(group_of(1, bridge(A), function(B, "amdgpu")))) == ["kernel-driver"]
 
 
-def test_a_group_that_this_machine_does_not_have() -> None:
+def test_a_group_that_does_not_exist_here_is_named() -> None:
     assert codes("group 99 is not viable") == ["group-missing"]
     assert codes(DEPENDS.replace("group 16", "group 99")) == ["group-missing"]
 
 
-def test_a_device_that_this_machine_does_not_have() -> None:
+def test_a_device_that_does_not_exist_here_is_named() -> None:
     assert codes("vfio 0000:77:00.0: group 17 is not viable")[0] == "no-device"
     assert codes("echo 0000:77:00.0 > vfio-pci/bind: No such device") == ["no-device"]
 
@@ -87,11 +87,11 @@ def test_a_device_that_this_machine_does_not_have() -> None:
         ("Unmanaged PCI device 0000:0b:00.0 must be manually detached from the host", ["owned"]),
     ],
 )
-def test_files_of_vfio(text: str, found: list[str]) -> None:
+def test_errors_of_the_files_of_vfio_are_explained(text: str, found: list[str]) -> None:
     assert codes(text) == found
 
 
-def test_a_group_without_isolation_is_for_no_virtual_machine() -> None:
+def test_a_group_without_isolation_cannot_be_used_by_a_virtual_machine() -> None:
     text = "failed to setup container for group 1: Failed to set iommu for container: Invalid argument"
     host = one("vfio-pci")
     assert codes(text, host) == []
@@ -100,7 +100,7 @@ def test_a_group_without_isolation_is_for_no_virtual_machine() -> None:
     assert codes("failed to open /dev/vfio/1: No such file or directory", free) == ["no-iommu-mode"]
 
 
-def test_a_container_that_is_refused() -> None:
+def test_a_refused_container_is_explained() -> None:
     assert codes(CONTAINER) == ["direct-region", "no-interrupt-remapping"]
     assert codes(CONTAINER.replace("23", "18")) == ["no-interrupt-remapping"]
     assert codes(CONTAINER.replace("23", "18"), demo_host()._replace(interrupt_remapping=True)) == []
@@ -128,13 +128,13 @@ def test_firmwares_requirements_are_named_if_known() -> None:
         f'VfioNoIommuGroup("/sys/bus/pci/devices/{A}/iommu_group")',
     ],
 )
-def test_an_iommu_that_is_off(text: str) -> None:
+def test_an_iommu_that_is_off_is_the_cause(text: str) -> None:
     assert codes(text, off())[0] in ("no-group", "no-iommu")
     assert "VT-d" in remedy(text, off())
     assert not {"no-group", "no-iommu"} & set(codes(text, one("amdgpu")))
 
 
-def test_an_iommu_that_covers_no_pci_device() -> None:
+def test_an_iommu_that_covers_other_devices_only_is_the_cause() -> None:
     text = f"vfio-pci {A}: probe with driver vfio-pci failed with error -22"
     chip = function(Address("1000880000.pisp_be"), bus="platform")
     soc = machine(group_of(0, chip), lone=[function(A)])
@@ -142,7 +142,7 @@ def test_an_iommu_that_covers_no_pci_device() -> None:
     assert "covers other devices" in remedy(text, machine(group_of(0, function(B)), lone=[function(A)]))
 
 
-def test_a_reset_that_reaches_another_group() -> None:
+def test_a_reset_that_reaches_another_group_is_explained() -> None:
     (cause,) = ask(DEPENDS).causes
     assert (cause.code, cause.group, cause.device) == ("reset-reaches-group", 16, "0000:08:00.1")
     assert "0000:08:00.1=vfio-pci" in cause.remedy
@@ -160,16 +160,16 @@ def test_a_bridge_need_not_be_handed_over_for_a_reset() -> None:
 # -- writes and probes
 
 
-def test_busy_fits_a_group_in_use() -> None:
+def test_busy_is_explained_by_a_group_in_use() -> None:
     assert codes(BUSY) == ["group-owned"]
     assert codes(BUSY, without_claim(demo_host(), 19)) == []
 
 
-def test_busy_fits_a_device_that_is_bound_already() -> None:
+def test_busy_is_explained_by_a_bound_device() -> None:
     assert codes("echo 0000:09:00.0 > bind: write error: Device or resource busy")[0] == "already-bound"
 
 
-def test_busy_fits_a_device_with_virtual_functions() -> None:
+def test_busy_is_explained_by_virtual_functions() -> None:
     host = without_claim(demo_host(), 19)
     nic = host.devices[Address("0000:05:00.0")]
     assert codes(BUSY, host.with_device(nic._replace(virtfns=(Address("0000:05:10.0"),)))) == ["vfs-enabled"]
@@ -180,7 +180,7 @@ def test_busy_mentions_what_only_root_can_see() -> None:
     assert codes(BUSY, host) == ["unknown-owner"]
 
 
-def test_a_device_that_is_where_the_path_puts_it_is_in_order() -> None:
+def test_a_device_already_on_the_driver_of_the_path_needs_nothing() -> None:
     text = f"write /sys/bus/pci/drivers/nvme/bind: {A}: no such device"
     host = one("nvme", kernel="5.14.21")
     assert codes(text, host) == ["already-bound"]
@@ -190,10 +190,10 @@ def test_a_device_that_is_where_the_path_puts_it_is_in_order() -> None:
     assert f"{A}=nvme" in remedy(text, one("amdgpu", kernel="5.14.21"))
 
 
-def test_the_path_binds_the_answer_to_its_driver() -> None:
-    """Nothing of vfio-pci is said of a write to another driver's file."""
-    told = ask(f"write /sys/bus/pci/drivers/nvme/bind: {A}: no such device", one("amdgpu")).causes
-    assert not any("vfio-pci" in cause.text + cause.remedy for cause in told)
+def test_the_causes_are_about_the_driver_in_the_path() -> None:
+    """For a write to another driver's file, no cause is about vfio-pci."""
+    causes = ask(f"write /sys/bus/pci/drivers/nvme/bind: {A}: no such device", one("amdgpu")).causes
+    assert not any("vfio-pci" in cause.text + cause.remedy for cause in causes)
 
 
 @pytest.mark.parametrize(
@@ -212,19 +212,19 @@ def test_the_path_binds_the_answer_to_its_driver() -> None:
         ("bash: /sys/bus/pci/drivers/vfio-pci/new_id: Permission denied", ["not-root"]),
     ],
 )  # fmt: skip
-def test_writes(text: str, causes: list[str]) -> None:
+def test_errors_of_writes_are_explained(text: str, causes: list[str]) -> None:
     assert codes(text)[: len(causes) or 1] == causes
 
 
 def test_a_write_to_a_device_without_group_is_about_the_iommu() -> None:
-    """Before 5.15 a bind is ENODEV whatever the probe says."""
+    """Before 5.15, a bind returns ENODEV whatever the probe returns."""
     text = f"write /sys/bus/pci/drivers/vfio-pci/bind: {A}: write error: No such device"
     assert codes(text, off(driver_override="vfio-pci")._replace(kernel="4.18.0")) == ["no-group"]
     assert "nothing to unbind" not in remedy(text, off())
 
 
 @pytest.mark.parametrize("text", ["write error: Invalid argument", "vfio-pci: probe of {} failed with error -22"])
-def test_a_device_on_the_denylist(text: str) -> None:
+def test_a_device_on_the_denylist_is_explained(text: str) -> None:
     text = f"{A}: {text.format(A)}"
     refused = machine(group_of(1, function(A, vendor_id="8086", device_id="37c9", driver_override="vfio-pci")))
     assert codes(text, refused) == ["denylisted"]
@@ -234,19 +234,19 @@ def test_a_device_on_the_denylist(text: str) -> None:
     assert "denylisted" not in codes(text, one(driver_override="vfio-pci"))
 
 
-def test_a_bound_device_gets_no_reason_from_its_driver() -> None:
+def test_the_denylist_is_not_blamed_for_a_bound_device() -> None:
     bound = machine(group_of(1, function(A, "vfio-pci", vendor_id="8086", device_id="37c9")))
     text = f"echo {A} > /sys/bus/pci/drivers/vfio-pci/bind: write error: Device or resource busy"
     assert "denylisted" not in codes(text, bound)
 
 
-def test_a_bind_that_would_work_now() -> None:
+def test_a_bind_that_would_work_now_is_reported_as_such() -> None:
     text = f"echo {A} > /sys/bus/pci/drivers/vfio-pci/bind: write error: No such device"
     assert codes(text, one(driver_override="vfio-pci")) == ["would-bind"]
 
 
-def test_busy_on_old_kernels_says_nothing_of_refused_drivers() -> None:
-    """Up to 5.18 nothing is refused at a bind, and before 5.15 a device that is bound is 'no such device' to it."""
+def test_busy_on_old_kernels_is_not_explained_by_refused_drivers() -> None:
+    """Up to 5.18 no bind is refused, and before 5.15 a bind of a bound device returns ENODEV."""
     invalid = BUSY.replace("Device or resource busy", "Invalid argument")
     assert "group-owned" in codes(invalid)
     assert "group-owned" not in codes(invalid, demo_host()._replace(kernel=LAST_OLD))
@@ -269,7 +269,7 @@ def test_the_firmware_framebuffer_may_have_another_name_or_be_gone() -> None:
 # -- modules
 
 
-def test_missing_modules() -> None:
+def test_a_missing_module_is_explained() -> None:
     assert codes("modprobe: FATAL: Module vfio_virqfd not found", one()) == ["part-of-vfio"]
     assert codes("modprobe: FATAL: Module vfio_virqfd not found", one(kernel=OLD)) == ["no-such-module"]
     insmod = "insmod: ERROR: could not load module vfio-pci: No such file or directory"
@@ -289,7 +289,7 @@ def test_a_module_that_is_in_use_names_its_devices_and_programs() -> None:
     assert ask(text, one("amdgpu")).causes[0].device is None
 
 
-def test_a_driver_that_finds_no_card() -> None:
+def test_a_driver_that_finds_no_card_is_explained() -> None:
     text = "modprobe: ERROR: could not insert 'nvidia': No such device"
     card = function(A, "vfio-pci", vendor_id="10de")
     assert codes(text, machine(group_of(1, card))) == ["card-taken"]
@@ -298,7 +298,7 @@ def test_a_driver_that_finds_no_card() -> None:
     assert codes(text, one("amdgpu")) == ["no-card"]
 
 
-def test_nvidia_that_waits_names_who_holds_it() -> None:
+def test_a_waiting_unbind_of_nvidia_names_the_process() -> None:
     text = f"NVRM: Attempting to remove device {A} with non-zero usage count!"
     held = one("nvidia")._replace(uses=Uses(openers=(Opener(A, "nvidia-persistenced", 900, "/dev/nvidia0"),)))
     assert "nvidia-persistenced (pid 900)" in ask(text, held).causes[0].text
@@ -315,7 +315,7 @@ def wide(*regions: Region, width: int | None = None) -> Host:
     )
 
 
-def test_a_mapping_beyond_the_width_of_the_iommu() -> None:
+def test_a_mapping_beyond_the_width_of_the_iommu_is_explained() -> None:
     assert codes(MAP, wide()) == ["iova-too-wide"]
     assert "(46 bits)" not in "".join(cause.text for cause in ask(MAP, wide(width=46)).causes)
     assert codes(MAP, wide(width=48)) == []
@@ -326,7 +326,7 @@ def test_a_mapping_beyond_the_width_of_the_iommu() -> None:
     assert codes("VFIO_MAP_DMA failed: Invalid argument") == ["iova-too-wide"]
 
 
-def test_a_mapping_in_a_reserved_region() -> None:
+def test_a_mapping_in_a_reserved_region_is_explained() -> None:
     low = MAP.replace("0x380000000000", "0xfee00000")
     msi = Region(0xFEE00000, 0xFEEFFFFF, "msi")
     assert codes(low, wide(msi)) == ["iova-reserved"]
@@ -334,7 +334,7 @@ def test_a_mapping_in_a_reserved_region() -> None:
     assert codes(MAP, wide(msi)) == ["iova-too-wide"]
 
 
-def test_a_limit_of_locked_memory() -> None:
+def test_a_limit_of_locked_memory_is_explained() -> None:
     assert codes("vfio_pin_pages_remote: RLIMIT_MEMLOCK (65536) exceeded") == ["memlock-limit"]
     assert "(64 KiB)" in ask("vfio_pin_pages_remote: RLIMIT_MEMLOCK (65536) exceeded").causes[0].text
     assert codes("VFIO_MAP_DMA failed: Cannot allocate memory") == ["memlock-limit", "too-little-memory"]
@@ -343,7 +343,7 @@ def test_a_limit_of_locked_memory() -> None:
 @pytest.mark.parametrize(
     ("driver", "said"), [("vfio-pci", "guest's driver"), ("amdgpu", "a host driver"), (None, "has no driver")]
 )
-def test_a_fault_of_the_iommu_names_the_device_and_who_has_it(driver: str | None, said: str) -> None:
+def test_an_iommu_fault_names_the_device_and_its_user(driver: str | None, said: str) -> None:
     text = (
         "DMAR: [DMA Read NO_PASID] Request device [01:00.0] fault addr 0x9c000000 [fault reason 0x06] PTE Read access"
     )
@@ -357,7 +357,7 @@ def test_a_fault_of_the_iommu_names_the_device_and_who_has_it(driver: str | None
     ("reason", "said"),
     [("0x26", "in the name of another"), ("12", "reserved bits"), ("06", "it read memory"), ("0x7f", "it did DMA")],
 )
-def test_the_reason_of_a_fault_is_hex_or_before_5_11_decimal(reason: str, said: str) -> None:
+def test_the_reason_of_a_fault_is_read_as_hex_or_as_decimal(reason: str, said: str) -> None:
     text = f"DMAR: [DMA Read] Request device [01:00.0] fault addr 0x9c000000 [fault reason {reason}] words"
     assert said in ask(text, one("vfio-pci")).causes[0].text
 
@@ -376,7 +376,7 @@ def on_lines(*lines: int) -> Host:
         f"genirq: Flags mismatch irq 16. 00000000 (vfio-intx({A})) vs. 00000080 (nvme)",
     ],
 )
-def test_an_interrupt_line_that_is_shared(text: str) -> None:
+def test_a_shared_interrupt_line_is_explained(text: str) -> None:
     (cause,) = ask(text, on_lines(16, 16)).causes
     assert (cause.code, cause.device) == ("interrupt-shared", B)
     assert f"{B}=none" in cause.remedy
@@ -389,7 +389,7 @@ def test_an_interrupt_line_that_is_shared(text: str) -> None:
 # -- the card
 
 
-def test_a_bar_that_the_boot_display_has() -> None:
+def test_a_bar_that_the_boot_display_has_is_explained() -> None:
     (cause,) = ask(RESERVE).causes
     assert (cause.code, cause.device) == ("boot-framebuffer", "0000:08:00.0")
     assert "bind the card to it once more" in cause.remedy
@@ -397,7 +397,7 @@ def test_a_bar_that_the_boot_display_has() -> None:
     assert codes("vfio-pci 0000:0a:00.0: BAR 0: can't reserve [mem 0xfc000000]") == ["region-taken"]
 
 
-def test_a_framebuffer_is_unbound_by_its_own_name_and_what_is_set_is_not_advised() -> None:
+def test_a_framebuffer_is_unbound_by_name_and_existing_settings_are_not_advised() -> None:
     text = f"vfio-pci {A}: BAR 0: can't reserve [mem 0x2800000000-0x2fffffffff 64bit pref]"
     host = one("vfio-pci", class_code="038000")._replace(uses=Uses(screens=(Screen(A, firmware="simpledrm"),)))
     assert "drivers/simple-framebuffer/unbind" in remedy(text, host)
@@ -406,7 +406,7 @@ def test_a_framebuffer_is_unbound_by_its_own_name_and_what_is_set_is_not_advised
     assert "most likely" not in ask(text, host).causes[0].text
 
 
-def test_a_device_that_sleeps_or_is_gone() -> None:
+def test_a_device_that_sleeps_or_is_gone_is_explained() -> None:
     text = f"vfio-pci {A}: Unable to change power state from D3cold to D0, device inaccessible"
     assert codes(text, one("vfio-pci")) == ["runtime-power"]
     assert codes(text, one("vfio-pci", details=Details(config_answers=False))) == ["not-responding"]
@@ -414,13 +414,13 @@ def test_a_device_that_sleeps_or_is_gone() -> None:
     assert "already" in remedy(text, one("vfio-pci")._replace(cmdline="vfio-pci.disable_idle_d3=1"))
 
 
-def test_a_rom_that_cannot_be_read() -> None:
+def test_an_unreadable_rom_is_explained() -> None:
     text = f"vfio-pci {A}: Invalid PCI ROM header signature: expecting 0xaa55, got 0xffff"
     assert "booted on" not in ask(text, one("vfio-pci")).causes[0].text
     assert "booted on" in ask(text, one("vfio-pci", boot_vga=True)).causes[0].text
 
 
-def test_a_card_that_is_reset_by_its_bus() -> None:
+def test_a_card_that_only_a_bus_reset_resets_is_explained() -> None:
     text = f"vfio: Cannot reset device {A}, no available reset mechanism."
     port = Address("0000:00:01.0")
     card = pair("vfio-pci", "amdgpu")
@@ -436,7 +436,7 @@ def test_a_card_that_is_reset_by_its_bus() -> None:
     assert codes(text, one("vfio-pci", details=Details(reset_methods=("flr",)))) == []
 
 
-# -- what is said beside the causes
+# -- sentences besides the causes
 
 
 def test_settings_without_effect_are_named_if_a_device_is_not_on_vfio() -> None:
@@ -447,7 +447,7 @@ def test_settings_without_effect_are_named_if_a_device_is_not_on_vfio() -> None:
     assert codes(text, host._replace(cmdline="vfio-pci.ids=1002:67df")) == ["no-vfio-node", "ids-too-late"]
 
 
-def test_the_device_of_a_message_can_be_given() -> None:
+def test_the_caller_may_give_the_device_of_a_message() -> None:
     host = demo_host()
     device = host.devices[Address("0000:09:00.1")]
     assert codes(BUSY, host, device=device) == ["already-bound"]
@@ -457,9 +457,9 @@ def test_the_device_of_a_message_can_be_given() -> None:
 
 
 def test_an_unknown_text_gets_the_facts_of_its_devices() -> None:
-    told = ask("something odd about 0000:09:00.0")
-    assert (told.messages, told.causes) == ((), ())
-    said = " ".join(told.sentences)
+    answer = ask("something odd about 0000:09:00.0")
+    assert (answer.messages, answer.causes) == ((), ())
+    said = " ".join(answer.sentences)
     assert "This message is unknown" in said
     assert "0000:09:00.0 is on nouveau" in said
     assert "Group 17 is not viable." in said
@@ -468,19 +468,19 @@ def test_an_unknown_text_gets_the_facts_of_its_devices() -> None:
     assert "VT-d" in " ".join(ask("everything is fine", off()).about)
 
 
-def test_a_message_that_nothing_explains_asks_for_the_device() -> None:
+def test_a_message_without_a_cause_asks_for_the_device() -> None:
     unnamed = " ".join(ask("write error: No such device").sentences)
     assert "Nothing in the present state of this machine explains it" in unnamed
     assert "Name the device" in unnamed
     assert "Name the device" not in " ".join(ask(BUSY, one(), group=1).sentences)
 
 
-def test_causes_with_one_remedy_stand_together() -> None:
+def test_causes_with_the_same_remedy_stand_together() -> None:
     lines = ask(NOT_VIABLE).sentences
     assert [line[:2] for line in lines] == ["Re", "1.", "2.", "3.", "4.", "  "]
 
 
-def test_the_firmwares_framebuffer_is_not_blamed_if_none_is_seen() -> None:
+def test_the_firmwares_framebuffer_is_blamed_only_if_there_may_be_one() -> None:
     text = f"vfio-pci {A}: BAR 1: can't reserve [mem 0xe0000000-0xefffffff 64bit pref]"
     seen = one("vfio-pci", class_code="030000")._replace(uses=Uses())
     assert codes(text, seen) == ["region-taken"]
@@ -503,17 +503,17 @@ def test_a_module_of_another_driver_stays_loaded() -> None:
     assert "persistenced" in remedy("rmmod: ERROR: Module nvidia is in use", one("nvidia"))
 
 
-def test_a_bind_that_names_no_device_is_told_what_bind_takes() -> None:
+def test_a_bind_without_an_address_explains_what_bind_takes() -> None:
     text = "tee: /sys/bus/pci/drivers/vfio-pci/bind: No such device"
     assert codes(text) == ["bind-asks"]
     assert "bind-asks" not in codes(f"{text}: {A}", one("vfio-pci"))
 
 
-def test_an_error_of_the_link_is_about_the_device_that_sent_it() -> None:
+def test_a_link_error_is_about_the_device_that_sent_it() -> None:
     text = f"pcieport {B}: AER: Uncorrected (Non-Fatal) error received: {A}"
     assert str(A) in " ".join(ask(text, one("vfio-pci")).sentences)
 
 
-def test_the_file_that_is_denied_is_named() -> None:
+def test_the_denied_file_is_named() -> None:
     assert "/dev/vfio/devices/vfio0" in remedy("failed to open /dev/vfio/devices/vfio0: Permission denied")
     assert "/dev/vfio/17" in remedy("Could not open '/dev/vfio/17': Permission denied")

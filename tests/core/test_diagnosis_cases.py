@@ -1,4 +1,4 @@
-"""Public reports of people setting up passthrough, rebuilt as small machines outside the project."""
+"""Public reports from people who set up passthrough, rebuilt as small machines outside the project."""
 
 import tarfile
 from pathlib import Path
@@ -66,7 +66,7 @@ def ask(trees: Path, tree: str, text: str) -> Diagnosis:
          "does not answer"),
     ],
 )  # fmt: skip
-def test_the_helpful_cause_is_given(trees: Path, tree: str, text: str, said: str) -> None:
+def test_the_cause_that_helped_is_given(trees: Path, tree: str, text: str, said: str) -> None:
     assert said in " ".join(ask(trees, tree, text).sentences)
 
 
@@ -101,9 +101,7 @@ def test_causes_that_the_machine_rules_out_are_not_given(trees: Path, tree: str,
         ("qat", "vfio-pci 0000:b1:00.0: probe with driver vfio-pci failed with error -22", "on its list", "VT-d"),
     ],
 )  # fmt: skip
-def test_facts_of_the_machine_decide_among_the_causes(
-    trees: Path, tree: str, text: str, said: str, unsaid: str
-) -> None:
+def test_facts_of_the_machine_select_the_causes(trees: Path, tree: str, text: str, said: str, unsaid: str) -> None:
     answer = " ".join(ask(trees, tree, text).sentences)
     assert said in answer
     assert unsaid not in answer

@@ -118,21 +118,21 @@ def names(text: str) -> list[str]:
         ("invalid argument", "write error: Invalid argument"),
     ],
 )  # fmt: skip
-def test_messages_as_people_paste_them(name: str, text: str) -> None:
+def test_pasted_messages_are_recognised(name: str, text: str) -> None:
     assert names(text) == [name]
 
 
 @pytest.mark.parametrize("text", ["everything is fine", "", "0000:01:00.0", "group 17", "nvidia is a driver"])
-def test_other_text_is_no_error_message(text: str) -> None:
+def test_other_text_is_not_recognised(text: str) -> None:
     assert names(text) == []
 
 
-def test_every_message_has_a_name_of_its_own() -> None:
+def test_every_message_has_a_unique_name() -> None:
     assert len({message.name for message in MESSAGES}) == len(MESSAGES)
 
 
 PATTERNS = [text for message in MESSAGES for text in message.patterns.split(" | ")]
-"""Every pattern of the tables."""
+"""Every pattern in the tables."""
 
 
 def filled(text: str) -> str:
@@ -144,8 +144,8 @@ def filled(text: str) -> str:
 
 
 @pytest.mark.parametrize("text", PATTERNS)
-def test_a_message_is_known_by_each_of_its_patterns(text: str) -> None:
-    """What a pattern says in words is recognised, as itself or as something more specific."""
+def test_every_pattern_recognises_its_message(text: str) -> None:
+    """A text made from a pattern is recognised as that message or as a more specific one."""
     assert pattern(text)[0].search(read(filled(text)).squeezed)
     assert names(filled(text)) != []
 
@@ -158,11 +158,11 @@ def test_every_message_has_whole_sentences_on_any_machine(host: Host, model: Mod
 
 
 @given(st.permutations(MESSAGES), st.sampled_from(TEXTS))
-def test_the_order_of_the_tables_decides_nothing(order: list[Message], text: str) -> None:
+def test_the_order_of_the_tables_does_not_matter(order: list[Message], text: str) -> None:
     assert [match.message.name for match in recognised(read(text), order)] == names(text)
 
 
-def test_the_more_specific_message_is_meant() -> None:
+def test_the_more_specific_message_is_chosen() -> None:
     busy = "for interrupt INTX-0: VFIO_DEVICE_SET_IRQS failure: Device or resource busy"
     assert names(busy) == ["interrupt line cannot be shared"]
     assert names("/dev/vfio/19: Device or resource busy") == ["the group is busy"]
@@ -219,12 +219,12 @@ def test_wrapping_prefixes_quotes_and_numbers_do_not_matter(text: str) -> None:
         "device=0A:00.1 domain=0x000f",
     ],
 )
-def test_spellings_of_an_address(text: str) -> None:
+def test_every_spelling_of_an_address_is_read(text: str) -> None:
     assert [address for _, address in read(text).addresses] == ["0000:0a:00.1"]
 
 
 @pytest.mark.parametrize("text", ["at 07:25:13.041 it failed", "version 10.0:12", "2022-07-02T19:41:18.784519Z x"])
-def test_invalid_addresses(text: str) -> None:
+def test_invalid_addresses_are_not_read(text: str) -> None:
     assert read(text).addresses == ()
 
 
@@ -250,12 +250,12 @@ def test_a_message_is_about_the_address_in_it_or_before_it() -> None:
         ("no group here", None, None),
     ],
 )
-def test_names_in_a_path(text: str, driver: str | None, group: int | None) -> None:
+def test_names_in_a_path_are_read(text: str, driver: str | None, group: int | None) -> None:
     paste = read(text)
     assert (paste.driver, paste.group) == (driver, group)
 
 
-def test_only_the_end_of_a_whole_log_is_read() -> None:
+def test_only_the_end_of_a_long_log_is_read() -> None:
     assert names("x" * LIMIT + "group 17 is not viable") == ["group is not viable"]
     assert names("group 17 is not viable" + "x" * LIMIT) == []
 

@@ -1,4 +1,4 @@
-"""What differs between two machines: devices that moved, groups that split, and what only one side knows."""
+"""Differences between two machines: devices that moved, groups that split, and facts known on one side only."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def changes(before: Host, after: Host) -> list[Difference]:
 
 
 def kinds(before: Host, after: Host) -> list[ChangeKind]:
-    """The sorts of difference."""
+    """The kinds of difference."""
     return [change.kind for change in changes(before, after)]
 
 
@@ -49,7 +49,7 @@ def test_added_and_removed_devices() -> None:
     assert kinds(machine(GPU, other), machine(GPU)) == [ChangeKind.REMOVED]
 
 
-def test_another_card_in_the_slot_is_one_gone_and_one_new() -> None:
+def test_another_card_in_the_slot_is_one_removed_and_one_added() -> None:
     assert kinds(machine(GPU), machine(device("0000:01:00.0", "1002:73bf"))) == [ChangeKind.REMOVED, ChangeKind.ADDED]
 
 
@@ -63,7 +63,7 @@ def test_a_card_at_another_address_has_moved_with_its_group() -> None:
     ]
 
 
-def test_of_two_equal_cards_the_one_in_its_place_stays() -> None:
+def test_of_two_equal_cards_the_one_in_the_same_slot_has_not_moved() -> None:
     one, two = device("0000:01:00.0"), device("0000:02:00.0", group=2)
     found = changes(machine(one, two), machine(two, device("0000:07:00.0", group=1)))
     assert [(c.kind, c.before, c.after) for c in found] == [(ChangeKind.MOVED, "0000:01:00.0", "0000:07:00.0")]
@@ -95,7 +95,7 @@ def test_drivers_overrides_interfaces_and_the_verdict() -> None:
     }
 
 
-def test_a_fact_unknown_on_one_side_is_no_difference() -> None:
+def test_a_fact_unknown_on_one_side_is_not_a_difference() -> None:
     gaps = tuple(Gap(name, NOT_LISTED) for name in ("driver", "driver_override"))
     unknown = machine(GPU._replace(gaps=gaps), gaps=(Gap("kernel", NOT_LISTED),), kernel=None)
     found = changes(machine(GPU._replace(driver="nvidia")), unknown)
@@ -109,7 +109,7 @@ def test_a_fact_unknown_on_one_side_is_no_difference() -> None:
     assert is_equal(changes(machine(GPU), without))
 
 
-def test_a_claim_that_one_side_could_not_see_is_no_difference() -> None:
+def test_a_claim_that_one_side_could_not_see_is_not_a_difference() -> None:
     used = machine(GPU._replace(driver="vfio-pci"))
     used = used.with_group(used.groups[1]._replace(claim=Claim("vm1")))
     blind = machine(GPU._replace(driver="vfio-pci"), gaps=(Gap("claims", NOT_LISTED),))

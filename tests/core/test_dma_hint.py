@@ -1,4 +1,4 @@
-"""Every row of the decision table of the draft with hints, and the clauses of it that no row shows."""
+"""Every row of the decision table of the draft with hints, and its clauses that no row shows."""
 
 from typing import Any
 
@@ -116,7 +116,7 @@ def test_dma_hint(row: Row) -> None:
 # -- clauses of the draft that a row does not show
 
 
-def test_s01_a_driver_that_says_nothing_is_kernel() -> None:
+def test_s01_a_driver_without_a_hint_is_a_host_driver() -> None:
     assert MODELS["dma-hint"].role(NO_DEVICES, function(A), "never-heard-of").role == "kernel"
 
 
@@ -134,32 +134,32 @@ def test_s03_a_device_does_not_conflict_with_itself() -> None:
     assert on("dma-hint", host, Override(A, "vfio-pci"), Unbind(A), Probe(A)).host.devices[A].driver == "vfio-pci"
 
 
-def test_s08_is_named_where_something_is_refused() -> None:
+def test_s08_is_named_in_a_refusal() -> None:
     assert codes(on("dma-hint", pair("vfio-pci", None), *TO_SND)) == ["kernel-beside-user", "draft-slip-s08"]
     assert codes(on("dma-hint", pair("vfio-pci", "nvme"), ClaimGroup(1, "vm1"))) == ["kernel-driver", "draft-slip-s08"]
     assert codes(on("dma-hint", pair("vfio-pci", None), ClaimGroup(1, "vm1"))) == []
 
 
-def test_s11_h1_is_named_where_it_decides() -> None:
+def test_s11_h1_is_named_if_it_decides() -> None:
     outcome = on("dma-hint", owned(None, None), *TO_SND)
     assert codes(outcome) == ["draft-gap-h1"]
     assert "draft-gap-h1" in codes(on("dma-hint", outcome.host, ClaimGroup(1, "vm1")))
     assert codes(on("dma-hint", pair(None, None), *TO_SND)) == []
 
 
-def test_s18_bridges_are_named_where_they_decide() -> None:
+def test_s18_bridges_are_named_if_they_decide() -> None:
     host = machine(group_of(1, bridge(A), function(B, "vfio-pci")))
     assert codes(on("dma-hint", host, ClaimGroup(1, "vm1"))) == ["kernel-driver", "draft-gap-bridge", "draft-slip-s08"]
     probing = machine(group_of(1, bridge(A, None), function(B, "vfio-pci")))
     assert codes(on("dma-hint", probing, Probe(A))) == ["kernel-beside-user", "draft-gap-bridge", "draft-slip-s08"]
 
 
-def test_s19_a_group_that_is_all_free_can_be_claimed() -> None:
+def test_s19_a_group_without_drivers_can_be_claimed() -> None:
     assert on("dma-hint", pair(None, None), ClaimGroup(1, "vm1")).ok
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_s20_everyone_leaves_before_the_first_of_the_other_kind_comes(back: bool) -> None:
+def test_s20_every_driver_is_unbound_before_the_first_of_the_other_kind_binds(back: bool) -> None:
     old_driver, new_driver = ("vfio-pci", "amdgpu") if back else ("amdgpu", "vfio-pci")
     host = pair(old_driver, old_driver)
     overrides = (Override(A, new_driver), Override(B, new_driver))

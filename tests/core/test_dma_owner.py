@@ -1,4 +1,4 @@
-"""Every row of the decision table of kernels from 5.19."""
+"""Every row of the decision table for kernels from 5.19."""
 
 from typing import Any
 

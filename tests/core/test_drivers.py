@@ -1,4 +1,4 @@
-"""Known drivers by name, and roles that are guesses."""
+"""Drivers known by name, and roles that are guessed."""
 
 import pytest
 
@@ -44,21 +44,21 @@ def test_hints_are_only_those_of_the_draft() -> None:
     assert DMA_HINT.role(NO_DEVICES, function(A), "mystery").role == "kernel"
 
 
-def test_a_name_that_says_vfio_is_a_guess() -> None:
+def test_a_role_from_a_name_with_vfio_is_a_guess() -> None:
     assert vfio_role(NO_DEVICES, function(A), "acme-vfio") == KnownRole(Role.USER, assumed=True)
     assert vfio_role(NO_DEVICES, function(A), "acme") is None
     assert vfio_role(NO_DEVICES, function(A), "pci-stub") is None
     assert "acme-vfio" not in KNOWN
 
 
-def test_the_directory_of_a_vfio_device_speaks_for_the_driver_that_is_bound() -> None:
+def test_a_vfio_dev_directory_marks_the_bound_driver_as_vfio() -> None:
     device = function(A, "acme", vfio_dev=("vfio0",))
     assert vfio_role(NO_DEVICES, device, "acme") == KnownRole(Role.USER)
     assert vfio_role(NO_DEVICES, device, "other") is None
     assert vfio_role(NO_DEVICES, function(A, "acme"), "acme") is None
 
 
-def test_an_alias_for_vfio_speaks_for_the_driver_that_it_names() -> None:
+def test_a_vfio_alias_marks_the_driver_that_it_names_as_vfio() -> None:
     device = function(A, fits=(Fit("acme", None, True, vfio=True), Fit("plain", None, True)))
     assert vfio_role(NO_DEVICES, device, "acme") == KnownRole(Role.USER)
     assert vfio_role(NO_DEVICES, device, "plain") is None

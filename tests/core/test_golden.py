@@ -1,4 +1,4 @@
-"""The golden cases: one group each, and what every model says of it. Numbers as in the notes on the kernel."""
+"""The golden cases: one group each, and the answer of every model. Numbered as in the notes on the kernel."""
 
 import pytest
 
@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[Device, Device]] = {
     "G13": (bridge(A, None), function(B, "vfio-pci")),
 }
 
-# Verdict and claim of dma-hint, vfio-group and dma-owner; "no node" where there is nothing to open.
+# Verdict and claim under dma-hint, vfio-group and dma-owner; "no node" if there is nothing to open.
 GOLDEN = {
     "G1": ("EINVAL", "no no-node", "no no-node"),
     "G2": ("EINVAL", "no ok", "no EPERM"),
@@ -47,7 +47,7 @@ def golden(case: str, kernel: str = NEW) -> Host:
 
 
 def claimed(model: str, host: Host) -> str:
-    """What a claim returns, with ENOENT as what it means."""
+    """What a claim returns, with ``no-node`` for ENOENT."""
     return on(model, host, ClaimGroup(1, "vm1")).result.replace("ENOENT", "no-node")
 
 
@@ -61,7 +61,7 @@ def test_dma_hint(case: str) -> None:
 @pytest.mark.parametrize("kernel", [LAST_OLD, NEW])
 @pytest.mark.parametrize("case", GOLDEN)
 def test_vfio_group(case: str, kernel: str) -> None:
-    """The answers are those of the model, on whatever kernel the machine runs."""
+    """The answers depend on the model, not on the machine's kernel."""
     viable, claim = GOLDEN[case][1].split()
     host = golden(case, kernel)
     assert claimed("vfio-group", host) == claim
@@ -71,7 +71,7 @@ def test_vfio_group(case: str, kernel: str) -> None:
 @pytest.mark.parametrize("kernel", [LAST_OLD, NEW, "5.10.0"])
 @pytest.mark.parametrize("case", GOLDEN)
 def test_dma_owner(case: str, kernel: str) -> None:
-    """A machine with an older kernel is asked about the newest rules."""
+    """A machine with an older kernel is judged by the newest rules."""
     viable, claim = GOLDEN[case][2].split()
     host = golden(case, kernel)
     assert claimed("dma-owner", host) == claim
@@ -80,7 +80,7 @@ def test_dma_owner(case: str, kernel: str) -> None:
 
 @pytest.mark.parametrize("case", GOLDEN)
 def test_kernel_ownership(case: str) -> None:
-    """Every bound driver takes the group for the kernel: only a group that is wholly free can be claimed."""
+    """Every bound driver makes the group the host's: only a group without drivers can be claimed."""
     expected = "ok" if case == "G10" else "EBUSY"
     assert claimed("kernel-ownership", golden(case)) == expected
     assert verdict_of("kernel-ownership", golden(case)) == (case == "G10", expected)
@@ -94,14 +94,14 @@ def test_the_blocking_device_is_named(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["G1", "G5", "G8", "G9"])
-def test_an_open_device_makes_no_group_that_is_not_viable_openable(case: str) -> None:
+def test_an_open_device_does_not_make_a_blocked_group_openable(case: str) -> None:
     outcome = on("vfio-group", golden(case), ClaimGroup(1, "vm1"))
     claim = outcome.host.groups[1].claim
     assert (claim.opened if claim else ()) == {"G5": (B,), "G8": (A, B)}.get(case, ())
 
 
 @pytest.mark.parametrize("region", ["direct-relaxable", "msi", "reserved"])
-def test_only_a_direct_region_refuses(region: str) -> None:
+def test_only_a_direct_region_refuses_a_claim(region: str) -> None:
     host = golden("G12")
     group = host.groups[1]._replace(regions=tuple(r._replace(type=region) for r in host.groups[1].regions or ()))
     assert verdict_of("dma-owner", host.with_group(group)) == (True, "ok")
@@ -120,7 +120,7 @@ def test_only_a_direct_region_refuses(region: str) -> None:
         ("dma-hint", "5.15.0", True, "ok"),
     ],
 )
-def test_a_direct_region_by_kernel_and_maker(model: str, kernel: str, intel: bool, claim: str) -> None:
+def test_a_direct_region_depends_on_kernel_and_iommu(model: str, kernel: str, intel: bool, claim: str) -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), direct=True), kernel=kernel, intel=intel)
     assert verdict_of(model, host) == (True, claim)
     assert on(model, host, ClaimGroup(1, "vm1")).result == claim
@@ -136,7 +136,7 @@ def test_an_intel_iommu_is_known_by_its_name_or_by_its_kind(iommu: Iommu | None,
     assert verdict_of("vfio-group", host) == (True, claim)
 
 
-# What device 2 of G3 gets while a machine has device 1, or while nobody has it: bind, then drivers_probe.
+# Results for device 2 of G3 while a machine has device 1, and while none has it: bind, then drivers_probe.
 IN_USE = {
     "snd_hda_intel": {"dma-hint": ("EINVAL", "EINVAL"), "vfio-group": ("crash",) * 2, "dma-owner": ("EBUSY", "EINVAL")},
     "pci-stub": {"dma-hint": ("ok", "ok"), "vfio-group": ("ok", "ok"), "dma-owner": ("ok", "ok")},
@@ -147,7 +147,7 @@ IN_USE = {
 
 @pytest.mark.parametrize("model", ["dma-hint", "vfio-group", "dma-owner"])
 @pytest.mark.parametrize("driver", IN_USE)
-def test_a_driver_comes_to_a_group_in_use(driver: str, model: str) -> None:
+def test_results_of_binding_in_a_group_in_use(driver: str, model: str) -> None:
     events = (ClaimGroup(1, "vm1"), Override(B, driver))
     bind, probe = IN_USE[driver][model]
     bound = on(model, golden("G3"), *events, Bind(B, driver))
@@ -161,15 +161,15 @@ def test_a_driver_comes_to_a_group_in_use(driver: str, model: str) -> None:
     ("model", "result", "viable"),
     [("dma-hint", "EINVAL", True), ("vfio-group", "ok", False), ("dma-owner", "ok", False)],
 )
-def test_a_kernel_driver_comes_to_an_idle_group(model: str, result: str, viable: bool) -> None:
+def test_results_of_binding_a_host_driver_in_an_idle_group(model: str, result: str, viable: bool) -> None:
     outcome = on(model, golden("G3"), Override(B, "snd_hda_intel"), Bind(B, "snd_hda_intel"))
     assert outcome.result == result
     assert verdict_of(model, outcome.host)[0] is viable
 
 
 @pytest.mark.parametrize("case", GOLDEN)
-def test_states(case: str) -> None:
-    """Who has the DMA: the kernel where a driver is counted, else nobody."""
+def test_every_case_has_its_state(case: str) -> None:
+    """The owner of the DMA: the host if a driver counts, else nobody."""
     host = golden(case)
     for model in MODELS.values():
         verdict = model.verdict(host, host.groups[1])

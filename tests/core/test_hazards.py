@@ -1,4 +1,4 @@
-"""Hazards as a whole: the registry, their order, what is not known, and any machine at all."""
+"""Hazards in general: the registry, their order, unknown facts, and any machine."""
 
 import re
 from typing import Any
@@ -32,7 +32,7 @@ from tests.core.machines import A, function, group_of, machine
 from tests.strategies import hosts
 
 
-def test_every_code_has_a_sentence_an_advice_and_a_policy() -> None:
+def test_every_code_has_a_sentence_advice_and_a_policy() -> None:
     kinds = list(KINDS.values())
     assert len(kinds) == sum(len(module.KINDS) for module in (seat, storage, network, use, device)) + 1
     for kind in kinds:
@@ -46,18 +46,18 @@ def test_every_code_has_a_sentence_an_advice_and_a_policy() -> None:
         assert {Severity.INFO, Severity.WARN} & {*kind.severities} or not kind.asks or kind.never
 
 
-def test_a_part_of_a_sentence_is_left_out_without_its_fact() -> None:
+def test_a_part_of_a_sentence_without_its_fact_is_left_out() -> None:
     template = "{device} goes[ ({chain})][; {who} and {what} stay]."
     assert filled(template, {"device": "x"}) == "x goes."
     assert filled(template, {"device": "x", "chain": "a", "who": "b"}) == "x goes (a)."
     assert filled(template, {"device": "x", "who": "b", "what": "c"}) == "x goes; b and c stay."
 
 
-def test_a_fact_is_no_template() -> None:
+def test_a_fact_is_not_a_template() -> None:
     assert filled("{device}[ on {chain}].", {"device": "[{who}]", "chain": "{0}[x]"}) == "[{who}] on {0}[x]."
 
 
-def test_being_bound_to_a_kernel_driver_is_no_hazard() -> None:
+def test_being_bound_to_a_host_driver_is_no_hazard() -> None:
     for code in ("020000", "0c0330", "030000", "010802", "040300"):
         assert hazards(one(function(A, "nvme", class_code=code)), "A=vfio-pci") == []
 

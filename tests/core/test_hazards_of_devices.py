@@ -1,4 +1,4 @@
-"""Hazards of cards, resets, power and isolation: each appears if there is one, and not otherwise."""
+"""Hazards of cards, resets, power and isolation, each with a case with it and a case without it."""
 
 import pytest
 
@@ -24,12 +24,14 @@ from tests.core.machines import LONE, OTHER, A, B, C, bridge, function, group_of
         (function(OTHER, "nvme"), ("A=vfio-pci",), False),
     ],
 )
-def test_a_function_of_a_card_that_stays_behind(other: Device, intents: tuple[str, ...], expected: bool) -> None:
+def test_a_function_of_the_card_that_stays_on_the_host_is_a_hazard(
+    other: Device, intents: tuple[str, ...], expected: bool
+) -> None:
     shown = hazards(machine(group_of(1, function(A, "amdgpu"), other)), *intents)
     assert (("card-split", other.address) in shown) is expected
 
 
-def test_the_card_of_a_virtual_function_is_not_split_when_it_goes_alone() -> None:
+def test_a_virtual_function_does_not_split_its_card() -> None:
     virtual = function(B, "nvme", physfn=A)
     port = function(C, "nvme", class_code="020000")
     host = machine(group_of(1, NIC._replace(virtfns=(B,)), port), group_of(2, virtual))
@@ -38,7 +40,7 @@ def test_the_card_of_a_virtual_function_is_not_split_when_it_goes_alone() -> Non
 
 
 @pytest.mark.parametrize("group", [1, 2])
-def test_a_part_that_stays_behind_in_another_group_is_told_with_its_group(group: int) -> None:
+def test_a_function_that_stays_in_another_group_is_named_with_its_group(group: int) -> None:
     audio = function(B, "snd_hda_intel", class_code="040300")
     groups = [group_of(1, GPU, audio)] if group == 1 else [group_of(1, GPU), group_of(2, audio)]
     (hazard,) = (h for h in found(machine(*groups)._replace(uses=Uses()), "A=vfio-pci") if h.code == "card-split")
@@ -50,7 +52,7 @@ def test_a_part_that_stays_behind_in_another_group_is_told_with_its_group(group:
     [((), (), "none", "warn"), ((Network(B, ("eth1",), False, True),), (), "none", "danger"),
      ((), (B,), "none", "danger"), ((), (), "default", None)],
 )  # fmt: skip
-def test_virtual_functions_may_vanish_with_the_driver_of_their_physical_function(
+def test_virtual_functions_that_may_vanish_are_a_hazard(
     network: tuple[Network, ...], opened: tuple[Address, ...], target: str, expected: str | None
 ) -> None:
     virtual = function(B, "vfio-pci" if opened else "nvme", physfn=A)
@@ -61,7 +63,7 @@ def test_virtual_functions_may_vanish_with_the_driver_of_their_physical_function
 
 
 @pytest.mark.parametrize(("opened", "words"), [((), "(1)"), ((B,), f"(1; in use: {B})")])
-def test_the_sentence_on_virtual_functions_holds_for_every_driver(opened: tuple[Address, ...], words: str) -> None:
+def test_the_sentence_on_virtual_functions_is_true_for_every_driver(opened: tuple[Address, ...], words: str) -> None:
     virtual = function(B, "vfio-pci", physfn=A)
     host = machine(group_of(1, NIC._replace(virtfns=(B,))), group_of(2, virtual, owner="vm", opened=opened))
     (hazard,) = (h for h in found(host, "A=none") if h.code == "virtual-functions")
@@ -83,7 +85,7 @@ def test_the_sentence_on_virtual_functions_holds_for_every_driver(opened: tuple[
         ("", (), "amdgpu", False),
     ],
 )
-def test_a_twin_that_a_setting_by_id_takes_as_well(
+def test_a_twin_that_ids_also_match_is_a_hazard(
     cmdline: str, by_id: tuple[ById, ...], driver: str, expected: bool
 ) -> None:
     host = two(GPU, function(OTHER, driver), by_id=by_id)._replace(cmdline=cmdline)
@@ -95,7 +97,9 @@ def test_a_twin_that_a_setting_by_id_takes_as_well(
     ("methods", "target", "expected"),
     [((), "vfio-pci", True), (None, "vfio-pci", False), (("flr",), "vfio-pci", False), ((), "none", False)],
 )
-def test_a_device_that_cannot_be_reset(methods: tuple[str, ...] | None, target: str, expected: bool) -> None:
+def test_a_device_that_cannot_be_reset_is_a_hazard(
+    methods: tuple[str, ...] | None, target: str, expected: bool
+) -> None:
     host = one(function(A, "amdgpu", details=Details(reset_methods=methods)))
     assert (("no-reset", A) in hazards(host, f"A={target}")) is expected
 
@@ -114,7 +118,7 @@ def test_a_device_that_cannot_be_reset(methods: tuple[str, ...] | None, target: 
         (("bus",), LONE, function(OTHER, "nvme"), ["A=vfio-pci"], False),
     ],
 )
-def test_a_reset_that_reaches_other_groups(
+def test_a_reset_that_reaches_other_groups_is_a_hazard(
     methods: tuple[str, ...] | None, parent: Address | None, other: Device, intents: list[str], expected: bool
 ) -> None:
     host = two(GPU._replace(parent=parent, details=Details(reset_methods=methods)), other)
@@ -130,13 +134,13 @@ def test_a_reset_within_the_group_is_no_hazard() -> None:
     ("state", "target", "expected"),
     [("D3cold", "vfio-pci", True), ("D0", "vfio-pci", False), (None, "vfio-pci", False), ("D3cold", "none", False)],
 )
-def test_a_device_that_sleeps(state: str | None, target: str, expected: bool) -> None:
+def test_a_sleeping_device_is_a_hazard(state: str | None, target: str, expected: bool) -> None:
     host = one(GPU._replace(details=Details(power_state=state)))
     assert (("sleeps-in-d3cold", A) in hazards(host, f"A={target}")) is expected
 
 
 @pytest.mark.parametrize(("answers", "expected"), [(False, True), (True, False), (None, False)])
-def test_a_device_that_has_fallen_off_the_bus(answers: bool | None, expected: bool) -> None:
+def test_a_device_that_has_fallen_off_the_bus_is_a_hazard(answers: bool | None, expected: bool) -> None:
     shown = hazards(one(function(A, details=Details(config_answers=answers, reset_methods=("flr",)))), "A=vfio-pci")
     assert (("not-responding", A) in shown) is expected
 
@@ -146,14 +150,14 @@ def test_a_device_that_has_fallen_off_the_bus(answers: bool | None, expected: bo
     [("direct", "vfio-pci", True), ("direct", "none", False), ("direct-relaxable", "vfio-pci", False),
      ("msi", "vfio-pci", False)],
 )  # fmt: skip
-def test_memory_that_firmware_uses_through_the_device(kind: str, target: str, expected: bool) -> None:
+def test_memory_that_firmware_uses_through_the_device_is_a_hazard(kind: str, target: str, expected: bool) -> None:
     host = one(GPU)
     host = host.with_group(host.groups[1]._replace(regions=(Region(0x1000, 0x1FFF, kind),)))
     shown = [h for h in found(host, f"A={target}") if h.code == "direct-region"]
     assert [h.device for h in shown] == ([A] if expected else [])
     assert not any(
         "refuse" in hazard_sentence(h) for h in shown
-    )  # That depends on kernel and model: the verdict says it.
+    )  # That depends on kernel and model; the verdict says so.
 
 
 @pytest.mark.parametrize(
@@ -161,5 +165,5 @@ def test_memory_that_firmware_uses_through_the_device(kind: str, target: str, ex
     [("ro pcie_acs_override=downstream", "vfio-pci", True), ("ro pcie_acs_override=downstream", "none", False),
      ("ro quiet", "vfio-pci", False), (None, "vfio-pci", False)],
 )  # fmt: skip
-def test_groups_that_are_split_on_paper(cmdline: str | None, target: str, expected: bool) -> None:
+def test_groups_split_by_an_acs_override_are_a_hazard(cmdline: str | None, target: str, expected: bool) -> None:
     assert (("acs-override", A) in hazards(one(GPU)._replace(cmdline=cmdline), f"A={target}")) is expected

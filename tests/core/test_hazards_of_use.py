@@ -1,4 +1,4 @@
-"""Hazards of a device's uses: each appears if there is one, and not otherwise."""
+"""Hazards of a device's uses, each with a case with it and a case without it."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,7 @@ from tests.core.machines import OTHER, A, function, group_of, machine
      (True, "amdgpu", "default", False), (True, None, "vfio-pci", False), (False, "amdgpu", "vfio-pci", False),
      (True, "amdgpu", "nvme", False), (True, "vfio-pci", "none", False)],
 )  # fmt: skip
-def test_the_display_that_the_machine_booted_on(
-    boot_vga: bool, driver: str | None, target: str, expected: bool
-) -> None:
+def test_the_boot_display_is_a_hazard(boot_vga: bool, driver: str | None, target: str, expected: bool) -> None:
     shown = hazards(one(function(A, driver, boot_vga=boot_vga)), f"A={target}")
     assert (("boot-display", A) in shown) is expected
 
@@ -57,14 +55,14 @@ def test_an_unknown_boot_display_is_reported(
         ((Screen(A, ("DP-1",)),), False, ["A=default"], {}),
     ],
 )
-def test_displays_that_show_a_picture(
+def test_a_display_with_a_picture_is_a_hazard(
     screens: tuple[Screen, ...], boot_vga: bool, intents: list[str], expected: dict[str, str]
 ) -> None:
     host = two(GPU._replace(boot_vga=boot_vga), GPU2, screens=screens)
     assert severities(host, *intents) == expected
 
 
-def test_two_monitors_that_both_go_are_both_dangers() -> None:
+def test_two_monitors_that_both_leave_are_both_dangers() -> None:
     host = two(GPU, GPU2, screens=(Screen(A, ("DP-1",)), Screen(OTHER, ("DP-1",))))
     assert [h.severity for h in found(host, "A=vfio-pci", "OTHER=vfio-pci")] == ["danger", "danger"]
 
@@ -73,7 +71,7 @@ def test_two_monitors_that_both_go_are_both_dangers() -> None:
     ("device", "target", "expected"),
     [(GPU, "vfio-pci", "danger"), (GPU, "default", None), (function(A, "nvme", class_code="010802"), "none", None)],
 )
-def test_a_gpu_that_processes_have_open(device: Device, target: str, expected: str | None) -> None:
+def test_a_gpu_that_processes_have_open_is_a_hazard(device: Device, target: str, expected: str | None) -> None:
     host = one(device, openers=(Opener(A, "Xorg", 20, "/dev/dri/card0"), Opener(OTHER, "x", 1, "/dev/dri/card1")))
     shown = [h for h in found(host, f"A={target}") if h.code == "gpu-in-use"]
     assert [str(h.severity) for h in shown] == ([expected] if expected else [])
@@ -90,7 +88,7 @@ DISK, DISK2 = (function(address, "nvme", class_code="010802") for address in (A,
      (Held.FSTAB, {"fstab-entry:00.0": "warn"}), (Held.DISK, {"disk-leaves:00.0": "info"})],
 )  # fmt: skip
 @pytest.mark.parametrize(("target", "leaves"), [("vfio-pci", True), ("none", True), ("default", False)])
-def test_every_use_of_a_disk(held: Held, expected: dict[str, str], target: str, leaves: bool) -> None:
+def test_every_use_of_a_disk_is_a_hazard(held: Held, expected: dict[str, str], target: str, leaves: bool) -> None:
     host = two(DISK, DISK2, storage=(Storage(A, held, ("/x",), ("sda1",)), Storage(A, Held.DISK, ("sda",))))
     assert severities(host, f"A={target}") == (expected if leaves else {})
     assert severities(host, f"OTHER={target}") == {}
@@ -113,7 +111,7 @@ def test_the_evidence_names_the_chain() -> None:
         (2, ["A=none", "OTHER=none"], {"disk-mounted:00.0": "warn"}),
     ],
 )
-def test_an_array_goes_on_without_as_many_members_as_it_can_lose(
+def test_an_array_survives_the_loss_of_its_spare_members(
     spare: int, intents: list[str], expected: dict[str, str] | None
 ) -> None:
     array = "md0" if spare else ""
@@ -126,7 +124,7 @@ def test_an_array_goes_on_without_as_many_members_as_it_can_lose(
         assert {str(h.severity) for h in shown} == set(expected.values())
 
 
-def test_an_array_that_can_lose_one_disk_but_not_two_on_one_controller() -> None:
+def test_an_array_may_lose_one_disk_but_not_two_on_one_controller() -> None:
     uses = tuple(Storage(A, Held.MOUNT, ("/",), ("md0", disk), "md0", 1) for disk in ("sda", "sdb"))
     assert severities(one(DISK, storage=uses), "A=none") == {"disk-mounted:00.0": "danger"}
 
@@ -153,7 +151,9 @@ def test_an_array_that_can_lose_one_disk_but_not_two_on_one_controller() -> None
         ((Network(A, ("eth0",)),), ["A=none"], {}),
     ],
 )  # fmt: skip
-def test_network_interfaces(network: tuple[Network, ...], intents: list[str], expected: dict[str, str]) -> None:
+def test_a_network_interface_in_use_is_a_hazard(
+    network: tuple[Network, ...], intents: list[str], expected: dict[str, str]
+) -> None:
     assert severities(two(NIC, NIC2, network=network), *intents) == expected
 
 
@@ -177,7 +177,7 @@ BOARD, MOUSE = Input(A, "Board", keyboard=True), Input(A, "Mouse", pointer=True)
         ((), ["A=none"], {}),
     ],
 )
-def test_keyboards_and_pointers_by_what_remains(
+def test_keyboards_and_pointers_are_judged_by_those_that_remain(
     inputs: tuple[Input, ...], intents: list[str], expected: dict[str, str] | None
 ) -> None:
     shown = found(two(USB, USB2, inputs=inputs), *intents)
@@ -197,7 +197,9 @@ def test_keyboards_and_pointers_by_what_remains(
         ((Sound(OTHER, "card0", ("pcm0p",)),), (), "none", {}),
     ],
 )
-def test_sound(sounds: tuple[Sound, ...], openers: tuple[Opener, ...], target: str, expected: dict[str, str]) -> None:
+def test_playing_sound_is_a_hazard(
+    sounds: tuple[Sound, ...], openers: tuple[Opener, ...], target: str, expected: dict[str, str]
+) -> None:
     host = two(function(A, "snd_hda_intel", class_code="040300"), GPU2, sounds=sounds, openers=openers)
     assert severities(host, f"A={target}") == expected
 
@@ -206,7 +208,9 @@ def test_sound(sounds: tuple[Sound, ...], openers: tuple[Opener, ...], target: s
     ("opened", "target", "expected"),
     [((A,), "none", True), ((A,), "default", True), ((A,), "vfio-pci", False), ((), "none", False)],
 )
-def test_a_device_that_a_virtual_machine_uses(opened: Sequence[Address], target: str, expected: bool) -> None:
+def test_a_device_that_a_virtual_machine_uses_is_a_hazard(
+    opened: Sequence[Address], target: str, expected: bool
+) -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), owner="qemu (pid 5)", opened=opened))
     shown = [h for h in found(host._replace(uses=Uses()), f"A={target}") if h.code == "used-by-vm"]
     assert [(str(h.severity), h.fact("owner")) for h in shown] == ([("danger", "qemu (pid 5)")] if expected else [])
@@ -218,7 +222,9 @@ def test_a_device_that_a_virtual_machine_uses(opened: Sequence[Address], target:
      ("nvidia", (), "", None), ("amdgpu", (Opener(A, "x", 5, "/dev/dri/card0"),), "", None),
      ("amdgpu", (), "EACCES", None)],
 )  # fmt: skip
-def test_a_driver_that_hangs(driver: str, openers: tuple[Opener, ...], gap: str, expected: str | None) -> None:
+def test_a_driver_that_hangs_at_unbind_is_a_hazard(
+    driver: str, openers: tuple[Opener, ...], gap: str, expected: str | None
+) -> None:
     gaps = (Gap("openers", gap),) if gap else ()
     host = one(function(A, driver), openers=openers, gaps=gaps)
     shown = [str(h.severity) for h in found(host, "A=none") if h.code == "unbind-hangs"]
@@ -235,5 +241,5 @@ def test_the_uses_of_one_device_include_the_gaps_of_all() -> None:
 
 
 @pytest.mark.parametrize(("target", "expected"), [("none", {"thunderbolt-devices:00.0": "warn"}), ("default", {})])
-def test_thunderbolt_devices(target: str, expected: dict[str, str]) -> None:
+def test_thunderbolt_devices_are_a_hazard(target: str, expected: dict[str, str]) -> None:
     assert severities(one(USB, plugged=(Plugged(A, ("Dock", "Disk")),)), f"A={target}") == expected

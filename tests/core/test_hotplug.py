@@ -1,4 +1,4 @@
-"""The devices that a remove takes away, and the groups in which a rescan brings them back."""
+"""The devices that a remove takes away, and the groups to which a rescan returns them."""
 
 import pytest
 
@@ -32,7 +32,7 @@ from tests.core.machines import (
 
 
 def tree() -> Host:
-    """A port (group 1) over a card of two functions (group 2); beside it a group of two single devices (3)."""
+    """A port (group 1) above a card of two functions (group 2), and a group of two separate devices (5)."""
     port = group_of(1, bridge(OTHER))
     card = group_of(
         2, function(A, "amdgpu", parent=OTHER), function(B, "snd_hda_intel", parent=OTHER, driver_override="x")
@@ -55,7 +55,7 @@ def test_a_missing_device_cannot_be_removed() -> None:
     assert outcome.host == tree()
 
 
-def test_rescan_brings_back_free_of_overrides_and_on_native_drivers() -> None:
+def test_rescan_brings_devices_back_without_overrides_on_host_drivers() -> None:
     outcome = on("dma-owner", tree(), Remove(OTHER), Rescan())
     assert list(outcome.host.devices) == list(tree().devices)
     assert outcome.host.devices[B].driver_override is None
@@ -63,7 +63,7 @@ def test_rescan_brings_back_free_of_overrides_and_on_native_drivers() -> None:
     assert outcome.host.removed == {}
 
 
-def test_rescan_without_anything_removed() -> None:
+def test_rescan_without_removed_devices_changes_nothing() -> None:
     outcome = on("dma-owner", tree(), Rescan())
     assert outcome.ok
     assert outcome.host == tree()
@@ -81,8 +81,8 @@ def test_a_device_below_a_removed_bridge_is_not_found() -> None:
     ("removed", "group"),
     [("0000:00:1f.3", 0), ("0000:00:1f.0", 5), ("0000:02:00.0", 0), ("0000:01:00.1", 0)],
 )
-def test_groups_after_rescan(removed: str, group: int) -> None:
-    """Function 0 finds the others of its slot, a further function does not; the lowest number that is free is taken."""
+def test_a_rescan_finds_the_group_or_takes_the_lowest_free_number(removed: str, group: int) -> None:
+    """Function 0 finds the others in its slot, another function does not; the lowest free number is taken."""
     outcome = on("dma-owner", tree(), Remove(Address(removed)), Rescan())
     assert outcome.host.devices[Address(removed)].group == group
     assert Address(removed) in outcome.host.groups[group].members
@@ -102,14 +102,14 @@ def test_a_device_comes_back_to_a_group_in_use() -> None:
 
 
 def with_functions() -> Host:
-    """A port (group 1) over a physical function (2) that has one virtual function (3)."""
+    """A port (group 1) above a physical function (2) with one virtual function (3)."""
     physical = function(A, "nvme", parent=OTHER, virtfns=(B,))
     virtual = function(B, "nvme", parent=OTHER, physfn=A)
     return machine(group_of(1, bridge(OTHER)), group_of(2, physical), group_of(3, virtual))
 
 
 def test_virtual_functions_go_with_the_port_and_are_not_found_by_a_scan() -> None:
-    """What comes back has none, so that ``vfio-pci`` takes it."""
+    """The physical function comes back without virtual functions, so ``vfio-pci`` can bind it."""
     outcome = on("dma-owner", with_functions(), Remove(OTHER), Rescan())
     assert outcome.host.devices.keys() == {OTHER, A}
     assert outcome.host.devices[A].virtfns == ()
@@ -124,23 +124,23 @@ def test_a_virtual_function_cannot_be_removed_by_itself() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_virtual_function_is_a_device_like_any_other(model: str) -> None:
+def test_a_virtual_function_can_be_bound(model: str) -> None:
     host = machine(group_of(2, function(B, physfn=A)), lone=[function(A, "nvme", virtfns=(B,))])
     assert on(model, host, Override(B, "vfio-pci"), Bind(B, "vfio-pci")).ok
 
 
-# -- what a rescan tells
+# -- groups and reasons of a rescan
 
 
-def test_a_rescan_names_the_groups_that_something_came_back_to() -> None:
+def test_a_rescan_names_the_groups_of_returned_devices() -> None:
     assert on("dma-owner", tree(), Remove(OTHER), Rescan()).groups == (0, 1, 2)
     lone = machine(lone=[function(LONE, "nvme")])
     outcome = on("dma-owner", lone, Remove(LONE), Rescan())
     assert (outcome.groups, outcome.host.devices[LONE].driver, outcome.host.groups) == ((), "amdgpu", {})
 
 
-def test_a_rescan_says_only_why_what_is_refused_stayed_free() -> None:
-    """Not why a device that no driver knows, or turned down, did."""
+def test_a_rescan_gives_reasons_only_for_refused_devices() -> None:
+    """A device without a matching driver, or one that a driver refused, gets no reason."""
     unknown = machine(group_of(1, function(A, fits=())), group_of(2, function(OTHER, "nvme")))
     assert on("dma-owner", unknown, Remove(A), Rescan()).reasons == ()
     refused = machine(group_of(1, function(A, fits=(Fit("nvme", None, True, refused=True), Fit("amdgpu", None, True)))))
@@ -148,15 +148,15 @@ def test_a_rescan_says_only_why_what_is_refused_stayed_free() -> None:
     assert (outcome.reasons, outcome.host.devices[A].driver) == ((), "amdgpu")
 
 
-def test_a_rescan_that_crashes_names_the_groups_too() -> None:
+def test_a_rescan_that_crashes_also_names_the_groups() -> None:
     live = group_of(1, bridge(OTHER), function(A, parent=OTHER), function(B, "vfio-pci", parent=OTHER), owner="vm1")
     outcome = on("vfio-group", machine(live, kernel=OLD), Remove(A), Rescan())
     assert outcome.crash is not None
     assert outcome.groups == (1,)
 
 
-def test_bridges_above_each_other_are_looked_at_for_the_group() -> None:
-    """The port of the card is gone with it; the one above has kept the group."""
+def test_the_group_is_found_through_several_bridges() -> None:
+    """The card's port was removed with it; the bridge above it has kept the group."""
     upper, lower = Address("0000:00:01.0"), Address("0000:01:00.0")
     host = machine(group_of(4, bridge(upper), bridge(lower, parent=upper), function(OTHER, "nvme", parent=lower)))
     back = on("dma-owner", host, Remove(lower), Rescan()).host
@@ -164,7 +164,7 @@ def test_bridges_above_each_other_are_looked_at_for_the_group() -> None:
 
 
 def test_bridges_in_a_cycle_do_not_loop() -> None:
-    """No kernel shows that, but a recording may hold anything."""
+    """No kernel shows this, but a recording may contain anything."""
     host = machine(group_of(1, bridge(OTHER, parent=A), bridge(A, parent=OTHER)), group_of(2, function(B, parent=A)))
     assert B not in on("dma-owner", host, Remove(B), Rescan()).host.devices
 
@@ -176,14 +176,14 @@ def test_a_bus_without_a_recorded_bridge_exists_while_a_device_is_on_it() -> Non
     assert on("dma-owner", host, Remove(A), Remove(B), Rescan()).host.devices == {}
 
 
-def test_a_device_that_returns_finds_the_rest_of_its_group() -> None:
+def test_a_returned_function_0_finds_the_rest_of_its_group() -> None:
     slot = Address("0000:00:1f.0"), Address("0000:00:1f.3")
     assert on("dma-owner", tree(), Remove(slot[0]), Rescan()).host.groups[5].members == slot
     alone = on("dma-owner", tree(), Remove(slot[1]), Rescan()).host
     assert (alone.groups[5].members, alone.groups[0].members) == ((slot[0],), (slot[1],))
 
 
-def test_a_rescan_says_of_every_device_why_it_was_refused() -> None:
+def test_a_rescan_gives_a_reason_for_every_refused_device() -> None:
     members = (function(a, parent=OTHER) for a in (A, B))
     taken = function(LONE, "vfio-pci", parent=OTHER)
     host = machine(group_of(1, bridge(OTHER), *members, taken, owner="vm1"))
@@ -191,15 +191,15 @@ def test_a_rescan_says_of_every_device_why_it_was_refused() -> None:
     assert codes(outcome) == ["owned", "owned"]
 
 
-def test_an_unrecorded_group_blocks_nothing() -> None:
-    """The device says that it has one, but nothing tells of it."""
+def test_an_unrecorded_group_does_not_stop_a_remove() -> None:
+    """The device names a group that the Host does not have."""
     host = machine(group_of(1, bridge(OTHER)), lone=[function(A, "nvme", group=7, parent=OTHER)])
     outcome = on("dma-owner", host, Remove(OTHER))
     assert (outcome.host.devices, outcome.host.groups, outcome.groups) == ({}, {}, (1,))
     assert on("dma-owner", outcome.host, Rescan()).host.devices.keys() == {OTHER, A}
 
 
-def test_the_next_free_number_may_be_the_last() -> None:
+def test_the_lowest_free_number_may_be_the_last() -> None:
     host = machine(*(group_of(n, function(Address(f"0000:0{n}:00.0"), "nvme")) for n in range(4)))
     outcome = on("dma-owner", host, Remove(Address("0000:03:00.0")), Rescan())
     assert outcome.host.groups.keys() == {0, 1, 2, 3}
@@ -213,7 +213,7 @@ FIRST, MIDDLE, LAST = (Address(f"0000:00:04.{number}") for number in range(3))
 
 
 def card(*bits: bool | None) -> Host:
-    """Group 4: a slot of three functions, with what each says of there being several. Groups 0 to 3 are others'."""
+    """Group 4: a slot of three functions, with these multi-function bits. Groups 0 to 3 have other devices."""
     others = (group_of(n, function(Address(f"0000:0{n + 1}:00.0"), "nvme")) for n in range(4))
     slot = (function(a, "nvme", multifunction=bit) for a, bit in zip((FIRST, MIDDLE, LAST), bits, strict=True))
     return machine(*others, group_of(4, *slot))
@@ -236,19 +236,19 @@ QEMU, REAL, UNREAD = (True, False, False), (True, True, True), (None, None, None
         (UNREAD, [Remove(FIRST), Rescan()], [4, 4, 4]),
         (UNREAD, [Remove(LAST), Rescan()], [4, 4, 5]),
         ((False, False, False), [Remove(FIRST), Rescan()], [5, 4, 4]),
-        # All of them at once: function 0 comes first, and there is nobody yet.
+        # All are removed: function 0 comes back first, and finds no other.
         (QEMU, [Remove(FIRST), Remove(MIDDLE), Remove(LAST), Rescan()], [4, 5, 6]),
         (REAL, [Remove(FIRST), Remove(MIDDLE), Remove(LAST), Rescan()], [4, 4, 4]),
-        # One has its own group by now; the next joins it there, whatever its own number was.
+        # One has a new group by now; the next joins it there, whatever its old number.
         (QEMU, [Remove(LAST), Rescan(), Remove(FIRST), Remove(MIDDLE), Rescan()], [5, 4, 5]),
-        # Who never left comes before who did.
+        # A function that was never removed comes before one that was.
         (QEMU, [Remove(MIDDLE), Rescan(), Remove(FIRST), Rescan()], [4, 5, 4]),
     ],
 )
-def test_a_function_comes_back_to_the_others(
+def test_a_returned_function_joins_the_others_in_its_slot(
     bits: tuple[bool | None, ...], events: list[Event], groups: list[int | None]
 ) -> None:
-    """As guests of 6.1, 6.12 and 7.2 show it."""
+    """Observed in guests with 6.1, 6.12 and 7.2."""
     assert groups_after(card(*bits), *events) == groups
 
 
@@ -259,7 +259,7 @@ def test_functions_that_acs_isolates_stay_apart() -> None:
     assert [devices[a].group for a in (FIRST, LAST)] == [0, 1]
 
 
-def test_a_device_remembers_who_it_was_with() -> None:
+def test_a_removed_device_remembers_the_functions_in_its_group() -> None:
     host = on("dma-owner", card(*QEMU), Remove(MIDDLE), Rescan(), Remove(MIDDLE), Rescan()).host
     assert host.devices[MIDDLE].not_isolated_from == (FIRST, LAST)
     assert host.devices[FIRST].not_isolated_from is None
@@ -269,7 +269,7 @@ def test_a_device_remembers_who_it_was_with() -> None:
     )
 
 
-# -- in which order a scan finds what was removed, which is that of new group numbers
+# -- the order in which a scan finds removed devices, which is the order of new group numbers
 
 
 PORTS = [Address(f"0000:00:0{slot}.0") for slot in (2, 3, 4)]
@@ -277,7 +277,7 @@ ENDS = [Address(f"0000:0{bus}:00.0") for bus in (1, 2, 3)]
 
 
 def ports(*gone: Address) -> Host:
-    """Three ports with a device below each, and a second root bus with one; then these, removed."""
+    """Three ports with a device below each, and a second root bus with one device; ``gone`` is removed."""
     second = function(Address("0000:80:01.0"), "nvme")
     above = [bridge(port) for port in PORTS]
     lower = [function(end, "nvme", parent=port) for port, end in zip(PORTS, ENDS, strict=True)]
@@ -288,7 +288,7 @@ def ports(*gone: Address) -> Host:
 @pytest.mark.parametrize(
     ("gone", "order"),
     [
-        # What stands on the first bus comes first, then what is below its bridges.
+        # The devices on the first bus come first, then those below its bridges.
         ((PORTS[0], ENDS[2]), [PORTS[0], ENDS[2], ENDS[0]]),
         ((PORTS[2], ENDS[0]), [PORTS[2], ENDS[0], ENDS[2]]),
         ((PORTS[0], PORTS[1]), [PORTS[0], PORTS[1], ENDS[0], ENDS[1]]),
@@ -296,7 +296,7 @@ def ports(*gone: Address) -> Host:
         ((Address("0000:80:01.0"), PORTS[1]), [PORTS[1], ENDS[1], Address("0000:80:01.0")]),
     ],
 )
-def test_the_order_of_a_scan(gone: tuple[Address, ...], order: list[Address]) -> None:
+def test_a_scan_visits_a_bus_before_the_buses_below_it(gone: tuple[Address, ...], order: list[Address]) -> None:
     host = on("dma-owner", ports(*gone), Rescan()).host
     numbers = [host.devices[address].group for address in order]
     assert numbers == list(range(len(order)))

@@ -1,4 +1,4 @@
-"""Interrupts that are not remapped: who is refused, and which parameter lets whom through."""
+"""Interrupts without remapping: which claims are refused, and which parameter permits which claim."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_a_container_is_refused_without_remapping(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("event", [DEVICE, CDEV], ids=str)
-def test_an_iommufd_asks_a_parameter_of_its_own(event: ClaimDevice) -> None:
+def test_an_iommufd_has_its_own_parameter(event: ClaimDevice) -> None:
     outcome = on("dma-owner", without(), event)
     assert (outcome.result, codes(outcome)) == ("EPERM", ["no-interrupt-remapping"])
     assert outcome.reasons[0].fact("module") == "iommufd"
@@ -40,7 +40,7 @@ def test_an_iommufd_asks_a_parameter_of_its_own(event: ClaimDevice) -> None:
 
 @pytest.mark.parametrize("remapping", [True, None])
 @pytest.mark.parametrize("event", [GROUP, DEVICE, CDEV], ids=str)
-def test_with_remapping_or_unknown_no_parameter_is_checked(
+def test_with_remapping_present_or_unknown_no_parameter_is_checked(
     event: ClaimGroup | ClaimDevice, remapping: bool | None
 ) -> None:
     assert on("dma-owner", without(remapping=remapping), event).ok
@@ -54,7 +54,7 @@ def test_earlier_checks_come_first() -> None:
     assert on("dma-owner", direct, CDEV).result == "EPERM"
 
 
-def test_a_node_that_is_bound_or_shut_out_says_so_before_interrupts_are_asked_for() -> None:
+def test_a_claimed_device_file_is_refused_before_interrupts_are_checked() -> None:
     host = on("dma-owner", without(remapping=True), CDEV).host._replace(interrupt_remapping=False)
     assert shown(on("dma-owner", host, CDEV)) == "EINVAL"
     held = on("dma-owner", without(remapping=True), GROUP).host._replace(interrupt_remapping=False)
@@ -68,7 +68,7 @@ def causes(text: str, host: Host) -> list[str]:
     return [str(cause.code) for cause in explain(host, text, model_for(host.kernel)).causes]
 
 
-def test_what_qemu_says_of_an_iommufd_is_explained() -> None:
+def test_qemus_errors_of_an_iommufd_are_explained() -> None:
     refused = BIND + "Operation not permitted"
     assert causes(refused, pair("vfio-pci", "nvme", kernel=NEW)._replace(interrupt_remapping=True)) == ["kernel-driver"]
     assert causes(refused, without(parameters=CONTAINER)) == ["no-interrupt-remapping"]

@@ -1,4 +1,4 @@
-"""The PCI function that is an IOMMU itself."""
+"""A PCI function that is itself an IOMMU."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def amd(kernel: str) -> Host:
      ("7.2.0", "EINVAL", "EBUSY")],
 )  # fmt: skip
 @pytest.mark.parametrize("driver", ["vfio-pci", "pci-stub", "uio_pci_generic"])
-def test_no_driver_gets_it(driver: str, kernel: str, probe: str, bind: str) -> None:
+def test_no_driver_binds_to_an_iommu(driver: str, kernel: str, probe: str, bind: str) -> None:
     model = model_for(kernel).name
     for event, result in ((Probe(LONE), probe), (Bind(LONE, driver), bind)):
         outcome = on(model, amd(kernel), Override(LONE, driver), event)
@@ -34,12 +34,12 @@ def test_a_refusal_names_the_iommu() -> None:
         assert codes(outcome) == ["iommu-function"]
 
 
-def test_no_driver_no_refusal() -> None:
+def test_without_a_matching_driver_nothing_is_refused() -> None:
     assert shown(on("dma-owner", amd("7.2.0"), Probe(LONE))) == "ok"
     assert shown(on("dma-owner", amd("7.2.0"), Bind(LONE, "amdgpu"))) == "ENODEV"
 
 
-def test_any_other_function_is_free_to_be_bound() -> None:
+def test_any_other_function_can_be_bound() -> None:
     host = amd("7.2.0")._replace(iommus=(Iommu("ivhd0", "amd-iommu", NOWHERE), Iommu("dmar0", "intel-iommu")))
     assert on("dma-owner", host, Override(LONE, "pci-stub"), Probe(LONE)).host.devices[LONE].driver == "pci-stub"
     port = host._replace(devices={LONE: bridge(LONE, None)})

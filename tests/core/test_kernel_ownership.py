@@ -1,4 +1,4 @@
-"""Every row of the decision table of the sketch before the draft."""
+"""Every row of the decision table for the sketch that preceded the draft."""
 
 from iommutui.core.events import (
     Bind,
@@ -44,12 +44,12 @@ def test_kernel_ownership(row: Row) -> None:
     check("kernel-ownership", row)
 
 
-def test_a_foreign_domain_is_the_kernels_in_the_sketch() -> None:
+def test_in_the_sketch_a_foreign_domain_belongs_to_the_host() -> None:
     outcome = on("kernel-ownership", pair(None, None, foreign=True), ClaimGroup(1, "vm1"))
     assert (outcome.result, codes(outcome)) == ("EBUSY", ["foreign-domain"])
 
 
-def test_what_the_sketch_says_of_a_group() -> None:
+def test_the_verdicts_of_the_sketch() -> None:
     model = MODELS["kernel-ownership"]
     assert model.role(NO_DEVICES, function(A), "vfio-pci") == ("kernel", False)
     for host, viable, state in (

@@ -1,4 +1,4 @@
-"""Which drivers match a device, and which of them turn it down."""
+"""Which drivers match a device, and which of them refuse it."""
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.core.machines import (
     OLD,
     A,
     B,
+    answer,
     bridge,
     codes,
     function,
@@ -22,7 +23,6 @@ from tests.core.machines import (
     machine,
     on,
     one,
-    told,
 )
 
 # -- ports
@@ -31,46 +31,46 @@ from tests.core.machines import (
 @pytest.mark.parametrize("kind", [4, 5, 6, 10])
 def test_pcieport_takes_ports(kind: int) -> None:
     host = machine(group_of(1, bridge(A, None, pcie_type=kind)))
-    assert told(host, Probe(A)) == ("ok", "pcieport")
-    assert told(host, Bind(A, "pcieport")) == ("ok", "pcieport")
+    assert answer(host, Probe(A)) == ("ok", "pcieport")
+    assert answer(host, Bind(A, "pcieport")) == ("ok", "pcieport")
 
 
 @pytest.mark.parametrize("kind", [None, 0, 7, 8])
 def test_pcieport_does_not_take_other_bridges(kind: int | None) -> None:
     host = machine(group_of(1, bridge(A, None, pcie_type=kind)))
-    assert told(host, Probe(A)) == ("ok", None)
-    assert told(host, Bind(A, "pcieport")) == ("ENODEV", None)
+    assert answer(host, Probe(A)) == ("ok", None)
+    assert answer(host, Bind(A, "pcieport")) == ("ENODEV", None)
 
 
 @pytest.mark.parametrize(("class_code", "bound"), [("060401", "pcieport"), ("060700", "pcieport"), ("060402", None)])
-def test_pcieport_by_class(class_code: str, bound: str | None) -> None:
+def test_pcieport_matches_by_class(class_code: str, bound: str | None) -> None:
     host = machine(group_of(1, bridge(A, None, class_code=class_code, fits=())))
-    assert told(host, Probe(A)) == ("ok", bound)
-    assert told(host, Bind(A, "pcieport")) == ("ok" if bound else "ENODEV", bound)
+    assert answer(host, Probe(A)) == ("ok", bound)
+    assert answer(host, Bind(A, "pcieport")) == ("ok" if bound else "ENODEV", bound)
 
 
 def test_a_bridge_whose_type_only_root_can_read_is_taken_for_a_port() -> None:
     unread = bridge(A, None, pcie_type=None, gaps=(Gap("pcie_type", "EACCES"),))
-    assert told(machine(group_of(1, unread)), Probe(A)) == ("ok", "pcieport")
+    assert answer(machine(group_of(1, unread)), Probe(A)) == ("ok", "pcieport")
 
 
 def test_a_bridge_that_was_on_pcieport_goes_back_to_it() -> None:
     host = machine(group_of(1, bridge(A, "pcieport", pcie_type=None, fits=(Fit("shpchp", None, True),))))
-    assert told(host, Unbind(A), Probe(A)) == ("ok", "pcieport")
-    assert told(host, Unbind(A), Override(A, "vfio-pci"), Probe(A), Override(A, None), Probe(A)) == ("ok", "pcieport")
+    assert answer(host, Unbind(A), Probe(A)) == ("ok", "pcieport")
+    assert answer(host, Unbind(A), Override(A, "vfio-pci"), Probe(A), Override(A, None), Probe(A)) == ("ok", "pcieport")
 
 
 def test_a_bridge_that_was_on_shpchp_goes_back_to_it() -> None:
     host = machine(group_of(1, bridge(A, "shpchp", pcie_type=None)))
-    assert told(host, Unbind(A), Probe(A)) == ("ok", "shpchp")
+    assert answer(host, Unbind(A), Probe(A)) == ("ok", "shpchp")
 
 
-def test_a_conventional_bridge_in_a_claimed_group() -> None:
-    """``pcieport`` is managed and its own probe fails; then ``shpchp`` is refused before its probe: seen on 6.1."""
+def test_a_conventional_bridge_is_refused_in_a_claimed_group() -> None:
+    """``pcieport`` is managed and its own probe fails; then ``shpchp`` is refused before its probe (seen on 6.1)."""
     group = group_of(1, bridge(A, None, pcie_type=7), function(B, "vfio-pci"), owner="vm1")
     outcome = on("dma-owner", machine(group, kernel="6.1.0"), Probe(A))
     assert (outcome.result, codes(outcome)) == ("EINVAL", ["not-a-port", "owned"])
-    assert told(machine(group, kernel=OLD), Probe(A)) == ("ok", None)
+    assert answer(machine(group, kernel=OLD), Probe(A)) == ("ok", None)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,9 @@ def test_a_conventional_bridge_in_a_claimed_group() -> None:
     [(1, "030000", True), (2, "060700", True), (0, "060400", False), (None, "060400", True), (None, "060700", True),
      (None, "060900", True), (None, "060000", False), (None, None, False)],
 )  # fmt: skip
-def test_a_bridge_is_one_by_its_header(header: int | None, class_code: str | None, exempt: bool) -> None:
+def test_the_header_type_decides_whether_a_device_is_a_bridge(
+    header: int | None, class_code: str | None, exempt: bool
+) -> None:
     device = function(A, "mystery", header_type=header, class_code=class_code)
     host = machine(group_of(1, device, function(B, "vfio-pci")), kernel=OLD)
     assert MODELS["vfio-group"].verdict(host, host.groups[1]).viable is exempt
@@ -91,30 +93,30 @@ def test_a_bridge_is_one_by_its_header(header: int | None, class_code: str | Non
     ("kernel", "bind", "probe"),
     [("6.12.1", "EAGAIN", "EINVAL"), ("6.11.0", "ok", "ok"), ("5.10.0", "EAGAIN", "EINVAL")],
 )
-def test_a_group_without_a_default_domain_puts_kernel_drivers_off(kernel: str, bind: str, probe: str) -> None:
+def test_a_group_without_a_default_domain_defers_host_drivers(kernel: str, bind: str, probe: str) -> None:
     host = machine(group_of(1, function(A), kind="unknown"), kernel=kernel)
     if kernel == OLD:
-        bind = "ENODEV"  # The rule of a newer kernel, told as the older driver core would.
+        bind = "ENODEV"  # The rule of a newer kernel, with the errno of the older driver core.
     assert on("dma-owner", host, Bind(A, "amdgpu")).result == bind
     assert on("dma-owner", host, Probe(A)).result == probe
     assert on("dma-owner", host, Override(A, "vfio-pci"), Probe(A)).host.devices[A].driver == "vfio-pci"
 
 
-# -- drivers that turn a device down
+# -- drivers that refuse a device
 
 
-def test_a_free_device_has_been_turned_down_by_the_drivers_that_match() -> None:
-    """As a host bridge by agpgart-intel, on nearly every machine."""
+def test_matching_drivers_have_refused_an_unbound_device() -> None:
+    """agpgart-intel refuses a host bridge on nearly every machine."""
     host = settled(one())
-    assert told(host, Probe(A)) == ("ok", None)
+    assert answer(host, Probe(A)) == ("ok", None)
     assert codes(on("dma-owner", host, Probe(A)))[0] == "refused-before"
-    assert told(host, Bind(A, "amdgpu")) == ("ENODEV", None)
-    # An override is deliberate: it brings back a device that was unbound by hand.
-    assert told(host, Override(A, "amdgpu"), Probe(A)) == ("ok", "amdgpu")
-    assert told(host, Override(A, "amdgpu"), Probe(A), Unbind(A), Override(A, None), Probe(A)) == ("ok", "amdgpu")
-    # The driver core still asks whose the group is, before the driver's own probe.
+    assert answer(host, Bind(A, "amdgpu")) == ("ENODEV", None)
+    # An override is deliberate: with it, a device that was unbound by hand is bound again.
+    assert answer(host, Override(A, "amdgpu"), Probe(A)) == ("ok", "amdgpu")
+    assert answer(host, Override(A, "amdgpu"), Probe(A), Unbind(A), Override(A, None), Probe(A)) == ("ok", "amdgpu")
+    # The driver core still checks the owner of the group before the driver's own probe.
     group = group_of(1, function(A), function(B, "vfio-pci"), owner="vm1")
-    assert told(settled(machine(group)), Probe(A)) == ("EINVAL", None)
+    assert answer(settled(machine(group)), Probe(A)) == ("EINVAL", None)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_free_device_has_been_turned_down_by_the_drivers_that_match() -> None:
         (one(fits=(Fit("amdgpu", None, True, proven=True),)), "amdgpu"),
     ],
 )
-def test_a_host_that_lists_no_drivers(host: Host, driver: str) -> None:
+def test_a_driver_is_not_taken_as_refused_without_proof(host: Host, driver: str) -> None:
     assert settled(host) == host
     outcome = on("dma-owner", host, Override(A, None), Unbind(A), Probe(A))
     assert outcome.host.devices[A].driver == driver
@@ -139,7 +141,7 @@ def test_a_driver_that_is_not_loaded_has_not_been_tried() -> None:
     assert [fit.refused for fit in found] == [False, False, True]
 
 
-# -- what a driver has to be to be tried
+# -- which drivers are tried
 
 
 def test_a_driver_that_is_loaded_but_not_registered_is_not_tried() -> None:
@@ -161,20 +163,20 @@ def test_a_driver_that_is_loaded_but_not_registered_is_not_tried() -> None:
     ],
     ids=["bus", "header", "class"],
 )
-def test_other_devices_are_no_bridges_to_bridge_drivers(device: Device) -> None:
+def test_bridge_drivers_do_not_match_other_devices(device: Device) -> None:
     host = machine(group_of(1, device))
     assert candidates(host, host.devices[A]) == []
-    assert told(host, Bind(A, "pcieport")) == ("ENODEV", None)
+    assert answer(host, Bind(A, "pcieport")) == ("ENODEV", None)
 
 
-def test_a_bridge_of_unknown_class_is_one_of_two_buses() -> None:
+def test_a_bridge_of_unknown_class_is_taken_as_pci_to_pci() -> None:
     host = machine(group_of(1, bridge(A, None, class_code=None, fits=())))
     assert candidates(host, host.devices[A]) == ["pcieport", "shpchp"]
     semi_transparent = machine(group_of(1, bridge(A, None, class_code="060401", fits=())))
     assert candidates(semi_transparent, semi_transparent.devices[A]) == ["pcieport"]
 
 
-def test_the_drivers_of_bridges_are_tried_where_they_are_registered() -> None:
+def test_bridge_drivers_are_tried_if_they_are_registered() -> None:
     device = bridge(A, None, fits=())
     assert candidates(machine(group_of(1, device), drivers=["shpchp"]), device) == ["shpchp"]
     assert candidates(machine(group_of(1, device), drivers=None), device) == []
@@ -183,7 +185,7 @@ def test_the_drivers_of_bridges_are_tried_where_they_are_registered() -> None:
 @pytest.mark.parametrize(
     "user", [function(B, "acme"), function(B, fits=(Fit("acme", None, True),))], ids=["on", "fits"]
 )
-def test_a_driver_that_any_device_shows_is_there(user: Device) -> None:
+def test_a_driver_that_any_device_shows_exists(user: Device) -> None:
     host = machine(group_of(1, function(A, fits=()), user), drivers=None)
     assert candidates(host, host.devices[A]._replace(driver_override="acme")) == ["acme"]
     none = machine(group_of(1, function(A, fits=None), function(B, fits=None)), drivers=None)
@@ -204,30 +206,30 @@ def test_a_driver_that_any_device_shows_is_there(user: Device) -> None:
         ("amdgpu", function(A, fits=(Fit("amdgpu", None, True, refused=True),))),
     ],
 )
-def test_a_probe_that_fails_is_no_such_device(driver: str, device: Device) -> None:
+def test_a_failing_probe_returns_enodev(driver: str, device: Device) -> None:
     host = machine(group_of(1, device))
-    assert told(host, Bind(A, driver)) == ("ENODEV", None)
+    assert answer(host, Bind(A, driver)) == ("ENODEV", None)
 
 
-def test_a_device_on_another_bus_is_no_bridge_to_vfio() -> None:
+def test_vfio_does_not_refuse_a_device_on_another_bus_as_a_bridge() -> None:
     device = function(A, bus="platform", header_type=1, driver_override="vfio-pci")
-    assert told(machine(group_of(1, device)), Bind(A, "vfio-pci")) == ("ok", "vfio-pci")
+    assert answer(machine(group_of(1, device)), Bind(A, "vfio-pci")) == ("ok", "vfio-pci")
 
 
 @pytest.mark.parametrize(
     ("product", "kernel", "result"),
     [("0435", "5.9.0", "ENODEV"), ("0435", "5.8.18", "ok"), ("0cfe", "6.9.0", "ok"), ("0cfe", "6.10.0", "EINVAL")],
 )
-def test_the_denylist_grew(product: str, kernel: str, result: str) -> None:
+def test_the_denylist_depends_on_the_kernel(product: str, kernel: str, result: str) -> None:
     device = function(A, vendor_id="8086", device_id=product, driver_override="vfio-pci")
-    assert told(machine(group_of(1, device), kernel=kernel), Bind(A, "vfio-pci"))[0] == result
+    assert answer(machine(group_of(1, device), kernel=kernel), Bind(A, "vfio-pci"))[0] == result
 
 
-# -- ids that a parameter gave
+# -- ids given by a parameter
 
 
-def told_to(cmdline: str | None, **facts: str) -> Host:
-    """A card 1002:73b0 of class 030000, and that command line."""
+def with_cmdline(cmdline: str | None, **facts: str) -> Host:
+    """A card 1002:73b0 of class 030000, with this command line."""
     return one(**facts)._replace(cmdline=cmdline)
 
 
@@ -243,13 +245,13 @@ def told_to(cmdline: str | None, **facts: str) -> Host:
         "vfio-pci.ids=nonsense,1002:73b0,,1002",
     ],
 )
-def test_vfio_pci_takes_what_its_ids_name(cmdline: str) -> None:
-    """Before the driver that would take it otherwise: that is what the parameter is for."""
-    host = told_to(cmdline)
-    assert told(host, Probe(A)) == ("ok", "vfio-pci")
-    assert told(host, Bind(A, "vfio-pci")) == ("ok", "vfio-pci")
-    assert told(host, Override(A, "amdgpu"), Probe(A), Unbind(A), Override(A, None), Probe(A)) == ("ok", "vfio-pci")
-    assert told(host._replace(drivers=(Driver("amdgpu"),)), Probe(A)) == ("ok", "amdgpu")
+def test_vfio_pci_binds_the_devices_that_its_ids_name(cmdline: str) -> None:
+    """It comes before the host driver, which is the purpose of the parameter."""
+    host = with_cmdline(cmdline)
+    assert answer(host, Probe(A)) == ("ok", "vfio-pci")
+    assert answer(host, Bind(A, "vfio-pci")) == ("ok", "vfio-pci")
+    assert answer(host, Override(A, "amdgpu"), Probe(A), Unbind(A), Override(A, None), Probe(A)) == ("ok", "vfio-pci")
+    assert answer(host._replace(drivers=(Driver("amdgpu"),)), Probe(A)) == ("ok", "amdgpu")
 
 
 @pytest.mark.parametrize(
@@ -270,36 +272,36 @@ def test_vfio_pci_takes_what_its_ids_name(cmdline: str) -> None:
         "vfio-pci.disable_idle_d3=1",
     ],
 )
-def test_vfio_pci_takes_nothing_else_by_itself(cmdline: str | None) -> None:
-    host = told_to(cmdline)
-    assert told(host, Probe(A)) == ("ok", "amdgpu")
-    assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
+def test_vfio_pci_binds_no_other_device_by_itself(cmdline: str | None) -> None:
+    host = with_cmdline(cmdline)
+    assert answer(host, Probe(A)) == ("ok", "amdgpu")
+    assert answer(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
 
 
-def test_ids_by_the_maker_of_the_card() -> None:
+def test_ids_may_name_the_subsystem() -> None:
     facts = {"subsystem_vendor_id": "1043", "subsystem_device_id": "04e8"}
-    assert told(told_to("vfio-pci.ids=1002:73b0:1043:04e8", **facts), Probe(A)) == ("ok", "vfio-pci")
-    assert told(told_to("vfio-pci.ids=1002:73b0:1043:04e9", **facts), Probe(A)) == ("ok", "amdgpu")
-    assert told(told_to("vfio-pci.ids=1002:73b0:1044", **facts), Probe(A)) == ("ok", "amdgpu")
+    assert answer(with_cmdline("vfio-pci.ids=1002:73b0:1043:04e8", **facts), Probe(A)) == ("ok", "vfio-pci")
+    assert answer(with_cmdline("vfio-pci.ids=1002:73b0:1043:04e9", **facts), Probe(A)) == ("ok", "amdgpu")
+    assert answer(with_cmdline("vfio-pci.ids=1002:73b0:1044", **facts), Probe(A)) == ("ok", "amdgpu")
 
 
-def test_a_stub_has_such_ids_too() -> None:
-    host = told_to("pci-stub.ids=1002:73b0")
-    assert told(host, Probe(A)) == ("ok", "pci-stub")
-    assert told(host, Bind(A, "pci-stub")) == ("ok", "pci-stub")
-    assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
+def test_pci_stub_has_ids_too() -> None:
+    host = with_cmdline("pci-stub.ids=1002:73b0")
+    assert answer(host, Probe(A)) == ("ok", "pci-stub")
+    assert answer(host, Bind(A, "pci-stub")) == ("ok", "pci-stub")
+    assert answer(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
 
 
-def test_ids_are_of_pci_devices() -> None:
+def test_ids_match_only_pci_devices() -> None:
     device = function(A, bus="platform")
     host = machine(group_of(1, device))._replace(cmdline="vfio-pci.ids=1002:73b0")
-    assert told(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
+    assert answer(host, Bind(A, "vfio-pci")) == ("ENODEV", None)
 
 
-def test_a_device_whose_ids_were_not_read_is_not_taken_for_any() -> None:
+def test_a_device_with_unknown_ids_matches_only_wildcards() -> None:
     host = one(vendor_id=None, device_id=None, class_code=None)._replace(cmdline="vfio-pci.ids=0:0")
-    assert told(host, Probe(A)) == ("ok", "amdgpu")
+    assert answer(host, Probe(A)) == ("ok", "amdgpu")
     odd = one(vendor_id="zz", class_code="?")._replace(cmdline="vfio-pci.ids=1002:73b0:ffffffff:ffffffff:1:1")
-    assert told(odd, Probe(A)) == ("ok", "amdgpu")
+    assert answer(odd, Probe(A)) == ("ok", "amdgpu")
     wild = one(vendor_id=None, device_id=None, class_code=None)._replace(cmdline="vfio-pci.ids=ffffffff:ffffffff")
-    assert told(wild, Probe(A)) == ("ok", "vfio-pci")
+    assert answer(wild, Probe(A)) == ("ok", "vfio-pci")

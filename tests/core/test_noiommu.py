@@ -30,7 +30,7 @@ def bare(kernel: str = NEW, noiommu: bool | None = True) -> Host:
 
 
 @pytest.mark.parametrize("kernel", [OLD, "6.1.0", NEW])
-def test_a_vfio_driver_makes_a_group_and_takes_it_away(kernel: str) -> None:
+def test_a_vfio_driver_creates_a_group_and_removes_it(kernel: str) -> None:
     model = model_for(kernel).name
     host = on(model, bare(kernel), *TO_VFIO).host
     group = host.groups[0]
@@ -49,7 +49,7 @@ def test_without_the_mode_the_device_stays_free(noiommu: bool | None) -> None:
     assert on("dma-owner", bare(noiommu=noiommu), TO_VFIO[0], Bind(LONE, "vfio-pci")).result == "EINVAL"
 
 
-def test_before_5_19_no_iommu_may_be_there() -> None:
+def test_before_5_19_the_mode_needs_a_machine_without_iommu() -> None:
     with_iommu = machine(group_of(0, function(A)), lone=[function(LONE)], kernel=OLD)
     host = with_iommu._replace(vfio=VfioParameters(noiommu=True))
     assert on("vfio-group", host, *TO_VFIO).host.devices[LONE].driver is None
@@ -65,7 +65,7 @@ def test_no_other_driver_and_no_bridge_gets_a_group() -> None:
 
 
 @pytest.mark.parametrize("kernel", [OLD, NEW])
-def test_it_reads_as_viable_and_no_virtual_machine_can_use_it(kernel: str) -> None:
+def test_the_group_reads_as_viable_but_no_virtual_machine_can_use_it(kernel: str) -> None:
     model = model_for(kernel).name
     host = on(model, bare(kernel), *TO_VFIO).host
     assert verdict_of(model, host, 0) == (True, "ENODEV")
@@ -73,7 +73,7 @@ def test_it_reads_as_viable_and_no_virtual_machine_can_use_it(kernel: str) -> No
     assert (outcome.result, codes(outcome)) == ("ENODEV", ["no-iommu-mode"])
 
 
-def test_an_iommufd_can_use_the_group_and_there_is_no_file_of_the_device() -> None:
+def test_an_iommufd_can_use_the_group_and_the_device_has_no_file() -> None:
     host = on("dma-owner", bare(), *TO_VFIO).host
     assert on("dma-owner", host, ClaimDevice(LONE, "vm1", cdev=True)).result == "ENOENT"
     claimed = on("dma-owner", host, ClaimDevice(LONE, "vm1"))

@@ -24,7 +24,7 @@ def test_a_class_has_a_name_without_a_database(code: str, words: str) -> None:
     assert class_words(Device(Address("0000:01:00.0"), class_code=code)) == words
 
 
-def test_the_source_s_own_name_comes_first() -> None:
+def test_the_name_from_the_source_comes_first() -> None:
     device = Device(Address("0000:01:00.0"), class_code="030000", class_name="Graphics")
     assert class_words(device) == "Graphics"
 

@@ -1,4 +1,4 @@
-"""Plans: their writes, their order, what they refuse, and the way back."""
+"""Plans: their writes, their order, their refusals, and how they restore a state."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def why(found: Plan) -> list[str]:
     return [reason.code.value for reason in found.refusals]
 
 
-def test_the_writes_of_a_card() -> None:
+def test_the_writes_for_a_card() -> None:
     found = plan(pair("amdgpu", "snd_hda_intel"), "B=vfio-pci", "A=vfio-pci")
     assert found.permitted
     assert {step.outcome for step in found.steps} == {"ok"}
@@ -49,7 +49,7 @@ def test_the_writes_of_a_card() -> None:
     assert (change.group, change.before.viable, change.after.viable) == (1, False, True)
 
 
-def test_back_to_the_kernels_choice() -> None:
+def test_default_returns_a_device_to_the_kernels_choice() -> None:
     host = pair("vfio-pci", None)
     host = host.with_device(host.devices[A]._replace(driver_override="vfio-pci"))
     found = plan(host, "A=default")
@@ -77,7 +77,9 @@ def test_back_to_the_kernels_choice() -> None:
         ("amdgpu", None, "A=mlx5-vfio-pci", ["override", "unbind", "probe"]),
     ],
 )
-def test_only_what_is_needed(driver: str | None, override: str | None, intent: str, expected: list[str]) -> None:
+def test_a_plan_has_only_the_writes_it_needs(
+    driver: str | None, override: str | None, intent: str, expected: list[str]
+) -> None:
     host = machine(group_of(1, function(A, driver, driver_override=override)))
     found = plan(host, intent)
     assert found.permitted
@@ -108,7 +110,7 @@ def test_of_two_intents_for_a_device_the_last_one_counts() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_refusals(host: Host, intent: str, reason: str) -> None:
+def test_a_refused_plan_has_its_reason(host: Host, intent: str, reason: str) -> None:
     found = plan(host, intent)
     assert not found.permitted
     assert why(found)[-1] == reason
@@ -144,19 +146,19 @@ def test_modules_that_are_not_loaded_are_named() -> None:
 
 
 def test_the_driver_link_decides_success_not_the_write() -> None:
-    """The probe of a driver that is expected to fail: every write succeeds, and the plan is refused."""
+    """If a driver's probe is expected to fail, every write succeeds and the plan is refused."""
     host = machine(group_of(1, bridge(A, None, pcie_type=7)))
     found = plan(host, "A=pcieport")
     assert {step.outcome for step in found.steps} == {"ok"}
     assert why(found) == ["not-a-port"]
 
 
-# -- the way back
+# -- restoring
 
 
 @pytest.mark.parametrize("driver", ["amdgpu", "pci-stub", "mlx5_vfio_pci", "i40e", "shpchp", None])
 @pytest.mark.parametrize("override", [None, "i40e", "none", "vfio-pci"])
-def test_restoring_reaches_the_exact_state_before(driver: str | None, override: str | None) -> None:
+def test_restoring_reaches_the_exact_original_state(driver: str | None, override: str | None) -> None:
     before = machine(group_of(1, function(A, driver, driver_override=override)))
     there = plan(before, "A=vfio-pci")
     assert there.permitted
@@ -166,7 +168,7 @@ def test_restoring_reaches_the_exact_state_before(driver: str | None, override: 
     assert (device.driver, device.driver_override) == (driver, override)
 
 
-def test_restoring_a_driver_that_a_fresh_scan_does_not_know_to_fit() -> None:
+def test_a_driver_not_known_to_fit_is_restored() -> None:
     host = machine(group_of(1, function(A, "vfio-pci", driver_override="vfio-pci", fits=())))
     back = plan_goals(host, [restoring(A, "igb_uio", None)], OWNER)
     assert back.permitted
@@ -179,19 +181,19 @@ def test_restoring_a_driver_that_a_fresh_scan_does_not_know_to_fit() -> None:
     ]
 
 
-def test_restoring_a_bridge_to_shpchp() -> None:
+def test_a_bridge_is_restored_to_shpchp() -> None:
     host = machine(group_of(1, bridge(A, None, pcie_type=None, driver_override="none")))
     assert plan_goals(host, [restoring(A, "shpchp", None)], OWNER).permitted
 
 
-def test_restoring_a_device_that_is_gone() -> None:
+def test_a_missing_device_cannot_be_restored() -> None:
     assert why(plan_goals(pair("amdgpu", None), [restoring(LONE, "amdgpu", None)], OWNER)) == ["no-device"]
 
 
 # -- targets
 
 
-def test_targets() -> None:
+def test_targets_depend_on_the_device() -> None:
     host = pair("amdgpu", None)
     names = [(target.name, target.kind) for target in targets_of(host, host.devices[A])]
     assert names[:5] == [
@@ -208,7 +210,7 @@ def test_targets() -> None:
     assert targets_of(usb, usb.devices[A]) == []
 
 
-def test_a_module_s_name_finds_the_driver() -> None:
+def test_a_modules_name_finds_the_driver() -> None:
     host = pair("amdgpu", None)
     target = find_target(host, host.devices[A], "vfio_pci")
     assert target is not None
@@ -224,17 +226,17 @@ def fix(host: Host, *intents: Intent, model: str = "dma-owner") -> list[str] | N
     return None if found is None else [str(intent) for intent in found]
 
 
-def test_nothing_is_needed() -> None:
+def test_a_viable_group_needs_no_fix() -> None:
     assert fix(pair("vfio-pci", "pci-stub")) == []
 
 
-def test_a_function_of_a_card_that_goes_to_a_machine_goes_along() -> None:
+def test_the_fix_hands_over_other_functions_of_the_card() -> None:
     beside = function(B, "snd_hda_intel", fits=())
     assert fix(machine(group_of(1, function(A, "vfio-pci"), beside))) == [f"{B}=vfio-pci"]
     assert fix(machine(group_of(1, function(A, "amdgpu"), beside)), Intent(A, "vfio-pci")) == [f"{B}=vfio-pci"]
 
 
-def test_a_function_that_goes_along_gets_its_best_vfio_driver() -> None:
+def test_the_fix_gives_other_functions_their_best_vfio_driver() -> None:
     assert fix(pair("vfio-pci", "snd_hda_intel")) == [f"{B}=mlx5_vfio_pci"]
 
 
@@ -256,7 +258,7 @@ def test_each_model_has_its_own_fix() -> None:
     assert fix(host, model="kernel-ownership") == [f"{A}=none", f"{B}=none", f"{C}=none"]
 
 
-def test_there_is_no_fix() -> None:
+def test_some_groups_have_no_fix() -> None:
     assert fix(pair("amdgpu", None), Intent(A, "nvme")) is None
     assert fix(machine(group_of(1, function(A, "vfio-pci"), function(B, "ehci", bus="platform")))) is None
     assert fix(pair("vfio-pci", None), Intent(A, "vfio-pci"), model="kernel-ownership") is None
@@ -299,7 +301,7 @@ def test_drift_names_each_fact() -> None:
     assert {(c.fact, c.before, c.now) for c in drift(basis, moved, [A])} == {("group", "1", "2")}
 
 
-def test_a_device_elsewhere_is_no_drift() -> None:
+def test_a_change_to_an_unrelated_device_is_not_drift() -> None:
     host = machine(group_of(1, function(A, "amdgpu")), group_of(2, function(LONE, "nvme")))
     other = host.with_device(host.devices[LONE]._replace(driver=None))
     assert drift(basis_of(host, [A]), other, [A]) == []

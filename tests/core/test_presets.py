@@ -40,18 +40,18 @@ def test_a_card_is_freed_with_all_its_functions() -> None:
     assert words(free_card(host, B, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci"]
 
 
-def test_a_card_in_two_groups_is_freed_in_both_and_other_devices_are_only_unbound() -> None:
+def test_a_card_is_freed_in_both_its_groups_and_other_devices_are_only_unbound() -> None:
     host = machine(group_of(1, GPU), group_of(2, AUDIO, function(LONE, "nvme")), group_of(3, function(OTHER, "nvme")))
     assert words(free_card(host, A, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci", f"{LONE}=none"]
 
 
-def test_a_function_without_a_driver_goes_along_and_one_already_on_vfio_stays() -> None:
+def test_a_function_without_a_driver_is_handed_over_and_one_on_vfio_stays() -> None:
     ready = function(A, "vfio-pci", driver_override="vfio-pci", fits=())
     assert words(free_card(machine(group_of(1, ready, function(B, fits=()))), A, OWNER)) == [f"{B}=vfio-pci"]
     assert words(free_card(machine(group_of(1, ready)), A, OWNER)) == []
 
 
-def test_the_variant_driver_is_preferred_and_one_that_is_bound_is_kept() -> None:
+def test_a_variant_driver_is_preferred_and_a_bound_one_is_kept() -> None:
     assert words(free_card(machine(group_of(1, function(A, "nvme"))), A, OWNER)) == [f"{A}=mlx5_vfio_pci"]
     kept = machine(group_of(1, function(A, "vfio-pci"), function(B, "nvme", fits=())))
     assert f"{A}=vfio-pci" in (words(free_card(kept, A, OWNER)) or ())
@@ -68,7 +68,7 @@ def test_a_fix_chooses_the_same_drivers_as_a_preset() -> None:
         assert (words(found) or [])[:2] == expected
 
 
-def test_a_device_on_a_vfio_driver_is_no_part_of_a_fix() -> None:
+def test_a_device_on_a_vfio_driver_is_not_in_a_fix() -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), AUDIO))
     assert words(free_card(host, A, OWNER)) == [f"{A}=vfio-pci", f"{B}=vfio-pci"]
     assert words(fix_for(host, host.groups[1], A, OWNER)) == [f"{B}=vfio-pci"]
@@ -108,7 +108,7 @@ def test_a_group_that_would_be_viable_without_drivers_has_a_fix(host: Host, mode
             assert fix_for(host, group, None, model) is not None
 
 
-def test_under_the_sketch_even_vfio_pci_has_to_leave() -> None:
+def test_under_the_sketch_even_vfio_pci_is_unbound() -> None:
     host = machine(group_of(1, function(A, "vfio-pci"), function(B, "nvme")))
     found = fix_for(host, host.groups[1], A, MODELS["kernel-ownership"])
     assert words(found) == [f"{A}=none", f"{B}=none"]
@@ -126,7 +126,7 @@ BOARD = ("060000", "060100", "0c0500", "080600")
 @pytest.mark.parametrize("class_code", BOARD)
 @pytest.mark.parametrize("driver", [None, "i801_smbus"])
 def test_a_chipset_function_is_only_unbound_by_name(class_code: str, driver: str | None) -> None:
-    """As in the slot 1f of many chipsets: a sound function beside the ISA bridge and the SMBus."""
+    """As in slot 1f of many chipsets: a sound function beside the ISA bridge and the SMBus."""
     board = function(B, driver, fits=(), class_code=class_code)
     host = machine(group_of(1, function(A, "snd_hda_intel", fits=()), board))
     expected = None if driver else [f"{A}=vfio-pci"]
@@ -171,7 +171,7 @@ def test_a_fix_contains_a_bridge_only_if_the_model_counts_it(host: Host, model: 
             assert not host.devices[intent.device].is_bridge or intent.target == "none"
 
 
-def test_impossible_presets() -> None:
+def test_impossible_presets_give_nothing() -> None:
     assert free_card(machine(lone=[GPU]), A, OWNER) is None
     stuck = machine(group_of(1, GPU, function(C, "ehci", bus="platform")))
     assert free_card(stuck, A, OWNER) is None
@@ -185,12 +185,12 @@ def test_impossible_presets() -> None:
     [("vfio-pci", "vfio-pci", True), ("vfio-pci", None, True), ("pci-stub", None, True), (None, "none", True),
      ("amdgpu", "amdgpu", True), ("amdgpu", None, False), (None, None, False)],
 )  # fmt: skip
-def test_freed_devices_are_given_back(driver: str | None, override: str | None, expected: bool) -> None:
+def test_freed_devices_are_returned(driver: str | None, override: str | None, expected: bool) -> None:
     host = machine(group_of(1, function(A, driver, driver_override=override)), group_of(2, function(OTHER, "vfio-pci")))
     assert words(give_back(host, [A])) == ([f"{A}=default"] if expected else [])
 
 
-def test_giving_back_reaches_the_card_and_its_groups() -> None:
+def test_returning_includes_the_card_and_its_groups() -> None:
     there = [function(each, "vfio-pci") for each in (A, B, LONE, OTHER)]
     there[1] = there[1]._replace(class_code="040300")
     host = machine(group_of(1, there[0]), group_of(2, there[1], there[2]), group_of(3, there[3]))
@@ -244,14 +244,14 @@ def test_a_virtual_function_is_its_own_card(together: bool) -> None:
     assert words(fix_for(host, group, B, OWNER)) == words(free_card(host, B, OWNER))
 
 
-def test_a_virtual_function_is_given_back_alone_and_its_card_without_it() -> None:
+def test_a_virtual_function_and_its_card_are_returned_separately() -> None:
     rows = [device._replace(driver="vfio-pci") for device in (PORT, *VIRTUAL, BESIDE)]
     host = machine(group_of(0, rows[0], rows[3]), group_of(1, rows[1]), group_of(2, rows[2]))
     assert words(give_back(host, [B])) == [f"{B}=default"]
     assert words(give_back(host, [A])) == words(give_back(host, [D])) == [f"{A}=default", f"{D}=default"]
 
 
-# -- what the kernel refuses all the same
+# -- groups that the kernel refuses anyway
 
 
 @pytest.mark.parametrize(
@@ -278,8 +278,8 @@ def test_no_fix_ends_in_a_refused_group(
 @pytest.mark.parametrize(
     ("staying", "expected"), [(None, [f"{A}=none"]), ("nvme", [f"{A}=none", f"{B}=none"]), ("vfio-pci", None)]
 )
-def test_a_domain_of_a_kernel_driver_goes_with_the_last_driver(staying: str | None, expected: list[str] | None) -> None:
-    """As vhost-vdpa attaches one: while any driver stays bound throughout, the group is refused."""
+def test_the_domain_of_a_host_driver_goes_with_the_last_driver(staying: str | None, expected: list[str] | None) -> None:
+    """vhost-vdpa attaches such a domain: while any driver stays bound, the group is refused."""
     host = machine(group_of(1, function(A, "nvme"), function(B, staying), foreign=True))
     fix = smallest_fix(host, [], [host.groups[1]], OWNER)
     assert words(fix) == expected
@@ -324,12 +324,14 @@ ISA = function(B, fits=(), class_code="060100")
          "blocks its group; use the target none."),
     ],
 )  # fmt: skip
-def test_reasons_why_a_device_cannot_be_freed(host: Host, asked: list[Address], model: str, said: str | None) -> None:
+def test_a_device_that_cannot_be_freed_has_a_reason(
+    host: Host, asked: list[Address], model: str, said: str | None
+) -> None:
     assert why_not_free(host, asked, MODELS[model]) == said
 
 
 @given(machines(), models, st.data())
-def test_there_is_a_reason_exactly_if_there_is_no_preset(host: Host, model: Model, data: st.DataObject) -> None:
+def test_a_reason_is_given_exactly_if_there_is_no_preset(host: Host, model: Model, data: st.DataObject) -> None:
     asked = data.draw(st.lists(st.sampled_from(list(host.devices)), min_size=1, unique=True))
     said = why_not_free(host, asked, model)
     assert (said is None) is (free_devices(host, asked, model) is not None)

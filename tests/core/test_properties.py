@@ -1,4 +1,4 @@
-"""Properties of every machine, every event and every model."""
+"""Properties that hold for every machine, every event and every model."""
 
 import re
 
@@ -19,7 +19,7 @@ from tests.strategies import hosts
 
 
 @given(machines(), st.lists(events(), max_size=6), models)
-def test_every_event_has_an_answer_with_a_sentence(host: Host, steps: list[Event], model: Model) -> None:
+def test_every_event_has_a_result_with_sentences(host: Host, steps: list[Event], model: Model) -> None:
     for event in steps:
         outcome = transition(host, event, model)
         said = list(outcome.reasons)
@@ -31,7 +31,7 @@ def test_every_event_has_an_answer_with_a_sentence(host: Host, steps: list[Event
 
 
 @given(hosts(), st.lists(events(), max_size=3), models)
-def test_nothing_raises_whatever_a_source_gives(host: Host, steps: list[Event], model: Model) -> None:
+def test_no_host_from_a_source_raises(host: Host, steps: list[Event], model: Model) -> None:
     for event in steps:
         host = transition(host, event, model).host
         for group in host.groups.values():
@@ -69,7 +69,7 @@ def test_unbinding_never_makes_a_viable_group_unviable(host: Host, place: str, m
 
 @given(machines())
 def test_the_sketch_accepts_no_claim_that_ownership_refuses(host: Host) -> None:
-    """But for ``direct`` regions, which are firmware's and a rule since 6.6: the sketch knows nothing of them."""
+    """Except for ``direct`` regions, a rule since 6.6 that the sketch does not know."""
     for group in host.groups.values():
         for owner in ("vm1", "vm2"):
             refusal = MODELS["dma-owner"].check_claim(host, group, owner)
@@ -92,7 +92,7 @@ def test_a_verdict_does_not_depend_on_the_order_of_devices(host: Host, random: o
 
 @given(machines(), models)
 def test_a_claim_returns_what_the_verdict_predicts(host: Host, model: Model) -> None:
-    """A group that nobody owns and that has something to open: what the verdict says is what the claim returns."""
+    """For an unowned group with a file to open, the claim returns what the verdict predicts."""
     for number, group in host.groups.items():
         verdict = model.verdict(host, group)
         result = transition(host, ClaimGroup(number, "vm3"), model).result
@@ -101,7 +101,7 @@ def test_a_claim_returns_what_the_verdict_predicts(host: Host, model: Model) -> 
 
 
 @given(machines(), st.sampled_from(ADDRESSES), st.booleans(), models)
-def test_only_the_owner_gets_more_of_a_group(host: Host, place: str, cdev: bool, model: Model) -> None:
+def test_only_the_owner_can_claim_more_of_a_group(host: Host, place: str, cdev: bool, model: Model) -> None:
     outcome = transition(host, ClaimDevice(ADDRESSES[ADDRESSES.index(place)], "vm3", cdev), model)  # type: ignore[arg-type]
     for number, group in host.groups.items():
         if group.claim is not None:
@@ -109,7 +109,7 @@ def test_only_the_owner_gets_more_of_a_group(host: Host, place: str, cdev: bool,
 
 
 @given(machines(), models)
-def test_a_scan_that_finds_nothing_changes_nothing(host: Host, model: Model) -> None:
+def test_a_rescan_that_finds_nothing_changes_nothing(host: Host, model: Model) -> None:
     assert transition(host, Rescan(), model).host == host
 
 
@@ -166,14 +166,14 @@ def test_an_applied_plan_can_be_reverted(host: Host, wanted: list[Intent]) -> No
             (d.driver, d.driver_override, d.group) for d in moved
         ]
     else:
-        # Only what the kernel would refuse now, too: a group without a default domain, a device that VFIO refuses.
+        # Only refusals that hold now as well: a group without a default domain, a device that VFIO refuses.
         refused = {reason.code for reason in back.refusals}
         assert refused <= {Code.NO_DEFAULT_DOMAIN, Code.BRIDGE, Code.NO_GROUP, Code.VFS_ENABLED, Code.DENYLISTED}
 
 
 @given(machines(), intents, models)
 def test_steps_come_in_phases(host: Host, wanted: list[Intent], model: Model) -> None:
-    """Every override first, then every unbind, then every probe, then the overrides that are to stay."""
+    """Every override comes first, then every unbind, then every probe, then the final overrides."""
     steps = plan_intents(host, wanted, model).steps
     phases = [{"override": 0, "unbind": 1, "probe": 2}[step.op] for step in steps]
     first_probe = phases.index(2) if 2 in phases else len(phases)
@@ -204,7 +204,7 @@ def test_a_fix_is_sufficient_and_minimal(host: Host, wanted: list[Intent], model
 
 @given(machines(claimed=False), intents, models)
 def test_each_device_of_a_fix_blocks_by_itself(host: Host, wanted: list[Intent], model: Model) -> None:
-    """It still does with every other device of its group free, so no other fix can leave it out."""
+    """It still blocks with every other device of its group unbound, so no fix can leave it out."""
     fix = smallest_fix(host, wanted, host.groups.values(), model) or ()
     for intent in fix:
         group = host.group_of(intent.device)

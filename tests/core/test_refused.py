@@ -1,4 +1,4 @@
-"""Losses that can never be accepted; and dangers that defeat each other's remedy."""
+"""Losses that can never be accepted, and dangers that defeat each other's remedy."""
 
 from typing import Any
 
@@ -118,9 +118,7 @@ PICTURE = (Screen(A, ("DP-1",)),)
     ("first", "uses"),
     [(USB, {"inputs": KEYS}), (GPU, {"screens": PICTURE}), (GPU, {"screens": PICTURE, "inputs": KEYS})],
 )
-def test_the_last_way_to_work_here_and_the_last_way_in_from_elsewhere_are_one_danger(
-    first: Device, uses: dict[str, Any]
-) -> None:
+def test_losing_the_seat_and_the_network_is_one_danger(first: Device, uses: dict[str, Any]) -> None:
     host = two(first, NIC, network=ROUTE, **uses)
     both = found(host, "A=vfio-pci", "OTHER=vfio-pci")
     assert [h.code for h in both if h.severity is Severity.DANGER] == ["nothing-remains"]
@@ -130,7 +128,7 @@ def test_the_last_way_to_work_here_and_the_last_way_in_from_elsewhere_are_one_da
         assert "nothing-remains" not in [h.code for h in found(host, intent)]
 
 
-def test_display_and_keyboard_may_go_while_the_network_stays() -> None:
+def test_display_and_keyboard_may_leave_while_the_network_stays() -> None:
     host = two(GPU, NIC, network=ROUTE, screens=PICTURE, inputs=KEYS)
     shown = found(host, "A=vfio-pci")
     assert sorted(h.code for h in shown if h.severity is Severity.DANGER) == ["last-keyboard", "monitor"]
@@ -138,13 +136,13 @@ def test_display_and_keyboard_may_go_while_the_network_stays() -> None:
 
 
 @pytest.mark.parametrize(("gaps", "expected"), [((), False), ((Gap("network", "not-recorded"),), True)])
-def test_a_machine_without_a_network_gets_no_advice_to_use_it(gaps: tuple[Gap, ...], expected: bool) -> None:
+def test_a_machine_without_a_network_is_not_advised_to_use_it(gaps: tuple[Gap, ...], expected: bool) -> None:
     host = one(GPU, screens=PICTURE, gaps=gaps)
     (danger,) = (h for h in found(host, "A=none") if h.severity is Severity.DANGER)
     assert ("SSH" in hazard_advice(danger)) is expected
 
 
-def test_a_pointer_beside_the_network_gets_no_such_advice_either() -> None:
+def test_a_pointer_that_leaves_with_the_network_is_not_advised_to_use_it() -> None:
     host = two(USB, NIC, network=ROUTE, inputs=(Input(A, "mouse", pointer=True), Input(None, "keys", keyboard=True)))
     shown = {h.code: hazard_advice(h) for h in found(host, "A=none", "OTHER=none")}
     assert "SSH" not in shown["last-pointer"]
@@ -170,7 +168,7 @@ BOOTED = Screen(A, ("Unknown-1",), ("fb0",), console=True, firmware="simpledrm")
         ("6.1.0", "038000", "OTHER", set()),
     ],
 )
-def test_the_firmwares_framebuffer(kernel: str, code: str, taken: str, expected: set[str]) -> None:
+def test_the_firmwares_framebuffer_is_a_hazard(kernel: str, code: str, taken: str, expected: set[str]) -> None:
     booted = function(A, None, boot_vga=True, class_code=code)
     host = two(booted, function(OTHER, None, class_code=code, boot_vga=False), screens=(BOOTED,), network=ROUTE)
     shown = found(host._replace(kernel=kernel), f"{taken}=vfio-pci")
@@ -181,22 +179,22 @@ def test_the_firmwares_framebuffer(kernel: str, code: str, taken: str, expected:
         assert [h.code for h in shown if h.severity is Severity.DANGER] == ["boot-display"]
 
 
-def test_another_monitor_that_stays_makes_it_less_bad() -> None:
+def test_another_monitor_that_stays_lowers_the_severity() -> None:
     host = two(function(A, None, boot_vga=True), function(OTHER, "amdgpu"), screens=(BOOTED, Screen(OTHER, ("DP-1",))))
     assert all(h.severity is Severity.WARN for h in found(host, "A=vfio-pci"))
 
 
 @pytest.mark.parametrize(("boot_display", "expected"), [(True, ["boot-display"]), (None, []), (False, [])])
-def test_the_display_of_the_boot_by_the_newer_attribute(boot_display: bool | None, expected: list[str]) -> None:
+def test_the_boot_display_is_found_by_the_newer_attribute(boot_display: bool | None, expected: list[str]) -> None:
     device = function(A, "amdgpu", class_code="038000", boot_vga=None, boot_display=boot_display)
     assert [h.code for h in found(one(device), "A=none")] == expected
 
 
-# -- default, where ids take it back
+# -- default, if ids bind the device again
 
 
 @pytest.mark.parametrize(
-    ("cmdline", "by_id", "driver", "target", "predicted", "told"),
+    ("cmdline", "by_id", "driver", "target", "predicted", "reported"),
     [
         ("vfio-pci.ids=1002:73b0", (), "vfio-pci", "default", "vfio-pci", True),
         ("", (ById("vfio-pci", ("1002:73b0",), "/etc/modprobe.d/v.conf"),), "vfio-pci", "default", "amdgpu", True),
@@ -206,13 +204,13 @@ def test_the_display_of_the_boot_by_the_newer_attribute(boot_display: bool | Non
         ("vfio-pci.ids=1002:73b0", (), "amdgpu", "default", "amdgpu", False),
     ],
 )
-def test_default_is_what_the_kernel_will_choose(
-    cmdline: str, by_id: tuple[ById, ...], driver: str, target: str, predicted: str, told: bool
+def test_default_is_the_driver_that_the_kernel_will_choose(
+    cmdline: str, by_id: tuple[ById, ...], driver: str, target: str, predicted: str, reported: bool
 ) -> None:
     host = one(function(A, driver), by_id=by_id)._replace(cmdline=cmdline)
     (goal,) = goals_of(host, f"A={target}")
     assert goal.driver == predicted
-    assert ("ids-take-back" in [h.code for h in hazards_of(host, [goal])]) is told
+    assert ("ids-take-back" in [h.code for h in hazards_of(host, [goal])]) is reported
     plan = plan_intents(host, [Intent(A, target)], OWNER)
     assert plan.predicted.devices[A].driver == predicted
 

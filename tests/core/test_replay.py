@@ -1,4 +1,4 @@
-"""Every step and event of every recorded kernel, replayed: the engine agrees with what the kernels did."""
+"""Every step and event of every recorded kernel is replayed, and the engine agrees with the kernels."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -29,8 +29,8 @@ def test_engine_and_kernel_agree(path: Path, results: dict[Path, Result]) -> Non
     assert results[path].differences == []
 
 
-def test_everything_was_compared(results: dict[Path, Result], capsys: pytest.CaptureFixture[str]) -> None:
-    """What was compared and what was set aside, by rule; an empty replay proves nothing."""
+def test_the_replay_compared_every_fact(results: dict[Path, Result], capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts what was compared and what was set aside, by rule: an empty replay proves nothing."""
     aside: Counter[str] = sum((result.aside for result in results.values()), Counter())
     with capsys.disabled():
         for name, paths in (("first set", FIRST), ("second set, walks", SECOND), ("second set, events", EVENTS)):
@@ -57,7 +57,7 @@ def _counts(results: Iterable[Result]) -> str:
     )
 
 
-def test_walks_agree_wholly(results: dict[Path, Result]) -> None:
+def test_walks_agree_on_nearly_every_fact(results: dict[Path, Result]) -> None:
     """Walks record everything, so hardly anything may be set aside."""
     walks = [result for path, result in results.items() if path.parent.name == "walks"]
     assert sum(result.steps for result in walks) >= 2600
@@ -65,7 +65,7 @@ def test_walks_agree_wholly(results: dict[Path, Result]) -> None:
 
 
 @pytest.mark.skipif(not SECOND, reason="needs the second set of recorded traces")
-def test_the_second_set_agrees_but_for_ports_of_old_kernels(results: dict[Path, Result]) -> None:
+def test_the_second_set_agrees_except_for_ports_of_old_kernels(results: dict[Path, Result]) -> None:
     found = [results[path] for path in (*SECOND, *EVENTS)]
     assert sum(result.steps for result in found) >= 1250
     assert sum(result.facts for result in found) >= 59_000

@@ -1,4 +1,4 @@
-"""The report: its beginning, its redactions, and that it opens again as the same machine."""
+"""The report: its beginning, its redactions, and opening it again as the same machine."""
 
 import re
 from typing import Any
@@ -21,12 +21,12 @@ GPU = Address("0000:09:00.0")
 
 
 def text_of(host: Host, device: Address | None = None, *, markdown: bool = True) -> str:
-    """The report by the rules of the Host's kernel."""
+    """The report under the model of the Host's kernel."""
     return report(host, model_for(host.kernel), device, markdown=markdown)
 
 
 @pytest.mark.parametrize("markdown", [True, False])
-def test_a_report_opens_as_the_machine_that_it_is_of(markdown: bool) -> None:
+def test_a_report_opens_as_the_machine_it_describes(markdown: bool) -> None:
     host = demo_host()
     opened = open_text(text_of(host, GPU, markdown=markdown))
     again = opened.host
@@ -46,11 +46,11 @@ IN_A_TEXT = (
     *("group", "driver", "driver_override", "class_code", "revision"),
     *("vendor_id", "device_id", "subsystem_vendor_id", "subsystem_device_id"),
 )
-"""What the report tells of a function."""
+"""The facts of a function that the report contains."""
 
 
-def told(device: Device) -> dict[str, object]:
-    """As much of a function as a text can say: ids only in pairs, a revision only where it is not 00."""
+def facts_in_text(device: Device) -> dict[str, object]:
+    """The facts of a function that a text can hold: ids only in pairs, a revision only if it is not 00."""
     facts = {name: getattr(device, name) for name in IN_A_TEXT}
     for first, second in (("vendor_id", "device_id"), ("subsystem_vendor_id", "subsystem_device_id")):
         if not facts[first] or not facts[second]:
@@ -61,7 +61,7 @@ def told(device: Device) -> dict[str, object]:
 
 
 def as_kernels_write(host: Host) -> Host:
-    """The Host with ids and names as hardware, kernels and pci.ids have them, and a command line of printable words."""
+    """The Host with ids and names as in hardware, kernels and pci.ids, and a command line of printable words."""
 
     def name(text: str | None) -> str | None:
         return re.sub(r"[^a-z0-9_.-]", "", text or "", flags=re.IGNORECASE) or None
@@ -86,10 +86,10 @@ def as_kernels_write(host: Host) -> Host:
 
 @settings(max_examples=40)
 @given(hosts().map(as_kernels_write).filter(lambda host: bool(host.devices)), st.booleans())
-def test_any_machine_opens_again_as_it_is(host: Host, markdown: bool) -> None:
+def test_the_report_of_any_machine_opens_as_that_machine(host: Host, markdown: bool) -> None:
     pci = redact(host).devices
     again = open_text(text_of(host, markdown=markdown)).host
-    assert {a: told(d) for a, d in again.devices.items()} == {a: told(d) for a, d in pci.items()}
+    assert {a: facts_in_text(d) for a, d in again.devices.items()} == {a: facts_in_text(d) for a, d in pci.items()}
     assert (again.kernel, again.cmdline) == (host.kernel, redact(host).cmdline)
 
 
@@ -100,7 +100,7 @@ def test_the_question_comes_first_with_verdict_and_fix() -> None:
     assert f"{GPU}=vfio-pci" in text
 
 
-def test_secrets_are_in_no_byte_of_it() -> None:
+def test_the_report_contains_no_secret() -> None:
     host = demo_host()._replace(cmdline="root=UUID=0a1b-secret cryptdevice=/dev/secret quiet")
     assert "secret" not in text_of(host, GPU)
 
@@ -115,6 +115,6 @@ def test_terminal_controls_are_made_visible(device: Address | None) -> None:
     assert r"\x1b]0;veau" in text
 
 
-def test_markdown_has_a_fence_and_plain_has_none() -> None:
+def test_only_markdown_has_a_fence() -> None:
     assert text_of(demo_host()).count("```") == 2
     assert "```" not in text_of(demo_host(), markdown=False)

@@ -1,4 +1,4 @@
-"""Facts that a listing lacks: every answer that depends on them says so, with the command that shows them."""
+"""Facts that a listing lacks: every answer that depends on them says so, and names the command that shows them."""
 
 import pytest
 
@@ -20,7 +20,7 @@ KERNEL_MODELS = [MODELS["vfio-group"], MODELS["dma-owner"]]
 
 
 def machine(*unknown: str, members: bool = False, group: int | None = 1) -> Host:
-    """A card of which these attributes are not told; ``members`` says that its group may have others."""
+    """A card whose attributes named here are unknown; ``members``: its group may have others."""
     card = Device(GPU, vendor_id="10de", device_id="2204", class_code="0300", group=group)
     card = card._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in unknown))
     gaps = (Gap("members", NOT_LISTED),) if members else ()
@@ -29,7 +29,7 @@ def machine(*unknown: str, members: bool = False, group: int | None = 1) -> Host
 
 
 @pytest.mark.parametrize("model", KERNEL_MODELS, ids=lambda model: model.name)
-def test_a_verdict_without_the_driver_is_not_known(model: Model) -> None:
+def test_a_verdict_without_the_driver_is_unknown(model: Model) -> None:
     verdict = model.verdict(machine("driver"), machine("driver").groups[1])
     assert verdict.viable is None
     assert "lspci -nnk" in sentence(verdict.reasons[0])
@@ -37,7 +37,7 @@ def test_a_verdict_without_the_driver_is_not_known(model: Model) -> None:
 
 
 @pytest.mark.parametrize("model", KERNEL_MODELS, ids=lambda model: model.name)
-def test_a_verdict_without_all_members_is_not_known(model: Model) -> None:
+def test_a_verdict_without_all_members_is_unknown(model: Model) -> None:
     verdict = model.verdict(machine(members=True), machine(members=True).groups[1])
     assert verdict.viable is None
     assert [reason.code for reason in verdict.reasons] == [Code.UNKNOWN_MEMBERS]
@@ -63,7 +63,7 @@ def test_a_fix_beside_unknown_drivers_is_unknown_and_reported_once() -> None:
     assert free(4) == f"{one} The same is true of 3 other devices."
 
 
-def test_a_plan_for_a_device_whose_driver_is_not_known_is_refused_and_writes_nothing() -> None:
+def test_a_plan_for_a_device_with_an_unknown_driver_is_refused_without_writes() -> None:
     plan = plan_intents(machine("driver"), [Intent(GPU, "vfio-pci")], MODELS["dma-owner"])
     assert [reason.code for reason in plan.refusals] == [Code.UNKNOWN_DRIVER]
     assert plan.steps == ()
@@ -71,7 +71,7 @@ def test_a_plan_for_a_device_whose_driver_is_not_known_is_refused_and_writes_not
     assert plan_intents(machine(), [Intent(GPU, "vfio-pci")], MODELS["dma-owner"]).steps
 
 
-def test_hazards_of_a_device_whose_driver_is_not_known_are_not_known() -> None:
+def test_hazards_of_a_device_with_an_unknown_driver_are_unknown() -> None:
     def of(host: Host) -> list[str]:
         goal = goal_of(host, Intent(GPU, "vfio-pci"))
         assert isinstance(goal, Goal)
@@ -82,22 +82,22 @@ def test_hazards_of_a_device_whose_driver_is_not_known_are_not_known() -> None:
 
 
 def test_no_group_differs_from_an_unknown_group() -> None:
-    told, untold = machine(group=None), machine("iommu_group", group=None)
-    assert groupless(told.devices[GPU]).code is Code.NO_GROUP
-    assert groupless(untold.devices[GPU]).code is Code.UNKNOWN_GROUP
-    assert "has no IOMMU group" in (why_not_free(told, [GPU], MODELS["dma-owner"]) or "")
-    assert "lspci -v" in (why_not_free(untold, [GPU], MODELS["dma-owner"]) or "")
+    listed, unlisted = machine(group=None), machine("iommu_group", group=None)
+    assert groupless(listed.devices[GPU]).code is Code.NO_GROUP
+    assert groupless(unlisted.devices[GPU]).code is Code.UNKNOWN_GROUP
+    assert "has no IOMMU group" in (why_not_free(listed, [GPU], MODELS["dma-owner"]) or "")
+    assert "lspci -v" in (why_not_free(unlisted, [GPU], MODELS["dma-owner"]) or "")
 
 
-def test_no_groups_in_a_listing_is_not_an_iommu_that_is_off() -> None:
+def test_a_listing_without_groups_does_not_mean_that_the_iommu_is_off() -> None:
     assert "iommu_groups" not in str(machine().gaps)
-    untold = machine(group=None)._replace(gaps=(Gap("iommu_groups", NOT_LISTED),))
-    assert "second --from" in no_iommu_advice(untold)[1]
-    unread = untold._replace(gaps=(Gap("iommu_groups", "EACCES"),))
+    unlisted = machine(group=None)._replace(gaps=(Gap("iommu_groups", NOT_LISTED),))
+    assert "second --from" in no_iommu_advice(unlisted)[1]
+    unread = unlisted._replace(gaps=(Gap("iommu_groups", "EACCES"),))
     assert "root only" in no_iommu_advice(unread)[0]
     assert "firmware" in " ".join(no_iommu_advice(machine(group=None)))
 
 
-def test_the_word_for_the_driver() -> None:
+def test_an_unknown_driver_has_its_own_word() -> None:
     assert driver_words(machine("driver"), machine("driver").devices[GPU]) == "unknown"
     assert driver_words(machine(), machine().devices[GPU]) == "free"

@@ -29,14 +29,14 @@ from tests.core.machines import (
     verdict_of,
 )
 
-# -- what is not known
+# -- unknown facts
 
 
 UNKNOWN = Gap("driver", "EACCES")
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_member_whose_driver_is_not_known_leaves_the_answer_open(model: str) -> None:
+def test_a_member_with_an_unknown_driver_makes_the_verdict_unknown(model: str) -> None:
     host = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,))))
     verdict = MODELS[model].verdict(host, host.groups[1])
     assert (verdict.viable, verdict.state) == (None, "unknown")
@@ -44,7 +44,7 @@ def test_a_member_whose_driver_is_not_known_leaves_the_answer_open(model: str) -
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_member_that_was_not_recorded_leaves_the_answer_open(model: str) -> None:
+def test_a_member_that_was_not_recorded_makes_the_verdict_unknown(model: str) -> None:
     host = machine(group_of(1, function(A)))
     group = host.groups[1]._replace(members=(A, B, LONE))
     verdict = MODELS[model].verdict(host.with_group(group), group)
@@ -75,8 +75,8 @@ def test_a_known_blocker_decides_despite_unknown_facts(model: str) -> None:
     assert {r.code for r in verdict.reasons} >= {"kernel-driver", "unknown-driver"}
 
 
-def test_irrelevant_facts_need_not_be_known() -> None:
-    """The driver of a bridge to VFIO's own rule, and that of a device on another bus to the counter."""
+def test_irrelevant_facts_may_be_unknown() -> None:
+    """VFIO's own rule ignores the driver of a bridge, and ownership ignores a device on another bus."""
     bridge = machine(group_of(1, function(A, "vfio-pci"), function(B, header_type=1, gaps=(UNKNOWN,))))
     assert [verdict_of(model, bridge)[0] for model in ("vfio-group", "dma-owner")] == [True, None]
     usb = machine(group_of(1, function(A, "vfio-pci"), function(B, bus="usb", gaps=(UNKNOWN,))))
@@ -90,11 +90,11 @@ def test_a_probe_beside_unknown_facts_says_so() -> None:
     assert codes(on("dma-hint", host, Override(B, "vfio-pci"), Probe(B))) == []
 
 
-# -- what a verdict rests on
+# -- the basis of a verdict
 
 
 @pytest.mark.parametrize("model", ["vfio-group", "dma-owner"])
-def test_a_role_that_is_a_guess_is_called_one(model: str) -> None:
+def test_a_guessed_role_is_marked_as_a_guess(model: str) -> None:
     host = pair("my-vfio", None, kernel=OLD if model == "vfio-group" else "6.12.0")
     (guess,) = MODELS[model].verdict(host, host.groups[1]).reasons
     assert (guess.code, guess.device, guess.driver, guess.fact("role")) == ("assumed-role", A, "my-vfio", "user")
@@ -112,7 +112,7 @@ def test_a_direct_region_is_named(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_known_driver_is_no_gap(model: str) -> None:
+def test_a_known_driver_is_not_a_gap(model: str) -> None:
     host = pair("pci-stub", "pci-stub")
     host = host.with_device(host.devices[A]._replace(gaps=(UNKNOWN,)))
     assert "unknown-driver" not in [r.code for r in MODELS[model].verdict(host, host.groups[1]).reasons]
@@ -122,14 +122,14 @@ def test_a_known_driver_is_no_gap(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["dma-hint", "kernel-ownership", "dma-owner"])
-def test_a_waiting_write_goes_on_when_the_device_is_released(model: str) -> None:
-    """Only the container of an old kernel keeps what its last device waits for."""
+def test_a_waiting_unbind_ends_when_the_device_is_released(model: str) -> None:
+    """Only the container of an old kernel keeps its last device open."""
     host = pair("vfio-pci", None, owner="vm1", opened=[A], via="device", uses=2)
     claim = on(model, host, Unbind(A), ReleaseDevice(A, "vm1")).host.groups[1].claim
     assert claim is None if model == "dma-owner" else claim is not None and claim.opened == ()
 
 
-def test_the_gap_of_the_draft_is_named_for_kernel_drivers_alone() -> None:
+def test_the_gap_of_the_draft_is_named_only_for_host_drivers() -> None:
     host = pair(None, None, owner="vm1")
     assert codes(on("dma-hint", host, Bind(A, "amdgpu"))) == ["draft-gap-h1"]
     assert codes(on("dma-hint", host, Override(A, "vfio-pci"), Bind(A, "vfio-pci"))) == []
@@ -147,7 +147,7 @@ def test_the_draft_names_both_conflicting_devices() -> None:
     assert codes(kernel) == ["kernel-beside-user", "draft-slip-s08"]
 
 
-def test_a_claimed_group_of_the_draft_that_a_kernel_driver_has_come_to() -> None:
+def test_under_the_draft_a_host_driver_in_a_claimed_group_is_named() -> None:
     host = machine(group_of(1, function(A, "pcieport"), function(B, "nvme"), owner="vm1"))
     verdict = MODELS["dma-hint"].verdict(host, host.groups[1])
     assert (verdict.viable, verdict.state, verdict.claim) == (False, "user", "EINVAL")
@@ -183,7 +183,7 @@ def test_a_driver_on_an_uncounted_bus_blocks_nothing() -> None:
     assert verdict_of("dma-owner", pci) == (False, "EPERM")
 
 
-def test_other_blockers_beside_a_foreign_domain() -> None:
+def test_other_blockers_are_named_beside_a_foreign_domain() -> None:
     assert verdict_codes("dma-owner", pair("ifcvf", None, foreign=True)) == ["foreign-domain", "kernel-driver"]
     unread = machine(group_of(1, function(A), function(B, gaps=(UNKNOWN,)), foreign=True))
     assert verdict_codes("kernel-ownership", unread) == ["foreign-domain", "unknown-driver"]
@@ -198,7 +198,7 @@ def test_guesses_are_named_beside_blockers_and_unknown_facts() -> None:
     assert verdict_codes("vfio-group", unread) == ["unknown-driver", "assumed-role"]
 
 
-def test_a_kernel_that_is_not_known_has_the_newest_rules() -> None:
+def test_an_unknown_kernel_has_the_newest_rules() -> None:
     assert verdict_of("dma-owner", pair("vfio-pci", None, direct=True, kernel=None)) == (True, "EINVAL")
 
 
@@ -228,7 +228,7 @@ def test_each_refusal_of_old_kernels_says_why() -> None:
     assert codes(on("vfio-group", stub, ClaimDevice(B, "vm1"))) == ["not-on-vfio"]
 
 
-def test_states_of_old_kernels() -> None:
+def test_the_states_of_groups_on_old_kernels() -> None:
     def state(host: Host) -> str:
         return MODELS["vfio-group"].verdict(host, host.groups[1]).state
 
@@ -251,12 +251,12 @@ def test_roles_on_old_kernels() -> None:
     assert model.role(NO_DEVICES, function(A, header_type=1, bus="platform"), "shpchp").role == "kernel"
 
 
-def test_a_device_without_a_group_crashes_nobody() -> None:
+def test_a_device_without_a_group_does_not_crash_the_kernel() -> None:
     host = machine(lone=[function(A)], kernel=OLD)
     assert on("vfio-group", host, Bind(A, "amdgpu")).ok
 
 
-def test_models_are_asked_for_by_their_own_names() -> None:
+def test_models_are_found_by_their_names() -> None:
     assert [model.name for model in MODELS.values()] == list(MODELS)
     with pytest.raises(KeyError):
         MODELS["dma"]
@@ -264,14 +264,14 @@ def test_models_are_asked_for_by_their_own_names() -> None:
 
 @pytest.mark.parametrize("model", ["dma-hint", "vfio-group", "dma-owner"])
 def test_a_group_on_a_foreign_domain_is_busy(model: str) -> None:
-    """Row 17 of dma-owner; ``iommu_attach_group`` before it; RFC 06/20 for the half that the draft leaves open."""
+    """Row 17 of dma-owner; before it, ``iommu_attach_group``; for the draft, RFC 06/20, which it leaves partly open."""
     outcome = on(model, pair("vfio-pci", None, foreign=True), ClaimGroup(1, "vm1"))
     assert (outcome.result, codes(outcome)) == ("EBUSY", ["foreign-domain"])
     verdict = MODELS[model].verdict(outcome.host, outcome.host.groups[1])
     assert (verdict.viable, verdict.state, verdict.claim) == (True, "foreign", "EBUSY")
 
 
-def test_only_a_model_is_imported_by_its_name() -> None:
+def test_other_modules_are_not_models() -> None:
     assert list(MODELS) == [model.name for model in MODELS.values()]
     assert "base" not in MODELS
     assert "dma_owner" not in MODELS

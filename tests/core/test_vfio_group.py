@@ -1,4 +1,4 @@
-"""Every row of the decision table of kernels up to 5.18."""
+"""Every row of the decision table for kernels up to 5.18."""
 
 from typing import Any
 
@@ -105,7 +105,7 @@ def test_vfio_group(row: Row) -> None:
     check("vfio-group", row)
 
 
-# Row 13 of vfio-group: VIABLE is what every member's driver says, whoever asks.
+# Row 13 of vfio-group: VIABLE depends on the members' drivers, whoever asks.
 @pytest.mark.parametrize("owner", [None, "vm1"])
 @pytest.mark.parametrize(
     ("second", "viable"), [(None, True), ("vfio-pci", True), ("pci-stub", True), ("nvme", False), ("ifcvf", False)]

@@ -22,7 +22,7 @@ def laptop(opened: tuple[Address, ...] = ()) -> Host:
     return machine(group, drivers=(*REGISTERED, "vmd"))
 
 
-def test_its_unbind_removes_the_devices_behind_it_and_its_bind_finds_them_again() -> None:
+def test_an_unbind_of_a_vmd_removes_the_devices_behind_it_and_a_bind_finds_them_again() -> None:
     gone = on("dma-owner", laptop(), Unbind(VMD))
     assert gone.ok
     assert set(gone.host.devices) == {VMD}
@@ -34,12 +34,12 @@ def test_its_unbind_removes_the_devices_behind_it_and_its_bind_finds_them_again(
         assert back.host.removed == {}
 
 
-def test_a_disk_behind_it_that_is_in_use_is_waited_for() -> None:
+def test_an_unbind_waits_for_a_disk_in_use_behind_the_vmd() -> None:
     waiting = on("dma-owner", laptop(opened=(DISK,)), Unbind(VMD))
     assert waiting.blocks
 
 
-def test_any_other_drivers_unbind_removes_nothing() -> None:
+def test_an_unbind_of_any_other_driver_removes_nothing() -> None:
     assert set(on("dma-owner", laptop(), Unbind(DISK)).host.devices) == {VMD, PORT, DISK}
 
 
@@ -54,7 +54,7 @@ def test_the_plan_for_the_controller_needs_no_step_for_the_devices_behind_it() -
     assert [str(i) for i in free_group(host, host.groups[8], OWNER) or ()] == [f"{VMD}=vfio-pci"]
 
 
-def test_a_device_behind_it_cannot_go_alone() -> None:
+def test_a_device_behind_a_vmd_cannot_be_handed_over_alone() -> None:
     host = laptop()
     plan = plan_intents(host, [Intent(DISK, "vfio-pci")], OWNER)
     assert [reason.code for reason in plan.refusals] == ["behind-vmd"]

@@ -1,4 +1,4 @@
-"""An unbind that waits for whoever has the device open, and what a driver leaves behind."""
+"""An unbind that waits until the device is closed, and what a driver leaves behind."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def in_use(kernel: str = NEW, second: str | None = None) -> Host:
 
 
 @pytest.mark.parametrize("kernel", [OLD, NEW])
-def test_while_an_unbind_waits_the_link_is_gone_and_the_device_held(kernel: str) -> None:
+def test_while_an_unbind_waits_the_link_is_gone_and_the_device_open(kernel: str) -> None:
     outcome = on(model_for(kernel).name, in_use(kernel), Unbind(A))
     assert outcome.blocks
     assert outcome.result == "ok"
@@ -77,13 +77,13 @@ def test_while_an_unbind_waits_the_link_is_gone_and_the_device_held(kernel: str)
     ],
     ids=str,
 )
-def test_answers_of_a_device_being_unbound(kernel: str, event: Event, result: str) -> None:
+def test_results_of_writes_to_a_device_being_unbound(kernel: str, event: Event, result: str) -> None:
     outcome = on(model_for(kernel).name, in_use(kernel), Unbind(A), event)
     assert shown(outcome) == result
     assert outcome.host.devices[A].driver is None
 
 
-def test_a_write_that_waits_behind_an_unbind_happens_when_it_ends() -> None:
+def test_a_write_that_waits_behind_an_unbind_takes_effect_when_it_ends() -> None:
     """Seen on 6.1 and 6.12; 5.10 refuses the bind at once."""
     behind = on("dma-owner", in_use("6.1.0"), Unbind(A), Override(A, "nvme")).host
     assert behind.devices[A].driver_override is None
@@ -96,8 +96,8 @@ def test_a_write_that_waits_behind_an_unbind_happens_when_it_ends() -> None:
     assert old.devices[A].driver is None
 
 
-def test_a_waiting_write_is_judged_when_it_happens() -> None:
-    """The override of a moment ago decides, and whoever owns the group then."""
+def test_a_waiting_write_is_judged_when_it_takes_effect() -> None:
+    """The latest override and the owner of the group at that time decide."""
     other = on("dma-owner", in_use(), Unbind(A), Bind(A, "amdgpu"), Override(A, "nvme"), ReleaseGroup(1, "vm1")).host
     assert other.devices[A].driver is None
     both = pair("vfio-pci", "vfio-pci", owner="vm1", opened=[A, B], via="cdev", uses=2)
@@ -122,8 +122,8 @@ def test_a_write_for_a_removed_device_is_dropped() -> None:
     [(NEW, Unbind(A), "blocks"), (NEW, Bind(A, "nvme"), "blocks"), (NEW, Probe(A), "ok"), (NEW, Override(A, "x"), "ok"),
      ("6.1.0", Override(A, "x"), "blocks"), (OLD, Bind(A, "nvme"), "ENODEV")],
 )  # fmt: skip
-def test_a_driver_that_does_not_let_go_needs_no_user_to_wait(kernel: str, event: Event, result: str) -> None:
-    """As nvme does whose controller no longer answers; what was seen is a link that is gone, and a driver."""
+def test_an_unbind_may_wait_without_a_user(kernel: str, event: Event, result: str) -> None:
+    """As nvme does if its controller no longer answers; the scan saw no ``driver`` link, but a driver in ``uevent``."""
     outcome = on(model_for(kernel).name, one(kernel=kernel, gaps=(Gap("driver", "unbinding"),)), event)
     assert shown(outcome) == result
     if result != "ok" or isinstance(event, Probe):
@@ -137,11 +137,11 @@ def test_the_last_vfio_device_of_a_container_on_old_kernels_waits_for_the_contai
     claim = waiting.host.groups[1].claim
     assert claim is not None
     assert claim.opened == (A,)
-    # A device whose unbind waits is still VFIO's: the next one is not the last.
+    # A device whose unbind waits still belongs to VFIO, so the next one is not the last.
     assert shown(on("vfio-group", host, Unbind(A), Unbind(B))) == "ok"
 
 
-def test_the_last_vfio_device_takes_the_container_with_it() -> None:
+def test_unbinding_the_last_vfio_device_ends_the_claim() -> None:
     host = pair("vfio-pci", "vfio-pci", owner="vm1")
     assert on("dma-owner", host, Unbind(A)).host.groups[1].claim is not None
     left = on("dma-owner", host, Unbind(A), Unbind(B))
@@ -150,7 +150,7 @@ def test_the_last_vfio_device_takes_the_container_with_it() -> None:
     assert on("dma-owner", host, Unbind(A), Remove(B)).host.groups[1].claim is None
     held = pair("vfio-pci", None, owner="vm1", opened=[A])
     assert on("dma-owner", held, Unbind(A), ReleaseDevice(A, "vm1")).host.groups[1].claim is None
-    # Of a draft nobody can say so: there the owner is told by its own calls.
+    # Not under the draft: there only the owner's own calls end the claim.
     assert on("dma-hint", host, Unbind(A), Unbind(B)).host.groups[1].claim is not None
 
 
@@ -166,7 +166,7 @@ def test_a_remove_that_waits_ends_with_the_release() -> None:
         assert on(model, released.host, Rescan()).host.devices[A].driver == "amdgpu"
 
 
-def test_a_remove_goes_on_only_when_everything_is_let_go() -> None:
+def test_a_remove_continues_only_when_every_device_is_released() -> None:
     first = group_of(1, function(A, "vfio-pci", parent=OTHER), owner="vm1", opened=[A])
     second = group_of(2, function(B, "vfio-pci", parent=OTHER), owner="vm2", opened=[B])
     host = machine(first, second, group_of(3, bridge(OTHER)))
@@ -181,7 +181,7 @@ def test_a_remove_goes_on_only_when_everything_is_let_go() -> None:
 # -- a foreign domain
 
 
-def test_the_driver_that_attached_a_domain_takes_it_along() -> None:
+def test_an_unbind_of_the_driver_that_attached_a_domain_detaches_it() -> None:
     host = machine(group_of(1, function(A, "ifcvf"), foreign=True))
     assert on("dma-owner", host, Unbind(A)).host.groups[1].foreign is False
     assert on("dma-owner", host, Override(A, None)).host.groups[1].foreign is True
@@ -197,7 +197,7 @@ def test_a_foreign_domain_stays_while_another_driver_is_bound() -> None:
 
 
 def test_a_device_that_a_container_waits_for_counts_as_open() -> None:
-    """On old kernels the last VFIO device of a container waits, whether it is open or not."""
+    """On old kernels, an unbind of the last VFIO device of a container waits, whether the device is open or not."""
     host = pair("vfio-pci", None, kernel=OLD, owner="vm1")
     waiting = on("vfio-group", host, Unbind(A))
     claim = waiting.host.groups[1].claim
@@ -232,7 +232,7 @@ def test_on_old_kernels_a_container_outlives_the_last_device_whose_unbind_waits(
 
 
 @pytest.mark.parametrize("driver", ["vfio-pci", "pci-stub"])
-def test_a_stub_is_no_native_driver_afterwards(driver: str) -> None:
+def test_a_vfio_driver_or_stub_is_not_remembered_as_fitting(driver: str) -> None:
     host = one(driver, fits=None)
     device = on("dma-owner", host, Unbind(A)).host.devices[A]
     assert (device.fits, device.gaps) == (None, ())
@@ -240,7 +240,7 @@ def test_a_stub_is_no_native_driver_afterwards(driver: str) -> None:
     assert known.fits == ()
 
 
-def test_a_device_keeps_its_known_facts_when_its_driver_leaves() -> None:
+def test_a_device_keeps_its_known_facts_after_an_unbind() -> None:
     fits = (Fit("nvme", "nvme", True), Fit("amdgpu", "amdgpu", False, refused=True))
     device = on("dma-owner", one("amdgpu", fits=fits), Unbind(A)).host.devices[A]
     assert device.fits == (fits[0], Fit("amdgpu", "amdgpu", True, proven=True, refused=True))
@@ -249,7 +249,7 @@ def test_a_device_keeps_its_known_facts_when_its_driver_leaves() -> None:
     assert other.gaps == ()
 
 
-def test_unknown_facts_stay_unknown_when_the_driver_leaves() -> None:
+def test_unknown_facts_stay_unknown_after_an_unbind() -> None:
     unread = Gap("pcie_type", "EACCES")
     device = on("dma-owner", one("amdgpu", fits=None, gaps=(unread, Gap("driver", "timeout"))), Unbind(A)).host.devices[
         A
@@ -264,7 +264,7 @@ def test_a_vfio_driver_that_an_override_named_is_remembered_as_one() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_device_without_a_group_comes_and_goes(model: str) -> None:
+def test_a_device_without_a_group_is_unbound_and_removed(model: str) -> None:
     host = machine(lone=[function(A, "amdgpu")], kernel=OLD)
     gone = on(model, host, Unbind(A))
     assert (gone.ok, gone.host.devices[A].driver) == (True, None)
@@ -280,7 +280,7 @@ NEAR, FAR = (Address(f"0000:0{bus}:00.0") for bus in (2, 3))
 
 
 def branch(*in_use: Address) -> Host:
-    """A port, two ports below it, and a device on ``vfio-pci`` below each of these; each alone in its group."""
+    """A port, two ports below it, and a device on ``vfio-pci`` below each of those; each is alone in its group."""
     ports = bridge(UPPER), bridge(Address("0000:01:01.0"), parent=UPPER), bridge(LOWER, parent=UPPER)
     ends = function(NEAR, "vfio-pci", parent=ports[1].address), function(FAR, "vfio-pci", parent=LOWER)
     return machine(
@@ -296,8 +296,8 @@ def drivers_of(host: Host) -> dict[Address, str | None]:
     return {address: device.driver for address, device in host.devices.items()}
 
 
-def test_a_remove_unbinds_from_the_end_up_to_what_is_in_use() -> None:
-    """The bridges above, and what comes before on its bus, keep their drivers while it waits: seen on 6.1."""
+def test_a_remove_unbinds_from_the_end_to_the_first_device_in_use() -> None:
+    """The bridges above, and earlier devices on its bus, keep their drivers while it waits (seen on 6.1)."""
     waiting = on("dma-owner", branch(NEAR), Remove(UPPER))
     assert waiting.blocks
     assert [reason.device for reason in waiting.reasons] == [NEAR]
@@ -313,7 +313,7 @@ def test_a_remove_unbinds_from_the_end_up_to_what_is_in_use() -> None:
     assert last.host.devices[NEAR].driver == "vfio-pci"
 
 
-def test_a_remove_goes_from_one_device_in_use_to_the_next() -> None:
+def test_a_remove_waits_for_one_device_in_use_after_another() -> None:
     waiting = on("dma-owner", branch(NEAR, FAR), Remove(UPPER))
     assert [reason.device for reason in waiting.reasons] == [FAR]
     assert waiting.host.devices[NEAR].driver == "vfio-pci"
@@ -337,7 +337,7 @@ def test_bridges_in_a_ring_are_removed_once() -> None:
     assert on("dma-owner", host, Remove(UPPER)).host.devices == {}
 
 
-def test_a_device_unbound_by_a_remove_takes_its_container_along() -> None:
+def test_a_remove_of_the_last_vfio_device_ends_its_claim() -> None:
     host = branch(NEAR, FAR)
     claim = host.groups[4].claim
     assert claim is not None
@@ -348,7 +348,7 @@ def test_a_device_unbound_by_a_remove_takes_its_container_along() -> None:
     assert waiting.host.groups[3].claim is not None
 
 
-def test_a_release_has_nothing_to_do_with_what_was_removed_before() -> None:
+def test_a_release_does_not_touch_devices_removed_before() -> None:
     gone = on("dma-owner", branch(NEAR), Remove(FAR))
     assert FAR in gone.host.removed
     after = on("dma-owner", gone.host, ReleaseGroup(3, "vm3")).host
@@ -358,7 +358,7 @@ def test_a_release_has_nothing_to_do_with_what_was_removed_before() -> None:
 
 @pytest.mark.parametrize("kernel", [OLD, NEW])
 @pytest.mark.parametrize("target", ["default", "none", "vfio-pci"])
-def test_beside_an_unbind_with_an_invisible_holder_nothing_is_permitted(kernel: str, target: str) -> None:
+def test_beside_an_unbind_with_an_unknown_holder_every_plan_is_refused(kernel: str, target: str) -> None:
     host = pair(None, "nvme", kernel=kernel)
     idle = host.with_device(host.devices[B]._replace(driver_override="nvme"))
     leaving = idle.with_device(idle.devices[A]._replace(gaps=(Gap("driver", "unbinding"),)))

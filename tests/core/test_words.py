@@ -1,4 +1,4 @@
-"""Every reason as a sentence, and the small rooms: drivers, kernels, addresses, queries, advice, printable text."""
+"""Every reason as a sentence, and small modules: drivers, kernels, addresses, queries, advice, printable text."""
 
 import re
 
@@ -27,7 +27,7 @@ FULL = Reason(Code.OWNED, 14, A, "acme", tuple(sorted((name, f"<{name}>") for na
 
 
 @pytest.mark.parametrize("code", Code)
-def test_a_sentence_is_one(code: Code) -> None:
+def test_every_reason_is_a_whole_sentence(code: Code) -> None:
     text = sentence(FULL._replace(code=code))
     assert text.endswith(".")
     assert not re.search(r"[{}]|  |\n|None", text)
@@ -35,7 +35,7 @@ def test_a_sentence_is_one(code: Code) -> None:
 
 
 @pytest.mark.parametrize("code", Code)
-def test_a_sentence_can_be_made_of_little(code: Code) -> None:
+def test_a_reason_without_facts_has_a_sentence(code: Code) -> None:
     for reason in (Reason(code), Reason(code, group=14), Reason(code, device=A)):
         assert sentence(reason).endswith(".")
 
@@ -46,7 +46,7 @@ ABOUT_A_GROUP = {Code.OWNED, Code.FOREIGN_DOMAIN, Code.DIRECT_REGION, Code.NO_NO
 
 
 @pytest.mark.parametrize("code", sorted(set(Code) - {Code.NO_INTERFACE}))
-def test_a_sentence_names_what_it_is_about(code: Code) -> None:
+def test_a_sentence_names_its_subject(code: Code) -> None:
     assert ("14" if code in ABOUT_A_GROUP else A) in sentence(FULL._replace(code=code))
 
 
@@ -73,7 +73,7 @@ def test_a_sentence_names_the_driver(code: Code) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_tells_its_rules(name: str) -> None:
+def test_a_model_lists_its_rules(name: str) -> None:
     model = MODELS[name]
     assert model.name == name
     assert len(model.rules) >= 3
@@ -88,7 +88,7 @@ def test_a_model_tells_its_rules(name: str) -> None:
     [("6.1.0-56-amd64", (6, 1)), ("5.10.0", (5, 10)), ("7.2.13+deb14-amd64", (7, 2)), ("5.19.0-rc1", (5, 19)),
      ("", None), (None, None), ("unknown", None)],
 )  # fmt: skip
-def test_releases(release: str | None, version: tuple[int, int] | None) -> None:
+def test_kernel_releases_are_parsed(release: str | None, version: tuple[int, int] | None) -> None:
     assert parse_release(release) == version
     assert str(Version(6, 1)) == "6.1"
 
@@ -98,7 +98,7 @@ def test_releases(release: str | None, version: tuple[int, int] | None) -> None:
     [("5.10.0", "vfio-group"), (LAST_OLD, "vfio-group"), ("5.19.0", "dma-owner"), ("6.1.0", "dma-owner"),
      ("7.2.13", "dma-owner"), ("4.19.0", "vfio-group"), (None, "dma-owner"), ("junk", "dma-owner")],
 )  # fmt: skip
-def test_the_model_of_a_kernel(release: str | None, model: str) -> None:
+def test_each_kernel_has_its_model(release: str | None, model: str) -> None:
     assert model_for(release).name == model
 
 
@@ -107,7 +107,7 @@ MANAGED = {"pci-stub", "pcieport", "vfio-pci", "mlx5_vfio_pci", "hisi_acc_vfio_p
            "vfio-fsl-mc", "vfio-cdx"}  # fmt: skip
 
 
-def test_the_table_of_drivers() -> None:
+def test_drivers_have_the_roles_of_the_table() -> None:
     assert {row.name for row in drivers.TABLE if row.managed} == MANAGED
     assert {row.name: row.hint for row in drivers.TABLE if row.hint is not Role.KERNEL} == {
         "pci-stub": Role.NONE,
@@ -129,12 +129,12 @@ def test_the_table_of_drivers() -> None:
 
 @pytest.mark.parametrize("driver", sorted(MANAGED))
 @pytest.mark.parametrize("kernel", ["6.1.0", "7.2.0"])
-def test_a_managed_driver_blocks_nothing_even_if_it_is_newer_than_the_kernel(driver: str, kernel: str) -> None:
+def test_a_managed_driver_newer_than_the_kernel_does_not_block(driver: str, kernel: str) -> None:
     host = pair("vfio-pci", driver, kernel=kernel)
     assert verdict_of("dma-owner", host) == (True, "ok")
 
 
-def test_a_vfio_driver_of_somebody_else_is_known_by_its_directory() -> None:
+def test_a_third_party_vfio_driver_is_known_by_its_directory() -> None:
     shown = function(A, "acme", vfio_dev=("vfio0",))
     assert vfio_role(NO_DEVICES, shown, "acme") == (Role.USER, False)
     assert vfio_role(NO_DEVICES, function(A, "acme", vfio_dev=()), "acme") == (Role.USER, False)
@@ -176,11 +176,11 @@ def test_a_user_can_add_drivers() -> None:
      ("0000:01:00.8", None), ("1:00.0", None), ("0000:01:00", None), ("", None), (" 01:00.0", None),
      ("01:00.0\n", None), ("\u0661\u0661:00.0", None)],
 )  # fmt: skip
-def test_spellings(text: str, address: str | None) -> None:
+def test_every_spelling_of_an_address_is_parsed(text: str, address: str | None) -> None:
     assert parse_pci(text) == address
 
 
-def test_parts_of_an_address() -> None:
+def test_an_address_has_its_parts() -> None:
     assert nodedev_name("0000:01:00.0") == "pci_0000_01_00_0"
     assert card_of("0000:01:00.1") == "0000:01:00"
     assert [is_pci(text) for text in ("0000:01:00.0", "01:00.0", "usb1")] == [True, False, False]
@@ -204,7 +204,7 @@ def people() -> Host:
     [("0000:01:00.0", A), ("01:00.1", B), ("pci_0000_02_00_0", OTHER), ("00000000:02:00.0", OTHER), 
      ("8086:10D3", OTHER),     ("eth0", OTHER), ("fd000000.ehci", "fd000000.ehci"), ("1002:73b1", B)],
 )  # fmt: skip
-def test_finding_a_device(text: str, address: str) -> None:
+def test_a_device_is_found(text: str, address: str) -> None:
     assert find_device(people(), text).address == address
 
 
@@ -214,7 +214,7 @@ def test_finding_a_device(text: str, address: str) -> None:
      ("dead:beef", IommutuiError, "dead:beef"), ("wlan0", IommutuiError, "wlan0"), ("01:00", UsageError, "01:00"),
      ("", UsageError, "''")],
 )  # fmt: skip
-def test_not_finding_a_device(text: str, error: type[IommutuiError], says: str) -> None:
+def test_a_device_that_cannot_be_found_is_an_error(text: str, error: type[IommutuiError], says: str) -> None:
     with pytest.raises(error) as caught:
         find_device(people(), text)
     assert type(caught.value) is error
@@ -253,7 +253,7 @@ def test_not_finding_a_device(text: str, error: type[IommutuiError], says: str) 
         (",", []),
     ],
 )
-def test_filters(text: str, found: list[str]) -> None:
+def test_filters_select_devices(text: str, found: list[str]) -> None:
     host, model = people(), MODELS["dma-owner"]
     query = parse_query(text)
     verdicts = {number: model.verdict(host, group) for number, group in host.groups.items()}
@@ -285,11 +285,11 @@ def test_filters(text: str, found: list[str]) -> None:
         ("0000:01:00.0 01:00 10de:2204 dead:beef :x", []),
     ],
 )  # fmt: skip
-def test_impossible_filters(text: str, said: list[str]) -> None:
+def test_a_mistake_in_a_filter_is_named(text: str, said: list[str]) -> None:
     assert mistakes(text) == said
 
 
-def test_a_filter_that_is_in_order_has_no_mistake() -> None:
+def test_a_correct_filter_has_no_mistake() -> None:
     for word in VERDICTS:
         assert mistakes(f"viable:{word}") == []
 
@@ -301,7 +301,7 @@ def bare(**facts: object) -> str:
     return " ".join(no_iommu_advice(Host({}, {}, iommus=(), **facts)))  # type: ignore[arg-type]
 
 
-def test_advice_where_there_are_no_groups() -> None:
+def test_advice_without_groups() -> None:
     assert no_iommu_advice(people()) == []
     assert "VT-d" in bare(cpu_vendor="GenuineIntel")
     assert "Add intel_iommu=on" in bare(cpu_vendor="GenuineIntel", cmdline="quiet")

@@ -1,4 +1,4 @@
-"""Recordings of real kernels, as Hosts and events of the engine.
+"""Recordings of real kernels, as the engine's Hosts and events.
 
 A trace is a file of JSON lines whose first, the header, describes the machine. A ``dump.json`` beside it holds files
 and links of the machine's sysfs.
@@ -21,7 +21,7 @@ State = tuple[str | None, str | None, int | None]
 
 
 def read_lines(path: Path) -> list[Line]:
-    """The lines of a trace; what a kernel did not live to write whole ends it."""
+    """The lines of a trace, up to one that a dying kernel left incomplete."""
     lines: list[Line] = []
     for text in path.read_text().splitlines():
         try:
@@ -32,7 +32,7 @@ def read_lines(path: Path) -> list[Line]:
 
 
 def host_of(header: Line, dump: Path | None = None) -> Host:
-    """The Host that a trace's header describes, with what the machine's dump knows beside it."""
+    """The Host that a trace's header describes, with facts added from the machine's dump."""
     registered = set(header.get("pci_drivers", ())) | {driver for row in header["devices"] for driver in row["drivers"]}
     registered |= {row["driver"] for row in header["devices"] if row["driver"]}
     registered |= {VFIO_PCI, STUB, PCIEPORT}
@@ -48,7 +48,7 @@ def host_of(header: Line, dump: Path | None = None) -> Host:
 
 
 def _iommus(dump: Path) -> tuple[Iommu, ...]:
-    """The machine's IOMMUs, each with the PCI function that it is."""
+    """The machine's IOMMUs, each with its PCI function."""
     found = []
     for path, target in json.loads(dump.read_text())["links"].items():
         if match := re.fullmatch("/sys/class/iommu/(.+)", path):

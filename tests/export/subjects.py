@@ -44,6 +44,6 @@ def subjects(host: Host) -> Iterator[Subject]:
             try:
                 subject = subject_of(host, intents, model)
             except RefusedError:
-                continue  # the rules do not permit it, so there is nothing to export
+                continue  # the rules do not permit this plan, so there is nothing to export
             if subject.guests:
                 yield subject

@@ -1,4 +1,4 @@
-"""Every format, for every group of every recorded machine, read by the program that it is for."""
+"""Every format, for every group of every recorded machine, checked by the program that reads it."""
 
 import json
 import shutil
@@ -49,13 +49,13 @@ def check(program: str, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_libvirt(group_plans: list[Subject], tmp_path: Path) -> None:
+def test_libvirts_schema_accepts_the_devices(group_plans: list[Subject], tmp_path: Path) -> None:
     if not SCHEMA.exists():
         pytest.skip(f"{SCHEMA} is not installed")
     check("xmllint", "--noout", "--relaxng", str(SCHEMA), *files(group_plans, "libvirt", tmp_path, DOMAIN))
 
 
-def test_libvirt_would_find_a_mistake(tmp_path: Path) -> None:
+def test_libvirts_schema_finds_a_mistake(tmp_path: Path) -> None:
     if not SCHEMA.exists() or shutil.which("xmllint") is None:
         pytest.skip("libvirt's schemas or xmllint are not installed")
     path = tmp_path / "wrong.xml"
@@ -72,14 +72,14 @@ def qemu(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def arguments(text: str) -> list[str]:
-    """The words that a shell makes from the lines below the comments."""
+    """The arguments that a shell makes of the lines below the comments."""
     words = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     done = subprocess.run(["sh", "-c", f"printf '%s\\n' {words}"], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 
-def test_qemu_takes_every_slot_and_function(group_plans: list[Subject]) -> None:
-    """With an emulated device in place of each real one, because this machine has none."""
+def test_qemu_accepts_every_slot_and_function(group_plans: list[Subject]) -> None:
+    """An emulated device replaces each real one, because this machine has none."""
     for text in texts(group_plans, "qemu")[:12]:
         words = []
         for word in arguments(text):
@@ -90,18 +90,18 @@ def test_qemu_takes_every_slot_and_function(group_plans: list[Subject]) -> None:
 
 
 def test_qemu_looks_for_the_first_device(group_plans: list[Subject]) -> None:
-    """In a domain that no machine has, so this machine is not touched."""
+    """The device is in a domain that no machine has, so this machine is not touched."""
     address = group_plans[0].guests[0].address
     done = qemu(arguments(texts(group_plans, "qemu")[0].replace(address, f"fffe:{address[-7:]}")))
     assert f"vfio /sys/bus/pci/devices/fffe:{address[-7:]}: no such host device" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["shell", "proxmox", "incus", "driverctl", "rpm-ostree"])
-def test_scripts(group_plans: list[Subject], tmp_path: Path, name: str) -> None:
+def test_scripts_pass_shellcheck(group_plans: list[Subject], tmp_path: Path, name: str) -> None:
     check("shellcheck", "-s", "sh", *files(group_plans, name, tmp_path))
 
 
-def test_grub_reads_its_file_with_a_shell(group_plans: list[Subject]) -> None:
+def test_a_shell_reads_the_file_for_grub(group_plans: list[Subject]) -> None:
     for text in texts(group_plans, "grub"):
         show = text + 'printf %s "$GRUB_CMDLINE_LINUX_DEFAULT"'
         done = subprocess.run(["sh", "-eu", "-c", "GRUB_CMDLINE_LINUX_DEFAULT=quiet\n" + show], capture_output=True)
@@ -110,14 +110,14 @@ def test_grub_reads_its_file_with_a_shell(group_plans: list[Subject]) -> None:
         assert words[1].startswith(("vfio-pci.ids=", "pci-stub.ids="))
 
 
-def test_modprobe(group_plans: list[Subject], tmp_path: Path) -> None:
+def test_modprobe_reads_its_file(group_plans: list[Subject], tmp_path: Path) -> None:
     for path in files(group_plans, "modprobe.d", tmp_path):
         shown = check("modprobe", "--showconfig", "-C", path)
         assert "options vfio_pci ids=" in shown
         assert "invalid" not in shown
 
 
-def test_nixos(group_plans: list[Subject], tmp_path: Path) -> None:
+def test_nix_parses_the_module_for_nixos(group_plans: list[Subject], tmp_path: Path) -> None:
     check("nix-instantiate", "--parse", *files(group_plans, "nixos", tmp_path))
 
 
@@ -125,7 +125,9 @@ def test_nixos(group_plans: list[Subject], tmp_path: Path) -> None:
     ("systemd", "script"),
     [("false", "boot.initrd.preDeviceCommands"), ("true", "boot.initrd.systemd.services.iommutui.script")],
 )
-def test_the_script_of_nixos_is_one(group_plans: list[Subject], tmp_path: Path, systemd: str, script: str) -> None:
+def test_the_script_in_the_nixos_module_passes_shellcheck(
+    group_plans: list[Subject], tmp_path: Path, systemd: str, script: str
+) -> None:
     path = files(group_plans[:1], "nixos", tmp_path)[0]
     module = f"import {path} {{ config.boot.initrd.systemd.enable = {systemd}; lib.mkIf = yes: value: value; }}"
     shown = check("nix-instantiate", "--eval", "--strict", "--json", "-E", f"({module}).{script}")
@@ -133,7 +135,7 @@ def test_the_script_of_nixos_is_one(group_plans: list[Subject], tmp_path: Path, 
     check("shellcheck", "-s", "sh", "-S", "warning", str(tmp_path / "script.sh"))
 
 
-def test_every_format_says_where_it_goes_and_how_to_undo_it(group_plans: list[Subject]) -> None:
+def test_every_format_says_where_it_goes_and_how_to_remove_it(group_plans: list[Subject]) -> None:
     for form in FORMATS.values():
         for subject in group_plans:
             text = render(form, subject).text

@@ -1,4 +1,4 @@
-"""The content of each format: addresses, twins, slots of the guest, and nothing that a name could inject."""
+"""The content of each format: addresses, twins, slots in the guest, and no text injected by a name."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def card(host: Host | None = None, functions: tuple[Address, ...] = CARD, target
 
 
 def with_twin(board: str) -> Host:
-    """The built-in machine with a second card of the same ids in a group of its own, by another maker or the same."""
+    """The built-in machine with a second card with the same ids in its own group, from the same or another maker."""
     host = demo_host()
     own = host.devices[CARD[0]]
     twin = own._replace(address=Address("0000:0f:00.0"), group=None, subsystem_device_id=board, boot_vga=False)
@@ -39,7 +39,7 @@ def body(name: str, subject: Subject) -> str:
 
 
 @pytest.mark.parametrize("name", BY_IDS)
-def test_a_twin_that_the_ids_would_take_is_named(name: str) -> None:
+def test_a_twin_that_the_ids_would_match_is_named(name: str) -> None:
     subject = card(with_twin(demo_host().devices[CARD[0]].subsystem_device_id or ""))
     export = render(FORMATS[name], subject)
     assert any("0000:0f:00.0" in warning for warning in export.warnings)
@@ -47,7 +47,7 @@ def test_a_twin_that_the_ids_would_take_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BY_IDS)
-def test_a_twin_by_another_maker_is_left_alone(name: str) -> None:
+def test_a_twin_from_another_maker_is_not_matched(name: str) -> None:
     export = render(FORMATS[name], card(with_twin("ffff")))
     own = demo_host().devices[CARD[0]]
     assert f"10de:1f08:{own.subsystem_vendor_id}:{own.subsystem_device_id}" in export.text
@@ -64,14 +64,14 @@ def hostdevs(subject: Subject) -> list[ElementTree.Element]:
     return list(ElementTree.fromstring(f"<devices>{text}</devices>"))
 
 
-def test_the_functions_of_a_card_share_a_slot_of_the_guest() -> None:
+def test_the_functions_of_a_card_share_a_slot_in_the_guest() -> None:
     places = [element.find("address") for element in hostdevs(card())]
     assert [place.get("function") for place in places if place is not None] == ["0x0", "0x1", "0x2", "0x3"]
     assert len({(place.get("bus"), place.get("slot")) for place in places if place is not None}) == 1
     assert [place.get("multifunction") for place in places if place is not None] == ["on", None, None, None]
 
 
-def test_virtual_functions_get_slots_of_their_own() -> None:
+def test_virtual_functions_get_separate_slots() -> None:
     host = demo_host()
     for address in CARD[:2]:
         host = host.with_device(host.devices[address]._replace(physfn=Address("0000:03:00.0")))
@@ -80,7 +80,7 @@ def test_virtual_functions_get_slots_of_their_own() -> None:
     assert [element.find("address") is None for element in hostdevs(subject)] == [True, True, False, False]
 
 
-def test_a_card_whose_function_0_stays_behind_starts_at_function_0_in_the_guest() -> None:
+def test_a_card_without_its_function_0_starts_at_function_0_in_the_guest() -> None:
     host = demo_host()
     for address in CARD:
         host = host.with_device(host.devices[address]._replace(driver=None))
@@ -96,7 +96,7 @@ def test_libvirt_manages_devices_not_yet_on_a_vfio_driver(driver: str | None, ma
     assert hostdevs(card(host))[0].get("managed") == managed
 
 
-def test_proxmox_names_the_slot_only_where_the_whole_slot_goes() -> None:
+def test_proxmox_names_the_slot_only_if_all_its_functions_are_handed_over() -> None:
     assert '"0000:09:00,pcie=1"' in body("proxmox", card())
     host = demo_host()
     host = host.with_device(host.devices[CARD[3]]._replace(driver=None))
@@ -148,7 +148,7 @@ def test_an_open_device_is_a_danger_on_top_of_every_format_but_a_script() -> Non
             assert any(line.startswith("DANGER [unbind-hangs]") for line in render(FORMATS[name], subject).warnings)
 
 
-def test_a_virtual_machine_without_devices_gets_no_export() -> None:
+def test_a_plan_without_vfio_devices_is_not_exported_for_a_virtual_machine() -> None:
     with pytest.raises(RefusedError, match="nothing to export for libvirt"):
         render(FORMATS["libvirt"], card(functions=CARD[:1], target="none"))
 
@@ -196,7 +196,7 @@ def put_device(tree: Path, address: str, ids: str, driver: str | None) -> Path:
     return place / "driver_override"
 
 
-def test_the_script_writes_nothing_where_another_device_is_at_the_address(tmp_path: Path) -> None:
+def test_the_script_writes_nothing_if_another_device_is_at_the_address(tmp_path: Path) -> None:
     override = put_device(tmp_path, CARD[0], "10de:2204", "nouveau")
     done = run_script(card(functions=CARD[:1]), tmp_path)
     assert (done.returncode, override.read_text()) == (1, "(null)\n")
@@ -204,7 +204,7 @@ def test_the_script_writes_nothing_where_another_device_is_at_the_address(tmp_pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the script goes on for root only")
-def test_the_script_writes_nothing_where_the_driver_is_another(tmp_path: Path) -> None:
+def test_the_script_writes_nothing_if_the_driver_differs(tmp_path: Path) -> None:
     override = put_device(tmp_path, CARD[0], "10de:1f08", "nvidia")
     done = run_script(card(functions=CARD[:1]), tmp_path)
     assert (done.returncode, override.read_text()) == (1, "(null)\n")
@@ -212,7 +212,7 @@ def test_the_script_writes_nothing_where_the_driver_is_another(tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the script goes on for root only")
-def test_the_script_stops_where_the_driver_does_not_let_go(tmp_path: Path) -> None:
+def test_the_script_stops_if_the_unbind_fails(tmp_path: Path) -> None:
     override = put_device(tmp_path, CARD[0], "10de:1f08", "nouveau")
     (tmp_path / "drivers/nouveau").mkdir(parents=True)
     done = run_script(card(functions=CARD[:1]), tmp_path)
@@ -220,6 +220,6 @@ def test_the_script_stops_where_the_driver_does_not_let_go(tmp_path: Path) -> No
     assert f"{CARD[0]} is on nouveau, not on none" in done.stderr
 
 
-def test_the_script_accepts_two_words_only(tmp_path: Path) -> None:
+def test_the_script_accepts_only_two_commands(tmp_path: Path) -> None:
     put_device(tmp_path, CARD[0], "10de:1f08", "nouveau")
     assert run_script(card(functions=CARD[:1]), tmp_path, "destroy").returncode == 1

@@ -1,4 +1,4 @@
 """Real kernels for the tests: Debian kernels in QEMU with an emulated Intel IOMMU.
 
-``python -m tests.kernel --help`` is the way in.
+Start with ``python -m tests.kernel --help``.
 """

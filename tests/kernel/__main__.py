@@ -131,7 +131,7 @@ def _test(arguments: argparse.Namespace, pytest_arguments: list[str]) -> int:
 
 
 def main(words: list[str]) -> int:
-    """Do what ``words`` say and return the exit status."""
+    """Run the command in ``words`` and return the exit status."""
     parser = _parser()
     rest: list[str] = []
     if words[:1] == ["test"]:
@@ -140,7 +140,7 @@ def main(words: list[str]) -> int:
         rest += words[cut + 1 :]
     else:
         arguments = parser.parse_args(words)
-    # Leave by an exception, so that no guest is left running.
+    # Raise an exception, so that no guest is left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         if arguments.action == "fetch":

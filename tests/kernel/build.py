@@ -1,6 +1,6 @@
-"""A kernel that Debian does not offer: built from Debian's own source, on request, and kept in the cache.
+"""Build a kernel that Debian does not offer, from Debian's own source, and keep it in the cache.
 
-It takes about twenty minutes of two processors, so nothing builds it by itself.
+This takes about twenty minutes on two processors, so it happens only on request.
 """
 
 import os
@@ -17,7 +17,7 @@ from .kernels import Kernel, cached
 from .tools import fresh_directory, install, run_kmod
 
 BUILT: Mapping[str, tuple[str, str]] = {"iommufd": ("trixie", "linux-source-6.12")}
-"""Kernels by name: the suite and the package with their source. ``NAME.config`` beside this file is laid over
+"""Kernels by name: the suite and the package with the source. ``NAME.config`` beside this file is merged into
 ``tinyconfig``."""
 
 _PACKAGES = ("gcc", "make", "flex", "bison", "bc", "libelf-dev", "libssl-dev", "xz-utils", "perl")
@@ -46,7 +46,7 @@ def build(name: str) -> Kernel:
 
 
 def _source(archive: Archive, package: str, place: Path) -> Path:
-    """The directory that the package's archive of the source holds, unpacked below ``place``."""
+    """Unpack the package's source archive below ``place`` and return the directory in it."""
     print(f"guest: downloading {package}", file=sys.stderr)
     deb = archive.download(package, cache_dir() / "debs")
     unpack(deb, place)
@@ -59,7 +59,7 @@ def _source(archive: Archive, package: str, place: Path) -> Path:
 
 
 def _make(source: Path, name: str, root: Path) -> None:
-    """Configures, builds, and installs the image and the modules below ``root``."""
+    """Configure, build, and install the image and the modules below ``root``."""
     wanted = Path(__file__).with_name(f"{name}.config")
 
     def make(*words: str) -> None:
@@ -75,14 +75,14 @@ def _make(source: Path, name: str, root: Path) -> None:
         raise HarnessError(f"the configuration does not keep {', '.join(lost)}")
     make(f"-j{os.cpu_count() or 1}", "bzImage", "modules")
     (root / "boot").mkdir(parents=True)
-    # Where depmod looks, as in the trees of Debian's packages.
+    # depmod looks here, as in the trees of Debian's packages.
     (root / "lib").symlink_to("usr/lib")
     shutil.copy(source / "arch/x86/boot/bzImage", root / "boot/vmlinuz-built")
     make(f"INSTALL_MOD_PATH={root / 'usr'}", "INSTALL_MOD_STRIP=1", "DEPMOD=true", "modules_install")
 
 
 def lost_options(wanted: str, final: str) -> list[str]:
-    """The options of a fragment that a configuration does not have as asked for; a missing one is off."""
+    """The options of a fragment that the configuration does not have as requested; a missing option counts as off."""
     is_set = {line for line in final.splitlines() if line.startswith("CONFIG_")}
     names = {line.partition("=")[0] for line in is_set}
     lost = []

@@ -1,4 +1,4 @@
-"""A writer of cpio archives in the "newc" format, the one the kernel unpacks as initramfs."""
+"""Write cpio archives in the "newc" format, which the kernel unpacks as an initramfs."""
 
 import stat
 from pathlib import Path, PurePosixPath
@@ -12,7 +12,7 @@ def _padded(data: bytes, before: int = 0) -> bytes:
 
 
 class Cpio:
-    """Collects members; every one belongs to root, and missing parent directories are added."""
+    """Collects members. All of them belong to root, and missing parent directories are added."""
 
     def __init__(self) -> None:
         """Start an empty archive."""
@@ -20,7 +20,7 @@ class Cpio:
         self._directories = {"", "."}
 
     def directory(self, path: str) -> None:
-        """Add a directory unless it is there."""
+        """Add a directory unless it exists."""
         name = path.strip("/")
         if name not in self._directories:
             self._parents(name)
@@ -43,7 +43,7 @@ class Cpio:
         self._member(path.strip("/"), stat.S_IFCHR | 0o600, device=(major, minor))
 
     def tree(self, source: Path, below: str) -> None:
-        """Add everything in the directory ``source``, as ``below``."""
+        """Add everything in the directory ``source``, placed under ``below``."""
         self.directory(below)
         for path in sorted(source.iterdir()):
             name = f"{below}/{path.name}"

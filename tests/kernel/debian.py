@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Source:
-    """One archive the machine's apt is configured to use."""
+    """One archive that the machine's apt is configured to use."""
 
     uri: str
     suites: tuple[str, ...]
@@ -50,7 +50,7 @@ def parse_deb822_sources(text: str) -> list[Source]:
 
 
 def configured_sources(etc: Path = Path("/etc/apt")) -> list[Source]:
-    """Return what the machine's apt reads packages from."""
+    """Return the archives that the machine's apt reads packages from."""
     found = []
     for path in sorted(etc.glob("sources.list.d/*.sources")):
         found += parse_deb822_sources(path.read_text())
@@ -68,7 +68,7 @@ def host_codename(os_release: Path = Path("/etc/os-release")) -> str:
 
 
 def sources_for(suite: str, sources: Iterable[Source], codename: str) -> str:
-    """Write a sources.list for ``suite`` that uses the mirrors ``sources`` names for ``codename``."""
+    """Write a sources.list for ``suite``, with the mirrors that ``sources`` names for ``codename``."""
     known = list(sources)
     security = [s for s in known if f"{codename}-security" in s.suites]
     plain = [s for s in known if codename in s.suites] or [s for s in known if s not in security]
@@ -82,14 +82,14 @@ def sources_for(suite: str, sources: Iterable[Source], codename: str) -> str:
 
 
 def parse_depends(record: str) -> list[str]:
-    """Return the package names in the Depends field of ``apt-cache show``; of alternatives the first."""
+    """Return the package names in the Depends field of ``apt-cache show``; for alternatives, the first one."""
     match = re.search(r"^Depends: (.*)$", record, re.M)
     names = (re.match(r"[a-z0-9][a-z0-9+.-]+", part.strip()) for part in match[1].split(",")) if match else ()
     return [name[0] for name in names if name]
 
 
 def persist(action: Callable[[], Result], tries: int = 3, pause: float = 3.0) -> Result:
-    """Call ``action`` until it works, waiting longer after each failure; mirrors drop connections at times."""
+    """Call ``action`` until it works, and wait longer after each failure: mirrors sometimes drop connections."""
     for attempt in range(1, tries):
         try:
             return action()
@@ -100,7 +100,7 @@ def persist(action: Callable[[], Result], tries: int = 3, pause: float = 3.0) ->
 
 
 class Archive:
-    """The packages of one suite, through an apt state directory of its own."""
+    """The packages of one suite, with an apt state directory of its own."""
 
     def __init__(self, suite: str) -> None:
         """Prepare the state directory; nothing is downloaded yet."""
@@ -149,12 +149,12 @@ class Archive:
 
 
 def unpack(deb: Path, root: Path, leave_out: Iterable[str] = ("./usr/share", "./usr/lib/debug")) -> None:
-    """Unpack a package below ``root`` the way a merged-/usr system has it, whatever its age."""
+    """Unpack a package below ``root`` as on a merged-/usr system, however old the package is."""
     for name in ("bin", "sbin", "lib"):
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         if not (root / name).is_symlink():
             (root / name).symlink_to(f"usr/{name}")
-    # dpkg-deb -x would put a directory in the place of such a link.
+    # dpkg-deb -x would replace such a link with a directory.
     tar = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(root)]
     tar += [f"--exclude={name}" for name in leave_out]
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as contents:

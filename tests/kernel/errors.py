@@ -2,8 +2,8 @@
 
 
 class HarnessError(Exception):
-    """Something outside the code under test is missing or failed; the text says what."""
+    """Something outside the code under test is missing or has failed; the text says what."""
 
 
 class KernelMissingError(HarnessError):
-    """The package of a kernel cannot be had at the moment."""
+    """A kernel's package is not available at the moment."""

@@ -1,4 +1,4 @@
-"""Boot a guest, run one command in it as root, and collect what came out."""
+"""Boot a guest, run one command in it as root, and collect the output."""
 
 import os
 import selectors
@@ -23,7 +23,7 @@ from .tools import need
 TIMED_OUT = 124
 DIED = 125
 _LOOK = 0.5
-"""Seconds between two looks at what ends a guest."""
+"""Seconds between two checks of whether to end the guest."""
 DEFAULT_PRELOAD = ("vfio-pci", "vfio_iommu_type1", "pci-stub")
 
 
@@ -48,31 +48,31 @@ class Options:
 
 @dataclass(frozen=True)
 class Result:
-    """How it ended: ``status`` is the command's own, or None if the guest did not live to tell."""
+    """How it ended: ``status`` is the command's exit status, or None if the guest died first."""
 
     status: int | None
     timed_out: bool
     seconds: float
-    #: Guest uptime, in seconds, when it had: its root directory, udev settled, the command started and ended.
+    #: Guest uptime, in seconds, when: root was mounted, udev had settled, the command started, the command ended.
     timing: Mapping[str, float]
     #: The last lines of the serial console and of QEMU's messages.
     last_words: str
 
     @property
     def started(self) -> bool:
-        """Whether the command was begun at all."""
+        """Whether the command was started at all."""
         return "command" in self.timing
 
     @property
     def exit_status(self) -> int:
-        """The status for a program that stands for the guest."""
+        """The exit status for a program that stands in for the guest."""
         if self.status is not None:
             return self.status
         return TIMED_OUT if self.timed_out else DIED
 
 
 def job_files(options: Options, environment: Mapping[str, str], size: os.terminal_size) -> dict[str, str]:
-    """Return the files in the job directory that tell the guest what to do."""
+    """Return the job directory's files, which tell the guest what to do."""
     settings = {
         "JOB": str(options.job),
         "MODULES": str(options.kernel.modules.resolve()),
@@ -104,11 +104,11 @@ class Sink(Protocol):
     """Where output goes."""
 
     def write(self, data: bytes, /) -> object:
-        """Take some of it."""
+        """Accept some output."""
         ...
 
     def flush(self) -> object:
-        """Show it."""
+        """Show what has been accepted."""
         ...
 
 
@@ -179,7 +179,7 @@ def _never_left_behind(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 def _pump(
     process: "subprocess.Popen[bytes]", sinks: Mapping[socket.socket, Sink], timeout: float | None, stop: Event
 ) -> bool:
-    """Copy output until QEMU ends; say False if it did not in time."""
+    """Copy output until QEMU ends; return False if it did not end in time."""
     deadline = time.monotonic() + timeout if timeout else None
     with selectors.DefaultSelector() as selector:
         for connection, sink in sinks.items():

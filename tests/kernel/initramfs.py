@@ -8,7 +8,7 @@ from .cpio import Cpio
 from .kernels import Kernel
 from .tools import guest_programs, need
 
-#: What the guest has to load before it sees the host's files.
+#: Modules that the guest has to load before it sees the host's files.
 EARLY_MODULES = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay")
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -19,7 +19,7 @@ def module_name(path: str) -> str:
 
 
 def parse_modules_dep(text: str) -> dict[str, list[str]]:
-    """Return, for each module, its file and those of the modules it needs."""
+    """Return each module's file, followed by the files of the modules it needs."""
     table = {}
     for line in text.splitlines():
         path, _, needed = line.partition(":")
@@ -28,7 +28,7 @@ def parse_modules_dep(text: str) -> dict[str, list[str]]:
 
 
 def load_order(table: dict[str, list[str]], wanted: tuple[str, ...]) -> list[str]:
-    """Return the files to insert, each after what it needs; modules that are built in have none."""
+    """Return the files to insert, each after those it needs; built-in modules have none."""
     order: list[str] = []
 
     def visit(name: str) -> None:
@@ -68,7 +68,7 @@ def build(kernel: Kernel) -> bytes:
     for name, path in zip(names, files, strict=True):
         archive.file(f"modules/{name}.ko", read_module(path))
     archive.file("modules/order", "\n".join(names).encode() + b"\n")
-    # Becomes part of the guest's root directory, on top of the host's files.
+    # This becomes part of the guest's root directory, on top of the host's files.
     archive.tree(programs / "usr", "overlay/usr")
     archive.tree(programs / "etc", "overlay/etc")
     archive.file("overlay/usr/sbin/iommutui-guest", (SCRIPTS / "main.sh").read_bytes(), 0o755)

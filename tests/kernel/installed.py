@@ -1,7 +1,7 @@
-"""``python -m tests.kernel persist``: a Debian on a disk, with its own initramfs, from one boot to the next.
+"""``python -m tests.kernel persist``: Debian on a disk, with its own initramfs, over several boots.
 
-The disk's kernel and initramfs are taken out of it for each boot, as a boot loader would. After the initramfs a small
-script stands for the rest of the boot: it starts udev, so that every PCI device meets its drivers, and runs the job.
+For each boot, the kernel and initramfs are read from the disk, as a boot loader would. After the initramfs, a small
+script replaces the rest of the boot: it starts udev, so that every PCI device meets its drivers, and runs the job.
 """
 
 import shutil
@@ -32,7 +32,7 @@ QUICK = {
     "systemd": _SMALL,
     "dracut": ("etc/dracut.conf.d/quick.conf", 'hostonly="yes"\ncompress="cat"\ndo_strip="no"\n'),
 }
-"""A file of settings of each, and its text."""
+"""The settings file for each generator, and its text."""
 TARGET, TWIN = "0000:00:04.0", "0000:00:05.0"
 _INIT = """\
 #!/bin/sh
@@ -62,7 +62,7 @@ class Boot:
     """What a boot left."""
 
     status: int | None
-    """The job's; None if it was cut off."""
+    """The job's exit status; None if the power was cut."""
     out: str
     dmesg: str
     console: str
@@ -73,7 +73,7 @@ class Boot:
         return "\n".join(line for line in self.dmesg.splitlines() if address in line)
 
     def expect(self, *, status: int | None = 0, out: tuple[str, ...] = (), log: tuple[str, ...] = ()) -> "Boot":
-        """Itself. Raises HarnessError if it did not leave this."""
+        """Return the boot itself; raise HarnessError if it did not leave this."""
         wrong = [f"it ended with {self.status}"] if self.status != status else []
         wrong += [f"it did not print {word!r}" for word in out if word not in self.out]
         wrong += [f"the kernel log has no {word!r}" for word in log if word not in self.dmesg]
@@ -87,7 +87,7 @@ class Boot:
 
 
 class Disk:
-    """A disk that a Debian is installed on."""
+    """A disk with Debian installed on it."""
 
     def __init__(self, image: Path, folder: Path) -> None:
         self.image = image
@@ -96,18 +96,18 @@ class Disk:
     def boot(
         self, job: str, *, words: str = "", target: str = "e1000e", cut_off_at: str = "", timeout: float = 1800
     ) -> Boot:
-        """Boots, runs the lines of a shell script as root, and powers off, or is cut off at a word of its output."""
+        """Boot, run a shell script as root, and power off, or cut the power at a word in its output."""
         folder = self._folder / "job"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         packages = Path(pydantic.__file__).parents[1]
         shutil.copytree(Path(iommutui.__file__).parent, folder / "program/iommutui")
         (folder / "job.sh").write_text(
-            # Not by the environment, which the program that writes does not go by.
+            # Not in the environment: the writing process ignores it.
             f"printf '%s\\n' /job/program /host{packages} >/usr/lib/python3/dist-packages/host.pth\n"
             f'iommutui() {{ python3 -m iommutui "$@"; }}\n{job}'
         )
-        # What a power cut left in the journal of the file system is replayed, as the kernel would.
+        # Replay what a power cut left in the file system's journal, as the kernel would.
         subprocess.run(["e2fsck", "-p", self.image], stdout=subprocess.DEVNULL, check=False)
         kernel, initramfs = self._take_out("vmlinuz"), self._take_out("initrd.img")
         begin = time.monotonic()
@@ -131,7 +131,7 @@ class Disk:
         )
 
     def _take_out(self, kind: str) -> Path:
-        """The kernel, or the initramfs, that a boot loader would take."""
+        """Read the kernel or the initramfs that a boot loader would take."""
         listing = subprocess.run(
             ["debugfs", "-R", "ls -p /boot", self.image], capture_output=True, text=True, check=True
         )
@@ -180,7 +180,7 @@ def _qemu(
 
 
 def install(tool: str, folder: Path) -> Disk:
-    """A fresh disk, made of a tree that debootstrap installed once; HarnessError says what is missing."""
+    """Make a fresh disk from a tree that debootstrap installed once; HarnessError says what is missing."""
     for program in ("debootstrap", "mke2fs", "debugfs", "qemu-system-x86_64"):
         need(program)
     tree = cache_dir() / "installed" / f"{SUITE}-{tool}"
@@ -188,7 +188,7 @@ def install(tool: str, folder: Path) -> Disk:
         new = tree.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         new.parent.mkdir(parents=True, exist_ok=True)
-        # The kernel comes last: for debootstrap it depends on initramfs-tools, which dracut stands in for.
+        # The kernel comes last: debootstrap takes initramfs-tools as its dependency, and here dracut replaces it.
         for words in (
             ("debootstrap", "--variant=minbase", "--merged-usr", f"--include={PACKAGES[tool]}", SUITE, new),
             ("chroot", new, "apt-get", "install", "-qq", "--no-install-recommends", "linux-image-amd64"),

@@ -25,12 +25,12 @@ class Kernel:
 
     @property
     def release(self) -> str:
-        """What ``uname -r`` says in it."""
+        """What ``uname -r`` prints in it."""
         return next(path.name for path in (self.root / "usr/lib/modules").iterdir())
 
     @property
     def root(self) -> Path:
-        """The tree its package was unpacked to."""
+        """The tree that its package was unpacked to."""
         return self.directory / "root"
 
     @property
@@ -48,13 +48,13 @@ class Kernel:
 
 
 def cached(name: str) -> Kernel | None:
-    """Return the kernel if it was fetched before."""
+    """Return the kernel if it has been fetched before."""
     directory = cache_dir() / "kernels" / name
     return Kernel(name, directory) if directory.is_dir() else None
 
 
 def is_part_of_kernel(package: str) -> bool:
-    """Tell whether a dependency holds files of the kernel: newer suites split it into several packages."""
+    """Return whether a dependency holds files of the kernel: newer suites split it into several packages."""
     return re.match(r"linux-(base|image|binary|modules)-\d", package) is not None
 
 

@@ -1,4 +1,4 @@
-"""Facts that must hold from one boot to the next, as a story of boots of one disk."""
+"""Facts that must hold across boots, tested as a series of boots of one disk."""
 
 import tempfile
 from pathlib import Path
@@ -13,13 +13,13 @@ echo "target=$(driver_of {TARGET}) twin=$(driver_of {TWIN})"
 LOOK = DRIVERS + "iommutui persist --list\n"
 PERSIST = f"iommutui persist {TARGET}=vfio-pci --yes || exit\n"
 GENERATING = "update-initramfs: Generating"
-"""What update-initramfs prints once it is at work."""
+"""What update-initramfs prints once it has started."""
 SUMS = "find /etc /usr/lib/dracut /usr/share/initramfs-tools -type f | sort | xargs sha256sum"
-"""Everything that an initramfs is made by."""
+"""Checksums of every file that affects the initramfs."""
 
 
 def run(tool: str) -> int:
-    """Every boot of the story with this initramfs generator; returns the exit status."""
+    """Run every boot of the series with this initramfs generator; return the exit status."""
     with tempfile.TemporaryDirectory(prefix="iommutui-persist-") as folder:
         disk = install(tool, Path(folder))
         for name, part in STORIES[tool].items():
@@ -35,13 +35,13 @@ def _persists(disk: Disk) -> Boot:
 
 
 def _power_cut(disk: Disk) -> Boot:
-    """The power fails while the initramfs is built."""
+    """The power fails while the initramfs is being built."""
     boot = disk.boot(f"{DRIVERS}{SUMS} >/root/before\nsync\n{PERSIST}", cut_off_at=GENERATING)
     return boot.expect(status=None, out=("target=e1000e twin=e1000e", GENERATING))
 
 
 def _after_the_power_cut(disk: Disk) -> Boot:
-    """The machine boots and reports the interrupted change; nothing more persists before that is reverted."""
+    """The machine boots and reports the interrupted change; no other change may persist until it is reverted."""
     again = f"iommutui persist {TARGET}=vfio-pci --yes; echo refused=$?\niommutui unpersist --last --yes || exit\n"
     boot = disk.boot(f"{LOOK}{again}{SUMS} | cmp - /root/before && echo reverted\n{PERSIST}")
     return boot.expect(
@@ -50,7 +50,7 @@ def _after_the_power_cut(disk: Disk) -> Boot:
 
 
 def _in_force(disk: Disk) -> Boot:
-    """The device never met its host driver; a journal persists too, and is reverted on its own."""
+    """The host driver never binds the device; a journal persists too, and is reverted on its own."""
     job = f"""{LOOK}iommutui journal
 iommutui apply {TWIN}=vfio-pci --yes || exit
 journal=$(iommutui journal --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["journals"][0]["id"])')

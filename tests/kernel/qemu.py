@@ -6,13 +6,13 @@ from pathlib import Path
 
 from . import topology
 
-#: The harness's own devices: without them the guest has neither files nor output.
+#: The harness's own devices; without them the guest has neither files nor output.
 INFRASTRUCTURE = ("0000:00:1b.0", "0000:00:1c.0", "0000:00:1d.0")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """All QEMU has to know. ``out`` and ``err`` are connected sockets, unless the terminal is used."""
+    """All that QEMU has to know. ``out`` and ``err`` are connected sockets, unless the terminal is used."""
 
     image: Path
     initramfs: Path
@@ -32,20 +32,20 @@ IOMMUS = {
     "amd": ("-device", "amd-iommu,intremap=on"),
     "none": (),
 }
-"""What QEMU is told, by the name of an IOMMU. AMD's is a PCI function, and takes the first free slot."""
+"""QEMU's arguments, by the name of the IOMMU. AMD's is a PCI function and takes the first free slot."""
 
 
 def kernel_command_line(iommu: str) -> str:
-    """Return what the kernel is told. An oops ends the guest, since nothing after it can be trusted."""
-    # The kernel ignores the first word; it is how a program knows that it is in one of these guests.
+    """Return the kernel's command line. An oops ends the guest, because nothing after it can be trusted."""
+    # The kernel ignores the first word; a program knows by it that it runs in one of these guests.
     words = ["iommutui.guest=1", "console=ttyS0", "oops=panic", "panic=-1", "loglevel=5"]
-    # On a busy machine the emulated timer is late for the kernel's own check, which panics then.
+    # On a busy machine the emulated timer is late for the kernel's own check, which then panics.
     words.append("no_timer_check")
     return " ".join([*words, f"intel_iommu={'on' if iommu == 'intel' else 'off'}"])
 
 
 def _shared_directory(tag: str, path: Path, slot: str, options: str = "") -> list[str]:
-    # QEMU's option syntax has a comma doubled where it is meant literally.
+    # In QEMU's option syntax, a literal comma is doubled.
     place = str(path).replace(",", ",,")
     return [
         *("-fsdev", f"local,id={tag},path={place},security_model=none,multidevs=remap{options}"),
@@ -64,10 +64,10 @@ def _output(machine: Machine) -> Sequence[str]:
 
 
 def command(machine: Machine) -> list[str]:
-    """Return the words to start QEMU with."""
+    """Return the command line that starts QEMU."""
     return [
         *("qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-no-user-config", "-no-reboot"),
-        # Never KVM: where the host is itself a virtual machine it may be there and yet hang.
+        # Never KVM: if the host is itself a virtual machine, KVM may exist and still hang.
         *("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off"),
         *("-smp", str(machine.processors), "-m", str(machine.memory)),
         *("-display", "none", "-vga", "none", "-rtc", "base=utc", "-serial", f"file:{machine.job / 'console'}"),

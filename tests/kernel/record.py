@@ -1,9 +1,9 @@
-"""Record what a program can see of the PCI devices of a machine, as a tree of plain files.
+"""Record what a program can see of a machine's PCI devices, as a tree of plain files.
 
     python3 record.py DIR            # writes DIR/sys/..., DIR/proc/..., DIR/lib/modules/...
     python3 record.py FILE.tar.gz    # the same, as an archive
 
-It needs nothing but the standard library, and should run as root: others cannot read all of ``config``.
+It needs only the standard library, and should run as root: other users cannot read all of ``config``.
 ``recorded.json`` in the result names what could not be read and why.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 
 MAXIMUM = 4096
 PATIENCE = 3.0
-#: Files whose reading is slow, has effects on the hardware, or tells nothing.
+#: Files that are slow to read, affect the hardware when read, or say nothing.
 NEVER_READ = re.compile(r"(rom|vpd|resource\d+(_wc)?|legacy_(io|mem)|m?mio\w*|trace|uevent_seqnum)")
 
 Reader = Callable[[Path], bytes]
@@ -41,9 +41,9 @@ class Recording:
 
 
 class PatientReader:
-    """Reads files in a child process, which is left behind when a read blocks.
+    """Reads files in a child process, which is abandoned when a read blocks.
 
-    Some attributes of a device that is being unbound do not answer before the unbinding ends, and nothing gets a
+    Reading some attributes of a device that is being unbound blocks until the unbind ends, and nothing gets a
     process out of such a read.
     """
 
@@ -77,7 +77,7 @@ class PatientReader:
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Twice, so that init and not this process has to wait for a child that cannot die.
+        # Fork twice, so that init and not this process has to wait for a child that cannot die.
         child = os.fork()
         if child:
             os.waitpid(child, 0)
@@ -139,13 +139,13 @@ class Recorder:
             self._leave_out(path, problem)
 
     def links_in(self, place: str) -> None:
-        """Record the links in a directory and nothing else of it."""
+        """Record the links in a directory and nothing else."""
         for path in self._glob(f"{place}/*"):
             if (self.root / path).is_symlink():
                 self.link(path)
 
     def attribute(self, path: str) -> None:
-        """Record a file of sysfs, if it is for reading."""
+        """Record a sysfs file, if it is readable."""
         if NEVER_READ.fullmatch(path.rpartition("/")[2]):
             self.recording.left_out[path] = "not tried"
             return
@@ -165,7 +165,7 @@ class Recorder:
             self._leave_out(path, problem)
 
     def machine(self, release: str) -> Recording:
-        """Record all there is to know of a machine that runs the kernel ``release``."""
+        """Record everything about a machine that runs the kernel ``release``."""
         for place in ("bus/pci", "kernel/iommu_groups", "class/iommu", "devices/virtual/iommu"):
             self.tree(f"sys/{place}")
         for pattern in ("sys/devices/pci*", "sys/module/*/drivers"):
@@ -187,12 +187,12 @@ class Recorder:
 
 
 def first_processor(cpuinfo: bytes) -> bytes:
-    """Return the part of /proc/cpuinfo on the first processor."""
+    """Return the part of /proc/cpuinfo about the first processor."""
     return cpuinfo.partition(b"\n\n")[0] + b"\n"
 
 
 def with_report(recording: Recording) -> dict[str, bytes]:
-    """Return the files of a recording, with the one that tells what is not there."""
+    """Return the files of a recording, including the one that lists what could not be read."""
     report = {"left_out": dict(sorted(recording.left_out.items()))}
     return {**recording.files, "recorded.json": json.dumps(report, indent=1).encode() + b"\n"}
 

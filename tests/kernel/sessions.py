@@ -1,6 +1,6 @@
 """A countdown whose asking program is ended by systemd: a unit, as run0 starts one, and a login session of logind.
 
-Told on a Debian that systemd boots.
+Runs on a Debian booted by systemd.
 """
 
 import tempfile
@@ -47,7 +47,7 @@ loginctl list-sessions --no-legend | grep -q tester || echo over
 
 
 def run() -> int:
-    """Both endings; the exit status."""
+    """Test both endings; return the exit status."""
     with tempfile.TemporaryDirectory(prefix="iommutui-sessions-") as folder:
         disk = install("systemd", Path(folder))
         for name, part in STORIES.items():
@@ -56,7 +56,7 @@ def run() -> int:
 
 
 def _unit(disk: Disk) -> Boot:
-    """Every process of the unit dies, and the countdown goes on to its end."""
+    """Every process of the unit dies, and the countdown continues to its end."""
     boot = disk.boot(_UNIT, words=BOOTED)
     return boot.expect(out=("dead=vfio-pci", "late", "not confirmed, and reverted"))
 

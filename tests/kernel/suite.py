@@ -37,29 +37,29 @@ def _files(*names: str) -> tuple[str, ...]:
 
 
 WALK = _files("walk")
-"""Always the last of its guest: a device that it removes and brings back may not have memory that its driver can use,
-and stays without one."""
+"""Always the last test in its guest: a device that it removes may come back without memory that its driver can use,
+and then stays unbound."""
 VERSIONED = (*_files("commands", "ids", "ownership", "uses"), *WALK)
-"""What depends on the kernel's version; run on every kernel."""
+"""Tests that depend on the kernel's version; run on every kernel."""
 WHOLE = (*_files("applying", "export", "harness", "root", "screen"), *VERSIONED)
-"""What is run on the kernels of `WHOLE_KERNELS`. The rest is run where it is named: it needs a second boot, a kernel
-that is built for it, or a virtual machine in the guest, and takes longer than everything else."""
+"""Tests that run on the kernels of `WHOLE_KERNELS`. The other tests run only if named: they need a second boot, a
+specially built kernel, or a virtual machine in the guest, and take longer than all of these."""
 WHOLE_KERNELS = ("bookworm", "sid")
 IOMMU = (*_files("commands"), *WALK)
-"""What depends on the kind of IOMMU."""
+"""Tests that depend on the kind of IOMMU."""
 BRIEF: Mapping[Guest, Sequence[str]] = {
     Guest("bookworm"): (*_files("applying"), *WALK),
     Guest("sid"): (*_files("commands"), *WALK),
     Guest("sid", "amd"): IOMMU,
     **{Guest(name): WALK for name in ("bullseye", "trixie")},
 }
-"""What takes half an hour of two processors, the longest first: the rules on every kernel, and with the commands on
-both kinds of IOMMU, and what is written on another."""
-#: A mirror may lack one kernel for a day; with fewer than this many the run proves too little.
+"""Tests that take half an hour on two processors, the longest first: the rules on every kernel, rules and commands on
+both kinds of IOMMU, and applying on one kernel."""
+#: A mirror may lack one kernel for a day; a run with fewer kernels than this proves too little.
 ENOUGH_KERNELS = 3
 REBOOT = f"{INSIDE}/test_reboot.py"
 REBOOTED = ("bookworm", "sid")
-#: The kernels that are booted a second time, for what the first boot has left.
+#: The kernels that are booted a second time, to check what the first boot left.
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Tally:
 
 
 def guests(names: Sequence[str] | None, iommu: str | None) -> list[Guest]:
-    """The guests for these kernels and this IOMMU, by default all; a kernel that has to be built only where it was."""
+    """The guests for these kernels and this IOMMU, by default all; a kernel that has to be built only if cached."""
     found = [Guest(name, iommu or "intel") for name in dict.fromkeys(names or kernels.NAMES)]
     if names is not None:
         return found
@@ -86,7 +86,7 @@ def guests(names: Sequence[str] | None, iommu: str | None) -> list[Guest]:
 
 
 def default_tests(each: Guest) -> Sequence[str]:
-    """What is run in a guest where nothing is named."""
+    """The tests that run in a guest if none are named."""
     if each.iommu == "amd":
         return IOMMU
     if each.kernel in build.BUILT:
@@ -108,7 +108,7 @@ def parse_junit(text: str) -> Tally:
 
 
 def judge(tally: Tally | None, result: guest.Result) -> Tally:
-    """Make sure that a run which went wrong has a failure: the report alone does not show a dead guest."""
+    """Make sure that a run that went wrong counts as a failure: the report alone does not show a dead guest."""
     if result.status is None:
         note = "timed out" if result.timed_out else "guest died"
     elif tally is None:
@@ -122,16 +122,16 @@ def judge(tally: Tally | None, result: guest.Result) -> Tally:
 
 
 def pytest_command(report: Path, arguments: Sequence[str], default: Sequence[str] = (INSIDE,)) -> tuple[str, ...]:
-    """Return the command for the guest; ``default`` is run unless ``arguments`` name something."""
+    """Return the command for the guest; it runs ``default`` unless ``arguments`` name tests."""
     named = any((CHECKOUT / word.split("::")[0]).exists() for word in arguments if not word.startswith("-"))
     selection = [] if named else default
-    # A line for each test, while it runs: a guest takes minutes for some.
+    # A line per test, while it runs: in a guest, some take minutes.
     options = ["-vv", "-p", "no:cacheprovider", f"--junitxml={report}"]
     return (sys.executable, "-m", "pytest", *options, *selection, *arguments)
 
 
 class Labelled:
-    """Whole lines of one guest, with its name before each, so that several can talk at once."""
+    """Whole lines of one guest, each with its name in front, so that several guests can print at once."""
 
     def __init__(self, name: str, sink: guest.Sink, lock: threading.Lock) -> None:
         self._label = f"{name}: ".encode()
@@ -140,7 +140,7 @@ class Labelled:
         self._rest = b""
 
     def write(self, data: bytes) -> None:
-        """Pass on the lines that are whole by now."""
+        """Pass on the lines that are complete."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         with self._lock:
             for line in lines:
@@ -152,7 +152,7 @@ class Labelled:
             self._sink.flush()
 
     def close(self) -> None:
-        """Pass on a last line that has no end."""
+        """Pass on a last line without a newline."""
         if self._rest:
             self.write(b"\n")
             self.flush()
@@ -168,7 +168,7 @@ def run(
 ) -> int:
     """Boot each guest once, run its tests in it, print a summary, and return the exit status.
 
-    ``arguments`` are pytest's; tests among them are run in place of the guest's. Each guest keeps one
+    ``arguments`` are pytest's; tests among them replace the guest's default tests. Each guest keeps one
     processor busy; ``at_once`` of them run side by side.
     """
     tallies: dict[Guest, Tally] = {}
@@ -271,7 +271,7 @@ def _boot(
     )
     result = guest.run(options, out, err, stop)
     if not result.started and not result.timed_out:
-        # On a busy machine the emulated timer may be late for the kernel's own check, which panics then.
+        # On a busy machine the emulated timer may be late for the kernel's own check, which then panics.
         err.write(f"{result.last_words}\nthe guest died before the tests began; once more\n".encode())
         result = guest.run(options, out, err, stop)
     if result.status is None:

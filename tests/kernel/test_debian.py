@@ -1,4 +1,4 @@
-"""Debian's archive as the harness reads it, and its cache."""
+"""How the harness reads Debian's archive, and its cache."""
 
 import subprocess
 from pathlib import Path
@@ -34,14 +34,14 @@ Suites: bookworm
 
 
 class TestDebian:
-    def test_deb822_sources(self) -> None:
+    def test_deb822_sources_are_parsed(self) -> None:
         assert debian.parse_deb822_sources(DEB822) == [
             debian.Source("http://mirror.test/debian", ("bookworm", "bookworm-updates")),
             debian.Source("http://mirror.test/security", ("bookworm-security",)),
             debian.Source("http://other.test/security", ("bookworm-security",)),
         ]
 
-    def test_one_line_sources(self) -> None:
+    def test_one_line_sources_are_parsed(self) -> None:
         text = "# deb http://no.test x main\ndeb [arch=amd64] http://a.test/ sid main\ndeb-src http://b.test sid main\n"
         assert debian.parse_one_line_sources(text) == [debian.Source("http://a.test/", ("sid",))]
 
@@ -60,29 +60,29 @@ class TestDebian:
             ("sid", ["http://mirror.test/debian sid"]),
         ],
     )
-    def test_the_machine_s_mirrors_serve_other_suites(self, suite_name: str, places: list[str]) -> None:
+    def test_the_machines_mirrors_are_used_for_other_suites(self, suite_name: str, places: list[str]) -> None:
         text = debian.sources_for(suite_name, debian.parse_deb822_sources(DEB822), "bookworm")
         assert [line.split("] ")[-1].removeprefix("deb ") for line in text.splitlines()] == [
             f"{p} main" for p in places
         ]
 
-    def test_no_mirror_is_an_error(self) -> None:
+    def test_a_missing_mirror_is_an_error(self) -> None:
         with pytest.raises(HarnessError):
             debian.sources_for("sid", [], "bookworm")
 
-    def test_depends(self) -> None:
+    def test_depends_takes_the_first_alternative(self) -> None:
         record_text = (
             "Package: a\nPre-Depends: z\nDepends: dracut | tools (>= 0.1), linux-binary-7.2 (= 7.2-1), kmod:any\n"
         )
         assert debian.parse_depends(record_text) == ["dracut", "linux-binary-7.2", "kmod"]
         assert debian.parse_depends("Package: a\n") == []
 
-    def test_parts_of_a_kernel(self) -> None:
+    def test_the_packages_of_a_kernel_are_recognised(self) -> None:
         assert kernels.is_part_of_kernel("linux-modules-7.2.13+deb14-amd64")
         assert not kernels.is_part_of_kernel("linux-base")
         assert not kernels.is_part_of_kernel("initramfs-tools")
 
-    def test_a_failure_is_tried_again_three_times_in_all(self) -> None:
+    def test_a_failing_action_is_retried_and_its_last_error_raised(self) -> None:
         calls: list[int] = []
 
         def action() -> int:
@@ -96,7 +96,7 @@ class TestDebian:
             debian.persist(lambda: subprocess.run(["false"], check=True), pause=0)
 
 
-def test_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     monkeypatch.delenv("IOMMUTUI_GUEST_CACHE", raising=False)
     assert cache_dir() == Path("/x/iommutui-guests")

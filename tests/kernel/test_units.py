@@ -19,7 +19,7 @@ from .errors import KernelMissingError
 
 
 def read_cpio(data: bytes) -> dict[str, tuple[int, bytes]]:
-    """Take an archive apart, by the format's description and not by the writer's code."""
+    """Parse an archive from the format's description, without the writer's code."""
     members: dict[str, tuple[int, bytes]] = {}
     at = 0
     while True:
@@ -71,7 +71,7 @@ class TestInitramfs:
 
 
 def devices(name: str) -> list[dict[str, str]]:
-    """Return the devices of a topology, the model as ``model``."""
+    """Return the devices of a topology, with the model as ``model``."""
     words = topology.arguments(name)
     described = [words[i + 1] for i, word in enumerate(words) if word == "-device"]
     return [dict(part.split("=", 1) for part in f"model={text}".split(",")) for text in described]
@@ -79,7 +79,7 @@ def devices(name: str) -> list[dict[str, str]]:
 
 class TestTopology:
     @pytest.mark.parametrize("name", topology.TOPOLOGIES)
-    def test_ids_and_places_are_unique(self, name: str) -> None:
+    def test_ids_and_slots_are_unique(self, name: str) -> None:
         listed = devices(name)
         ids = [device["id"] for device in listed]
         assert len(set(ids)) == len(ids)
@@ -89,14 +89,14 @@ class TestTopology:
         assert len(set(slots)) == len(slots)
 
     @pytest.mark.parametrize("name", topology.TOPOLOGIES)
-    def test_every_bus_exists_and_the_harness_s_slots_are_free(self, name: str) -> None:
+    def test_every_bus_exists_and_the_slots_of_the_harness_are_free(self, name: str) -> None:
         listed = devices(name)
         buses = {d["id"] for d in listed} | {f"{d['id']}.0" for d in listed} | {topology.ROOT_BUS}
         assert {d["bus"] for d in listed if "bus" in d} <= buses
         taken = {int(d["addr"].split(".")[0], 16) for d in listed if d.get("bus") == topology.ROOT_BUS}
         assert taken.isdisjoint({0, 0x1B, 0x1C, 0x1D, 0x1F})
 
-    def test_only_the_first_of_several_functions_says_so(self) -> None:
+    def test_only_the_first_function_is_marked_multifunction(self) -> None:
         board = topology.Board()
         board.card("pcie.0", "4", "edu", "e1000")
         board.card("pcie.0", "5", "edu")
@@ -140,7 +140,7 @@ class TestGuest:
         machine = qemu.Machine(Path("/k"), Path("/i"), Path("/j,k"), "simple", iommu, 1, 512, False, 7, 8)
         words = qemu.command(machine)
         assert ("intel-iommu,intremap=on,device-iotlb=off" in words) is (iommu == "intel")
-        # It takes the first free slot, so that the others have to be there before.
+        # It takes the first free slot, so the others have to come first.
         assert ("amd-iommu,intremap=on" in words) is (words[-1] == "amd-iommu,intremap=on") is (iommu == "amd")
         assert "tcg,thread=multi,tb-size=512" in words
         assert any("path=/j,,k," in word for word in words)
@@ -152,7 +152,7 @@ class TestGuest:
         assert "intel_iommu=on" not in qemu.kernel_command_line("amd")
 
 
-def test_lines_of_several_guests_stay_whole_and_have_their_names() -> None:
+def test_lines_of_several_guests_stay_whole_and_carry_their_names() -> None:
     sink, lock = io.BytesIO(), threading.Lock()
     one, other = suite.Labelled("sid", sink, lock), suite.Labelled("trixie", sink, lock)
     for labelled, data in ((one, b"a"), (other, b"b\nc"), (one, b"d\n"), (other, b"")):
@@ -185,7 +185,7 @@ class TestSuite:
         assert suite.judge(tally, guest.Result(status, timed_out, 1.0, {}, "")).failed == failed
 
     @pytest.mark.parametrize(("deaths", "failed"), [(0, 0), (1, 0), (2, 1)])
-    def test_a_guest_that_dies_before_its_command_is_booted_once_more(
+    def test_a_guest_that_dies_before_its_command_is_booted_again_once(
         self, deaths: int, failed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         boots: list[int] = []
@@ -205,7 +205,7 @@ class TestSuite:
         assert len(boots) == min(deaths + 1, 2)
 
     @pytest.mark.parametrize(("missing", "status"), [(["sid"], 0), (["sid", "trixie"], 1)])
-    def test_kernels_that_cannot_be_had(
+    def test_one_missing_kernel_is_tolerated_and_two_are_not(
         self,
         missing: list[str],
         status: int,
@@ -232,7 +232,7 @@ class TestSuite:
         assert lines[-1] == f"{5 * (4 - len(missing))} passed, 0 failed"
         assert "sid        missing" in lines
 
-    def test_the_whole_directory_unless_told(self) -> None:
+    def test_the_whole_directory_runs_unless_tests_are_named(self) -> None:
         assert suite.INSIDE in suite.pytest_command(Path("/r"), ["-x", "-k", "word"])
         one = f"{suite.INSIDE}/test_harness.py::test_tests_run_as_root"
         assert suite.INSIDE not in suite.pytest_command(Path("/r"), [one])
@@ -304,11 +304,11 @@ class TestRecord:
             reader.close()
 
 
-def test_vfio_requests_are_the_kernel_s() -> None:
+def test_vfio_requests_have_the_kernels_numbers() -> None:
     assert (vfio.SET_IOMMU, vfio.GROUP_GET_STATUS, vfio.GROUP_GET_DEVICE_FD) == (0x3B66, 0x3B67, 0x3B6A)
 
 
-def test_a_group_without_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_group_without_a_node_reports_enoent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(vfio, "NODES", tmp_path)
     assert vfio.status(7) == {"node": False, "open": "ENOENT", "viable": None, "container": None}
     with vfio.Claim(7) as claim:
@@ -316,7 +316,7 @@ def test_a_group_without_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         assert not claim.complete
 
 
-def test_guests_are_every_kernel_and_what_depends_on_versions_runs_on_all_of_them(
+def test_every_kernel_is_a_guest_and_tests_that_depend_on_versions_run_on_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("IOMMUTUI_GUEST_CACHE", str(tmp_path))
@@ -332,17 +332,17 @@ def test_guests_are_every_kernel_and_what_depends_on_versions_runs_on_all_of_the
     assert all((suite.CHECKOUT / file).exists() for files in suite.BRIEF.values() for file in files)
 
 
-def test_an_option_that_a_configuration_lost_is_named() -> None:
+def test_an_option_missing_from_the_configuration_is_named() -> None:
     final = "CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\n"
     assert build.lost_options("# words\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_C=n\nCONFIG_D=n\n", final) == []
     assert build.lost_options("CONFIG_A=n\nCONFIG_B=y\nCONFIG_E=y\n", final) == ["CONFIG_A", "CONFIG_B", "CONFIG_E"]
 
 
-def test_the_iommu_of_amd_gets_no_nvme() -> None:
+def test_a_guest_with_an_amd_iommu_has_no_nvme() -> None:
     assert any(word.startswith("nvme") for word in topology.arguments("gpu"))
     assert not any(word.startswith("nvme") for word in topology.arguments("gpu", "amd"))
 
 
 @pytest.mark.parametrize("files", [suite.VERSIONED, suite.WHOLE, suite.IOMMU, *suite.BRIEF.values()])
-def test_the_walk_comes_last_for_it_may_leave_a_device_that_no_driver_takes(files: Sequence[str]) -> None:
+def test_the_walk_comes_last_because_it_may_leave_a_device_unbound(files: Sequence[str]) -> None:
     assert [file for file in files if file in suite.WALK] == [files[-1]]

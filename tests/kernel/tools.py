@@ -1,4 +1,4 @@
-"""Programs: those the host needs to start guests, and those the guest needs inside."""
+"""Programs: those that the host needs to start guests, and those that the guest needs."""
 
 import fcntl
 import os
@@ -19,14 +19,14 @@ GUEST_PACKAGES = ("busybox-static", "kmod", "libkmod2", "udev", "libudev1", "lib
 
 
 def need(*programs: str) -> None:
-    """Install the packages of those ``programs`` the host does not have."""
+    """Install the packages of those ``programs`` that the host does not have."""
     packages = [HOST_PACKAGES[name] for name in programs if not shutil.which(name)]
     if packages:
         install(packages)
 
 
 def install(packages: Iterable[str]) -> None:
-    """Install Debian packages on the host; those that are there stay as they are."""
+    """Install Debian packages on the host; installed ones stay as they are."""
     names = " ".join(packages)
     if os.geteuid() != 0:
         raise HarnessError(f"this needs the Debian packages {names}; install them, or run this as root")
@@ -47,7 +47,7 @@ def install(packages: Iterable[str]) -> None:
 
 @contextmanager
 def fresh_directory(target: Path) -> Iterator[Path]:
-    """Give a directory to fill that becomes ``target`` only when the block ends well.
+    """Yield a directory to fill; it becomes ``target`` only if the block succeeds.
 
     One process at a time; the others wait.
     """
@@ -65,7 +65,7 @@ def fresh_directory(target: Path) -> Iterator[Path]:
 def guest_programs(packages: Iterable[str] = GUEST_PACKAGES) -> Path:
     """Return a tree with busybox, kmod, systemd-udevd and sudo of the host's own release.
 
-    The guest runs on the host's files, so only that release's programs surely fit the libraries found there.
+    The guest runs on the host's files, so only programs of that release are sure to fit its libraries.
     """
     packages = sorted(packages)
     root = cache_dir() / "programs" / f"{host_codename()}-{zlib.crc32(' '.join(packages).encode()):08x}"
@@ -88,7 +88,7 @@ def run_kmod(applet: str, *words: str) -> None:
     """Run kmod's ``depmod`` or the like from the guest's tree; the host may have none."""
     root = guest_programs()
     libraries = root / "usr/lib/x86_64-linux-gnu"
-    # kmod looks at its own name to know which tool it is to be.
+    # kmod decides by its own name which tool to be.
     subprocess.run(
         [applet, *words],
         executable=root / "usr/bin/kmod",

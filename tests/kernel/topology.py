@@ -1,7 +1,7 @@
 """The PCI devices of a guest, as QEMU arguments.
 
-The host bus is ``pcie.0`` of QEMU's q35 machine. It owns slots 0 and 0x1f itself; 0x1b to 0x1d carry the harness's
-own devices (see ``qemu.py``).
+The host bus is ``pcie.0`` of QEMU's q35 machine. Slots 0 and 0x1f belong to the machine; 0x1b to 0x1d have the
+harness's own devices (see ``qemu.py``).
 """
 
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ Properties = Mapping[str, str | int]
 
 @dataclass
 class Board:
-    """A machine under construction; ``arguments`` is what QEMU is to be told."""
+    """A machine under construction; ``arguments`` are for QEMU."""
 
     arguments: list[str] = field(default_factory=list)
     instead: Mapping[str, str] = field(default_factory=dict)
-    """Models that stand for others."""
+    """Models by the model that they replace."""
     _count: int = 0
 
     def device(self, model: str, properties: Properties | None = None) -> str:
@@ -140,7 +140,7 @@ TOPOLOGIES: dict[str, Callable[[Board], None]] = {f.__name__: f for f in (simple
 def arguments(name: str, iommu: str = "intel") -> list[str]:
     """Return QEMU's arguments for the topology called ``name``.
 
-    QEMU's NVMe controller does not work behind its AMD IOMMU: its first command is never answered.
+    QEMU's NVMe controller does not work behind its AMD IOMMU: it never answers its first command.
     """
     board = Board(instead={"nvme": "e1000e"} if iommu == "amd" else {})
     TOPOLOGIES[name](board)
@@ -148,5 +148,5 @@ def arguments(name: str, iommu: str = "intel") -> list[str]:
 
 
 def describe(name: str) -> str:
-    """Return one line on the topology called ``name``."""
+    """Return one line about the topology called ``name``."""
     return (TOPOLOGIES[name].__doc__ or "").strip()

@@ -1,10 +1,10 @@
-"""Ask about and claim VFIO groups, straight through the kernel's interface.
+"""Query and claim VFIO groups, directly through the kernel's interface.
 
     python3 vfio.py status GROUP
     python3 vfio.py hold GROUP [--devices] [--group-only] [--seconds N]
 
-Both print one line of JSON. ``hold`` plays the virtual machine: it keeps the group until its standard input ends,
-N seconds have passed, or SIGTERM comes. This program shares no code with what it is used to check.
+Both print one line of JSON. ``hold`` acts as a virtual machine: it keeps the group until its standard input ends,
+N seconds have passed, or SIGTERM arrives. This program shares no code with what it checks.
 """
 
 import argparse
@@ -37,7 +37,7 @@ OK = "OK"
 
 
 def errno_name(problem: OSError) -> str:
-    """Return such as ``EBUSY``."""
+    """Return the name of the errno, such as ``EBUSY``."""
     return errno.errorcode.get(problem.errno or 0, str(problem))
 
 
@@ -48,9 +48,9 @@ def group_flags(descriptor: int) -> int:
 
 
 def status(group: int) -> dict[str, Any]:
-    """Ask for the state of a group; ``viable`` and ``container`` are None if the kernel does not say.
+    """Query the state of a group; ``viable`` and ``container`` are None if the kernel does not say.
 
-    Asking means opening the node, which fails with EBUSY while anybody else has it open.
+    This opens the node, which fails with EBUSY while another process has it open.
     """
     node = NODES / str(group)
     answer: dict[str, Any] = {"node": node.exists(), "open": OK, "viable": None, "container": None}
@@ -66,10 +66,10 @@ def status(group: int) -> dict[str, Any]:
 
 
 class Claim:
-    """A group in use, as by a virtual machine, for the length of a ``with`` block.
+    """A group in use, as by a virtual machine, for the duration of a ``with`` block.
 
-    ``steps`` has the outcome of each step; a failed step does not raise, and what follows it is tried nevertheless.
-    With ``devices`` the devices are opened as well, without which most kernels let them be unbound. Unbinding one
+    ``steps`` has the outcome of each step; a failed step does not raise, and the next ones are still tried.
+    With ``devices``, the devices are opened as well; otherwise most kernels would let them be unbound. Unbinding one
     then blocks until the end of the block, so it must not be done in the block's own thread.
     """
 
@@ -109,7 +109,7 @@ class Claim:
 
     @property
     def complete(self) -> bool:
-        """Whether the group is ours and can be used; members that are not on vfio-pci do not count."""
+        """Whether we have the group and can use it; members that are not on vfio-pci do not count."""
         return all(self.steps.get(step, OK) == OK for step in ("open", "container", "set_container", "set_iommu"))
 
     def _open(self, step: str, path: Path) -> int | None:
@@ -132,7 +132,7 @@ class Claim:
 
     def _device(self, group: int, name: str) -> str:
         try:
-            # Only with a buffer it may change does Python return what the call returns, here the descriptor.
+            # Python returns the call's result, here the descriptor, only with a mutable buffer.
             descriptor = fcntl.ioctl(group, GROUP_GET_DEVICE_FD, bytearray(name.encode() + b"\0"), True)
         except OSError as problem:
             return errno_name(problem)
@@ -159,7 +159,7 @@ def hold(claim: Claim, seconds: float | None) -> int:
 
 
 def main(words: list[str]) -> int:
-    """Do what ``words`` say and return the exit status."""
+    """Run the command in ``words`` and return the exit status."""
     parser = argparse.ArgumentParser(description="Ask about and claim VFIO groups.")
     actions = parser.add_subparsers(dest="action", required=True)
     ask = actions.add_parser("status", help="tell the state of a group")

@@ -1,4 +1,4 @@
-"""Helpers for the tests of a tree's facts."""
+"""Helpers for tests of the facts read from a tree."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Attributes that never answer. A FIFO that nobody writes to stands for one: opening it waits forever."""
+"""Attributes that never answer. A FIFO without a writer stands in for one: opening it blocks forever."""
 
 import os
 import subprocess
@@ -47,9 +47,7 @@ def test_a_silent_device_is_named_and_the_others_are_read(tree: FakeTree, monkey
     assert [d.gap("driver_override") for d in devices] == [None, silent, None, silent, None]
 
 
-def test_a_child_that_is_left_behind_is_not_followed_by_another(
-    tree: FakeTree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_second_child_is_started_for_a_device_that_hangs(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tree.place(ADDRESSES[1]) / "driver_override")
     monkeypatch.setitem(deadline_reader._left_behind, os.path.dirname(path), 1)
     monkeypatch.setattr(deadline_reader, "_gone", lambda *_: False)
@@ -59,7 +57,7 @@ def test_a_child_that_is_left_behind_is_not_followed_by_another(
     assert time.monotonic() - started < 1
 
 
-def test_if_too_many_are_silent_the_rest_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_too_many_devices_hang_the_rest_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline_reader, "_left_behind", {})
     paths = [tmp_path / str(number) / "driver_override" for number in range(WORKERS + 1)]
     for path in paths:
@@ -85,7 +83,7 @@ def test_a_device_is_read_again_once_its_child_has_returned(tree: FakeTree) -> N
     pending.close()
 
 
-def test_contents_of_files(tmp_path: Path) -> None:
+def test_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"vfio-pci\n")
     (tmp_path / "b").write_bytes(b"x" * 5000)
     (tmp_path / "c").mkdir()
@@ -97,7 +95,7 @@ def test_contents_of_files(tmp_path: Path) -> None:
     pending.close()
 
 
-def test_many(tmp_path: Path) -> None:
+def test_many_long_paths_are_read(tmp_path: Path) -> None:
     """More than a pipe holds, in both directions."""
     paths = []
     for number in range(3000):
@@ -109,14 +107,16 @@ def test_many(tmp_path: Path) -> None:
     pending.close()
 
 
-def test_nothing_to_read() -> None:
+def test_an_empty_list_of_paths_is_read() -> None:
     pending = DeadlineReader([])
     assert pending.get("x") is None
     pending.close()
 
 
 @pytest.mark.parametrize("program", ["/nonexistent", "", "/bin/true"])
-def test_a_child_that_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+def test_a_child_that_cannot_run_makes_files_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
     monkeypatch.setattr(sys, "executable", program)
     pending = DeadlineReader([str(tmp_path / "a"), str(tmp_path / "b")])
     assert isinstance(pending.get(str(tmp_path / "b")), Unreadable)
@@ -124,8 +124,8 @@ def test_a_child_that_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pending.close()
 
 
-def test_the_program_ends_although_its_child_does_not(tree: FakeTree) -> None:
-    """A child in the kernel cannot be killed; here one is spared, which is the same to its parent."""
+def test_the_program_exits_although_its_child_does_not(tree: FakeTree) -> None:
+    """A child blocked in the kernel cannot be killed; here the child is not killed, which is the same to its parent."""
     code = f"""
 from iommutui.sources import Depth, deadline_reader
 from iommutui.sources.names import Names

@@ -1,4 +1,4 @@
-"""What a start costs: reading a directory brings no library with it that it does not need."""
+"""The cost of a start: reading a directory imports no library that it does not need."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ HEAVY = ("pydantic", "pyudev", "textual", "rich", "dataclasses", "json", "subpro
 
 
 def loaded(code: str) -> set[str]:
-    """The heavy modules that a new interpreter has after running the code."""
+    """The heavy modules that a new interpreter has loaded after running the code."""
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"],
         cwd=Path(__file__).parents[2],
@@ -32,7 +32,9 @@ def baseline() -> set[str]:
 
 
 @pytest.mark.parametrize(("depth", "needed"), [(Depth.LISTING, set()), (Depth.FULL, {"fnmatch"})])
-def test_a_directory(tmp_path: Path, baseline: set[str], depth: Depth, needed: set[str]) -> None:
+def test_reading_a_directory_imports_no_library(
+    tmp_path: Path, baseline: set[str], depth: Depth, needed: set[str]
+) -> None:
     tree = FakeTree(tmp_path).device("0000:01:00.0", driver="vfio-pci", group=1)
     code = f"from iommutui.sources import load, Depth\nload({os.fspath(tree)!r}, depth=Depth({depth.value!r}))"
     assert loaded(code) - baseline <= needed
@@ -43,6 +45,6 @@ def test_a_live_listing_needs_no_library(baseline: set[str]) -> None:
     assert loaded(code) - baseline == set()
 
 
-def test_the_check_sees_what_is_there(baseline: set[str]) -> None:
+def test_the_check_sees_a_loaded_module(baseline: set[str]) -> None:
     assert "json" in loaded("import json")
     assert loaded("from iommutui.sources import snapshot") - baseline >= {"pydantic", "json"}

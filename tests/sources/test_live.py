@@ -1,4 +1,4 @@
-"""Events of the kernel."""
+"""Events from the kernel."""
 
 import sys
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ pyudev = pytest.importorskip("pyudev")
 
 
 class FakeObserver:
-    """An observer that hands over events when it is told to."""
+    """An observer whose events the test sends itself."""
 
     def __init__(self, monitor: object, callback: object, name: str) -> None:
         self.callback = callback
@@ -43,14 +43,14 @@ def test_events_are_passed_on(received: tuple[Watcher, list[str]]) -> None:
     assert found == ["changed"] * 3
 
 
-def test_others_are_not(received: tuple[Watcher, list[str]]) -> None:
+def test_other_events_are_not_passed_on(received: tuple[Watcher, list[str]]) -> None:
     watcher, found = received
     watcher.receive(event("change", "pci", "/devices/pci0000:00/0000:00:02.0"))
     watcher.receive(event("add", "drivers", "/bus/usb/drivers/hub"))
     assert found == []
 
 
-def test_after_the_stop_there_are_none(received: tuple[Watcher, list[str]]) -> None:
+def test_no_events_are_passed_on_after_the_stop(received: tuple[Watcher, list[str]]) -> None:
     watcher, found = received
     watcher.stop()
     watcher.stop()
@@ -59,14 +59,14 @@ def test_after_the_stop_there_are_none(received: tuple[Watcher, list[str]]) -> N
     assert watcher._observer.stops == 1
 
 
-def test_without_pyudev(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_pyudev_makes_events_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyudev", None)
     found = watch(lambda: None)
     assert isinstance(found, Unavailable)
     assert "pip install" in found.remedy
 
 
-def test_without_libudev(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_libudev_makes_events_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ImportError("No library named udev")
 
@@ -76,7 +76,7 @@ def test_without_libudev(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "libudev" in found.why
 
 
-def test_without_netlink(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_netlink_socket_makes_events_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(1, "Operation not permitted")
 
@@ -85,7 +85,7 @@ def test_without_netlink(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(watch(lambda: None), Unavailable)
 
 
-def test_on_this_machine() -> None:
+def test_the_watcher_starts_and_stops_on_this_machine() -> None:
     found = watch(lambda: None)
     if isinstance(found, Unavailable):
         pytest.skip(found.why)

@@ -1,4 +1,4 @@
-"""Changes of a machine without events."""
+"""Detecting changes of a machine without events."""
 
 from pathlib import Path
 

@@ -45,11 +45,11 @@ def fits(tree: FakeTree, address: str = A) -> list[Fit]:
         ("", False),
     ],
 )
-def test_patterns(pattern: str, matches: bool) -> None:
+def test_a_pattern_matches_a_device(pattern: str, matches: bool) -> None:
     assert bool(Index([Alias(pattern, "m")]).matches(GPU)) is matches
 
 
-def test_aliases_of_pci() -> None:
+def test_only_aliases_of_pci_are_parsed() -> None:
     assert parse_alias("usb:v1*", "m") is None
     assert parse_alias("vfio_pci:v*d*sv*sd*bc*sc*i*", "vfio_pci") is None
     assert parse_alias("pci:v1", "m") == Alias("pci:v1", "m")
@@ -58,40 +58,40 @@ def test_aliases_of_pci() -> None:
     assert specificity("pci:v000015B3d*sv*sd*bc*sc*i*") == 8
 
 
-def test_a_module_that_is_not_loaded(tree: FakeTree) -> None:
+def test_a_module_that_is_not_loaded_fits(tree: FakeTree) -> None:
     tree.device(A, vendor="10de").modules(f"pci:v000010DE{ANY} nouveau", f"pci:v00001002{ANY} amdgpu")
     assert fits(tree) == [Fit("nouveau", "nouveau", False)]
 
 
-def test_a_module_that_is_loaded(tree: FakeTree) -> None:
+def test_a_loaded_module_gives_the_name_of_its_driver(tree: FakeTree) -> None:
     tree.device(A, vendor="10de").driver("xhci_hcd", "xhci_pci").modules(f"pci:v000010DE{ANY} xhci-pci")
     assert fits(tree) == [Fit("xhci_hcd", "xhci-pci", True)]
 
 
-def test_a_module_with_several_drivers(tree: FakeTree) -> None:
+def test_every_driver_of_a_module_fits(tree: FakeTree) -> None:
     tree.device(A).driver("a", "mod").driver("b", "mod").modules(f"pci:v00008086{ANY} mod")
     assert [fit.driver for fit in fits(tree)] == ["a", "b"]
 
 
-def test_a_module_known_from_its_own_directory_only(tree: FakeTree) -> None:
+def test_a_driver_known_only_from_its_modules_directory_fits(tree: FakeTree) -> None:
     tree.device(A).driver("a").modules(f"pci:v00008086{ANY} mod")
     (tree.sys / "module/mod/drivers/pci:a").mkdir(parents=True)
     assert fits(tree) == [Fit("a", "mod", True)]
 
 
-def test_a_module_that_is_loaded_and_has_no_driver_of_pci(tree: FakeTree) -> None:
+def test_a_loaded_module_without_a_pci_driver_does_not_fit(tree: FakeTree) -> None:
     tree.device(A).modules(f"pci:v00008086{ANY} sp5100_tco")
     (tree.sys / "module/sp5100_tco/drivers/platform:sp5100-tco").mkdir(parents=True)
     assert fits(tree) == []
 
 
-def test_a_built_in_driver(tree: FakeTree) -> None:
+def test_a_built_in_driver_fits(tree: FakeTree) -> None:
     built_in = {f"pci:v00008086{ANY}": "virtio_pci", f"pci:v00008086{ANY[:-1]}00": "missing"}
     tree.device(A).driver("virtio-pci").modules(built_in=built_in)
     assert fits(tree) == [Fit("virtio-pci", None, True)]
 
 
-def test_order(tree: FakeTree) -> None:
+def test_fits_are_ordered(tree: FakeTree) -> None:
     tree.device(A).driver("loaded", "loaded").driver("builtin")
     tree.modules(
         "vfio_pci:v00008086d*sv*sd*bc*sc*i* broad_vfio_pci",
@@ -110,7 +110,7 @@ def test_order(tree: FakeTree) -> None:
     ]
 
 
-def test_the_name_of_a_variant_that_is_spelled_with_hyphens(tree: FakeTree) -> None:
+def test_a_variant_spelled_with_hyphens_keeps_its_name(tree: FakeTree) -> None:
     tree.device(A).modules("vfio_pci:v00008086d00001533sv*sd*bc*sc*i* xe_vfio_pci")
     assert fits(tree) == [Fit("xe-vfio-pci", "xe_vfio_pci", False, True)]
 
@@ -126,7 +126,7 @@ def test_the_name_of_a_variant_that_is_spelled_with_hyphens(tree: FakeTree) -> N
         (None, None, []),
     ],
 )
-def test_the_driver_that_it_is_bound_to(
+def test_the_bound_driver_fits_unless_an_override_bound_it(
     tree: FakeTree, driver: str | None, override: str | None, fitting: list[str]
 ) -> None:
     tree.device(A, driver=driver, override=override)
@@ -146,30 +146,30 @@ def test_the_driver_that_it_is_bound_to(
         ("030000", None, False),
     ],
 )
-def test_pcieport(tree: FakeTree, class_code: str, kind: int | None, fitting: bool) -> None:
+def test_pcieport_fits_ports(tree: FakeTree, class_code: str, kind: int | None, fitting: bool) -> None:
     config = None if kind is None else capability(0x10, flags=kind << 4)
     tree.driver("pcieport").device(A, class_code=class_code, config=config)
     assert ("pcieport" in [fit.driver for fit in fits(tree)]) is fitting
 
 
-def test_a_kernel_without_pcieport(tree: FakeTree) -> None:
+def test_without_pcieport_nothing_fits_a_bridge(tree: FakeTree) -> None:
     tree.device(A, class_code="060400")
     assert fits(tree) == []
 
 
-def test_no_modules_recorded(tree: FakeTree, tmp_path: Path) -> None:
+def test_unrecorded_modules_are_a_gap(tree: FakeTree, tmp_path: Path) -> None:
     assert Gap("modules.alias", "not-recorded") in load(os.fspath(tree)).gaps
     tree.modules()
     assert load(os.fspath(tree)).gaps == ()
 
 
 @pytest.mark.parametrize("kernel", ["../../../etc", ".", "..", "a/b"])
-def test_a_release_that_leads_elsewhere(tmp_path: Path, kernel: str) -> None:
+def test_a_kernel_release_cannot_lead_outside_the_tree(tmp_path: Path, kernel: str) -> None:
     tree = FakeTree(tmp_path, kernel=kernel).device(A)
     assert Gap("modules.alias", "not-recorded") in load(os.fspath(tree)).gaps
 
 
-def test_lines_that_no_depmod_writes(tree: FakeTree) -> None:
+def test_lines_that_depmod_never_writes_are_ignored(tree: FakeTree) -> None:
     place = f"lib/modules/{tree.kernel}"
     tree.device(A).file(f"{place}/modules.alias", b"alias\nalias pci:v\nalias pci:v00008086* \xff\n#alias pci:* x\n\0")
     tree.file(f"{place}/modules.builtin.modinfo", b"no nul and no key")

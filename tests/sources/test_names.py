@@ -42,7 +42,7 @@ C 03  Display controller
         ("", None),
     ],
 )
-def test_vendor(vendor: str, name: str | None) -> None:
+def test_the_name_of_a_vendor(vendor: str, name: str | None) -> None:
     assert PciIds(IDS).vendor(vendor) == name
 
 
@@ -57,7 +57,7 @@ def test_vendor(vendor: str, name: str | None) -> None:
         ("ffff", "2204", None),
     ],
 )
-def test_device(vendor: str, device: str, name: str | None) -> None:
+def test_the_name_of_a_device(vendor: str, device: str, name: str | None) -> None:
     assert PciIds(IDS).device(vendor, device) == name
 
 
@@ -71,22 +71,22 @@ def test_device(vendor: str, device: str, name: str | None) -> None:
         ("ff0000", None),
     ],
 )
-def test_class(code: str, name: str | None) -> None:
+def test_the_name_of_a_class(code: str, name: str | None) -> None:
     assert PciIds(IDS).class_name(code) == name
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"\n\n\n", b"\xff" * 100, b"10de  ", b"\n10de  ", b"\n10de  X\n\t2204  "])
-def test_any_bytes(data: bytes) -> None:
+def test_any_bytes_are_searched_without_an_error(data: bytes) -> None:
     ids = PciIds(data)
     ids.vendor("10de"), ids.device("10de", "2204"), ids.class_name("030000")
 
 
-def test_a_vendor_on_the_first_line() -> None:
+def test_a_vendor_on_the_first_line_is_found() -> None:
     assert PciIds(b"10de  NVIDIA Corporation\n").vendor("10de") == "NVIDIA Corporation"
 
 
 @pytest.mark.parametrize("place", names.PLACES)
-def test_the_file_below_the_trees_own_root(tmp_path: Path, place: str) -> None:
+def test_the_file_is_taken_from_the_trees_own_root(tmp_path: Path, place: str) -> None:
     tree = FakeTree(tmp_path).device("0000:01:00.0", vendor="10de", device="2204", class_code="030000").file(place, IDS)
     (found,) = load(os.fspath(tree), depth=Depth.LISTING).devices.values()
     assert found.vendor_name == "NVIDIA Corporation"
@@ -94,7 +94,7 @@ def test_the_file_below_the_trees_own_root(tmp_path: Path, place: str) -> None:
     assert found.class_name == "VGA compatible controller"
 
 
-def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_there_are_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "PLACES", ())
     (found,) = load(os.fspath(FakeTree(tmp_path).device("0000:01:00.0"))).devices.values()
     assert (found.vendor_name, found.device_name, found.class_name) == (None, None, None)
@@ -104,7 +104,7 @@ def test_no_file_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 class FakeLibudev:
-    """The part of libudev that is asked, with a database of one entry."""
+    """The part of libudev that is used, with a small database."""
 
     def __init__(self, entries: dict[bytes, list[tuple[bytes, bytes]]]) -> None:
         self.entries = entries
@@ -131,7 +131,7 @@ class FakeLibudev:
         return entry[1:]
 
 
-def test_udev_is_asked_by_modalias() -> None:
+def test_udev_is_queried_by_modalias() -> None:
     lib = FakeLibudev(
         {b"pci:x": [(b"ID_VENDOR_FROM_DATABASE", b"Vendor"), (b"ID_PCI_SUBCLASS_FROM_DATABASE", b"Class \xff")]}
     )
@@ -145,7 +145,7 @@ def test_udev_is_asked_by_modalias() -> None:
 
 
 @pytest.mark.parametrize("missing", ["pyudev", "libudev", "database"])
-def test_without_udev(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_a_missing_part_of_udev_means_no_names(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     pyudev = pytest.importorskip("pyudev")
 
     class Context:
@@ -163,10 +163,10 @@ def test_without_udev(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
 
 
 @pytest.mark.parametrize(("live", "ids", "expected"), [(True, False, ["udev"]), (True, True, []), (False, False, [])])
-def test_when_udev_is_asked(
+def test_udev_is_queried_only_on_a_live_machine_without_pci_ids(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: bool, ids: bool, expected: list[str]
 ) -> None:
-    """On a live machine that has no ``pci.ids``."""
+    """udev is used on a live machine without ``pci.ids``."""
     asked: list[str] = []
     monkeypatch.setattr(UdevNames, "connect", lambda: asked.append("udev"))
     monkeypatch.setattr(names, "PLACES", ("own.ids",))
@@ -179,7 +179,7 @@ def test_when_udev_is_asked(
 
 
 def _large(vendors: list[int]) -> PciIds:
-    """A file of many vendors, one in seven with more devices than are looked at around a place."""
+    """A file with many vendors, of which one in seven has more devices than one step of the search reads."""
     lines = []
     for vendor in vendors:
         lines += [f"{vendor:04x}  Vendor {vendor:04x}"]

@@ -1,4 +1,4 @@
-"""Real machines: trees that others recorded, and dumps of guests. Skipped where they are not at hand."""
+"""Real machines: trees that others recorded, and dumps of guests. Skipped if they are not available."""
 
 import json
 import os
@@ -17,13 +17,13 @@ TREES = sorted(SHARED.glob("corpus/sysfs-*"))
 DUMPS = sorted(SHARED.glob("traces/*/*/walks/dump.json"))
 
 
-def test_recordings_are_at_hand() -> None:
+def test_recordings_are_available() -> None:
     if not TREES or not DUMPS:
         pytest.skip(f"no recorded machines below {SHARED}")
 
 
 @pytest.mark.parametrize("path", TREES, ids=lambda path: path.name)
-def test_trees(path: Path, tmp_path: Path) -> None:
+def test_recorded_trees_are_read(path: Path, tmp_path: Path) -> None:
     meta = json.loads((path / "meta.json").read_text())
     with tarfile.open(path / meta["main_file"]) as archive:
         archive.extractall(tmp_path, filter="tar")
@@ -60,7 +60,7 @@ def rebuild(recorded: dict[str, Any], root: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DUMPS, ids=lambda path: f"{path.parts[-4]}-{path.parts[-3]}")
-def test_dumps(path: Path, tmp_path: Path) -> None:
+def test_dumps_are_read(path: Path, tmp_path: Path) -> None:
     recorded = json.loads(path.read_text())
     rebuild(recorded, tmp_path)
     host = load(str(tmp_path))

@@ -67,7 +67,7 @@ def host(*devices: Device, **fields: object) -> Host:
     return Host({d.address: d for d in devices}, {}, **fields)  # type: ignore[arg-type]
 
 
-def test_interfaces_with_a_mac_in_their_name() -> None:
+def test_a_mac_in_the_name_of_an_interface_is_redacted() -> None:
     before = host(
         Device(A, interfaces=("enxaabbccddeeff", "eth0")),
         Device(B, interfaces=("enx001122334455", "wlxaabbccddeeff", "enx0")),
@@ -81,7 +81,7 @@ def test_interfaces_with_a_mac_in_their_name() -> None:
     ]
 
 
-def test_owners_keep_the_name_of_a_known_program_only() -> None:
+def test_an_owner_keeps_only_the_name_of_a_known_program() -> None:
     claims = (Claim("qemu-system-x86 (pid 123)"), Claim("vm1"), None, Claim("alice-vm (pid 5)"), Claim("bob (pid 6)"))
     before = host()._replace(groups={n: Group(n, claim=claim) for n, claim in enumerate(claims)})
     owners = [group.claim.owner if group.claim else None for group in redact(before).groups.values()]
@@ -93,7 +93,7 @@ def test_removed_devices_are_redacted_too() -> None:
     assert redact(before).removed[A].interfaces == ("enx0",)
 
 
-def test_an_ordinary_host_is_left_as_it_is() -> None:
+def test_an_ordinary_host_is_unchanged() -> None:
     before = host(Device(A, driver="nvidia", interfaces=("enp3s0",)), cmdline="quiet intel_iommu=on", kernel="6.1.0")
     assert redact(before) == before
 
@@ -105,7 +105,7 @@ def redacted(**uses: object) -> Uses:
     return found.uses
 
 
-def test_mount_points_and_volumes_that_people_named() -> None:
+def test_mount_points_and_volumes_that_people_named_are_redacted() -> None:
     found = redacted(
         storage=(
             Storage(A, Held.MOUNT, ("/", "/home/alice", "/media/alice/STICK"), ("dm-0 (alicebox-vg)", "nvme0n1p3")),
@@ -126,7 +126,7 @@ def test_mount_points_and_volumes_that_people_named() -> None:
     ]
 
 
-def test_interfaces_keep_what_the_kernel_calls_them() -> None:
+def test_interfaces_keep_the_kernels_names() -> None:
     chains = (("br0", "bond0", "enp5s0"), ("br-alice", "enxaabbccddeeff"), ("enp5s0.100", "enp5s0"), ("alice0",))
     found = redacted(network=tuple(Network(A, chain) for chain in chains)).network
     assert [use.chain for use in found] == [
@@ -134,7 +134,7 @@ def test_interfaces_keep_what_the_kernel_calls_them() -> None:
     ]  # fmt: skip
 
 
-def test_people_programs_and_what_they_plug_in() -> None:
+def test_people_programs_and_plugged_devices_are_redacted() -> None:
     found = redacted(
         inputs=(Input(A, "Alice's keyboard", keyboard=True), Input(None, "x", keyboard=True, pointer=True)),
         openers=(
@@ -153,13 +153,13 @@ def test_people_programs_and_what_they_plug_in() -> None:
     assert found.sounds == (Sound(A, "card0", ("pcm0p",)),)
 
 
-# -- everything that people name, at once
+# -- every name that people choose
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", max_size=6).map(lambda text: f"{text}ALICE{text}")
 
 
 def named_by_people(name: str) -> Host:
-    """A machine on which everything that a person may name is named so."""
+    """A machine on which everything that people can name has such a name."""
     uses = Uses(
         storage=tuple(
             Storage(A, held, (name, f"/home/{name}", f"/media/{name}/x"), (f"dm-0 ({name})", name), name, 1)
@@ -191,7 +191,7 @@ def test_no_name_chosen_by_people_is_in_a_snapshot(name: str) -> None:
 def test_no_name_chosen_by_people_is_in_the_output_of_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A machine whose owner has put his name wherever he could."""
+    """A machine whose owner has put their name everywhere possible."""
     mark = "ALICE"
     machine = Machine(tmp_path)
     disk = machine.disk(A, "nvme0n1", "259:0")
@@ -199,7 +199,7 @@ def test_no_name_chosen_by_people_is_in_the_output_of_the_command(
         path.write_text(mark)
     machine.mapping("dm-0", "254:0", "nvme0n1", dm_name=f"{mark}-vg")
     machine.mounts(("254:0", f"/home/{mark}", f"/dev/mapper/{mark}-vg"))
-    machine.thing("net", f"{mark}0", B, {"address": "a1:1c:e0:00:00:01", "ifalias": mark})
+    machine.class_device("net", f"{mark}0", B, {"address": "a1:1c:e0:00:00:01", "ifalias": mark})
     machine.proc(route=f"Iface Destination Gateway\n{mark}0 00000000 0100000A 0003 0 0 0 00000000 0 0 0\n")
     tree = machine.tree
     tree.file("proc/cmdline", f"root=UUID={mark} cryptdevice={mark}:root hostname={mark} ip=10.0.0.1::{mark}:eth0\n")

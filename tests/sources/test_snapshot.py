@@ -1,4 +1,4 @@
-"""Snapshots: a written one is read back, and anything else is refused."""
+"""Snapshots: a written snapshot is read back, and anything else is refused."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def test_a_dump_is_parsed(host: Host) -> None:
 
 @given(hosts())
 @settings(max_examples=50)
-def test_redacted_too(host: Host) -> None:
+def test_a_redacted_dump_is_parsed(host: Host) -> None:
     redacted = redact(host)
     assert parse(dump(redacted), "x") == redacted
     assert redact(redacted) == redacted
@@ -46,7 +46,7 @@ def dump_of(host: object, **top: object) -> str:
     return json.dumps({"schema": 1, "tool": "iommutui 0", "host": host, **top})
 
 
-def test_is_readable(tmp_path: Path) -> None:
+def test_a_snapshot_is_readable_json(tmp_path: Path) -> None:
     tree = FakeTree(tmp_path).device("0000:01:00.0", vendor="10de", driver="nvidia", group=14)
     text = dump(load(os.fspath(tree), depth=Depth.FULL))
     assert '          "address": "0000:01:00.0",\n'.replace("          ", "        ") in text
@@ -122,7 +122,7 @@ def test_terminal_controls_are_escaped() -> None:
         ('{"schema": 1, "tool": "", "host": {"devices": NaN}}', "host"),
     ],
 )
-def test_refused(text: str, what: str) -> None:
+def test_an_invalid_snapshot_is_refused(text: str, what: str) -> None:
     with pytest.raises(SourceError) as caught:
         parse(text, "some.json")
     assert what in caught.value.what
@@ -132,18 +132,18 @@ def test_refused(text: str, what: str) -> None:
         assert raw not in caught.value.what
 
 
-def test_a_member_that_is_no_device_is_allowed() -> None:
+def test_a_member_without_a_device_is_allowed() -> None:
     text = dump_of({"devices": [], "groups": [{"id": 3, "members": ["arm-smmu.0"]}]})
     assert parse(text, "x").groups[3].members == ("arm-smmu.0",)
 
 
-def test_a_member_on_another_bus_has_any_name() -> None:
+def test_a_member_on_another_bus_may_have_any_name() -> None:
     device = {"address": "HISI0162:01", "bus": "platform", "group": 3}
     text = dump_of({"devices": [device], "groups": [{"id": 3, "members": ["HISI0162:01"]}]})
     assert [d.bus for d in parse(text, "x").devices.values()] == ["platform"]
 
 
-def test_from_a_file(tmp_path: Path) -> None:
+def test_a_snapshot_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write(one(), str(path))
     assert load(str(path)) == one()
@@ -151,30 +151,30 @@ def test_from_a_file(tmp_path: Path) -> None:
     assert load(str(path), kernel="5.10.0").kernel == "5.10.0"
 
 
-def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_allowed(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(b"\xef\xbb\xbf" + dump(one()).encode())
     assert load(str(path)) == one()
 
 
-def test_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(dump(one()).encode())))
     assert load("-") == one()
 
 
-def test_no_such_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no\.json does not exist"):
         load(str(tmp_path / "no.json"))
 
 
-def test_not_utf8(tmp_path: Path) -> None:
+def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(b'{"schema": 1,\n"host":\n\xff\xfe}')
     with pytest.raises(SourceError, match="line 3 is not UTF-8"):
         load(str(path))
 
 
-def test_too_large(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     with path.open("wb") as file:
         file.truncate(LIMIT + 1)

@@ -1,4 +1,4 @@
-"""The machine as a whole, and faults while it is read."""
+"""The machine as a whole, and faults during the scan."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from tests.fake_tree import FakeTree
 from tests.sources.facts import ROOT, A, B, device, full
 
 
-def test_the_machine(tree: FakeTree) -> None:
+def test_kernel_command_line_processor_and_drivers_are_read(tree: FakeTree) -> None:
     tree.device(A).driver("nvidia", "nvidia").driver("pcieport").file("proc/cmdline", "quiet intel_iommu=on\n")
     tree.file("proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\n" + "x" * 5000)
     host = full(tree)
@@ -25,14 +25,14 @@ def test_the_machine(tree: FakeTree) -> None:
     assert host.drivers == (Driver("nvidia", "nvidia"), Driver("pcieport", None))
 
 
-def test_a_bare_sysfs(tmp_path: Path) -> None:
+def test_a_bare_sysfs_is_read(tmp_path: Path) -> None:
     host = full(FakeTree(tmp_path, bare=True).device(A, driver="nvidia", group=3))
     assert (host.kernel, host.cmdline, host.cpu_vendor) == (None, None, None)
     assert host.groups[3].members == (A,)
     assert load(str(tmp_path), kernel="5.4.0").kernel == "5.4.0"
 
 
-def test_another_kernel_changes_nothing_that_was_recorded(tree: FakeTree) -> None:
+def test_another_kernel_changes_no_other_recorded_fact(tree: FakeTree) -> None:
     tree.device(A).modules("pci:v00008086d*sv*sd*bc*sc*i* e1000e")
     host = load(os.fspath(tree), kernel="5.4.0")
     assert host == full(tree)._replace(kernel="5.4.0")
@@ -48,7 +48,7 @@ def test_another_kernel_changes_nothing_that_was_recorded(tree: FakeTree) -> Non
         (["sys"], "is not a recorded machine"),
     ],
 )
-def test_no_machine(tmp_path: Path, made: list[str], what: str) -> None:
+def test_a_directory_without_a_machine_is_an_error(tmp_path: Path, made: list[str], what: str) -> None:
     for path in made:
         (tmp_path / path).mkdir(parents=True)
     with pytest.raises(SourceError) as caught:
@@ -57,24 +57,24 @@ def test_no_machine(tmp_path: Path, made: list[str], what: str) -> None:
     assert caught.value.remedy
 
 
-def test_a_machine_without_devices(tree: FakeTree) -> None:
+def test_a_machine_without_devices_is_read(tree: FakeTree) -> None:
     assert full(tree).devices == {}
 
 
-def test_names_that_no_kernel_gives_are_no_functions(tree: FakeTree) -> None:
+def test_entries_with_impossible_names_are_not_functions(tree: FakeTree) -> None:
     tree.device(A)
     for name in (b"README", b"0000:0A:00.0", b"\xff\xfe", b"0000:00:00.0 "):
         os.mkdir(os.fsencode(tree.sys / "bus/pci/devices") + b"/" + name)
     assert list(full(tree).devices) == [A]
 
 
-def test_a_function_that_goes_before_it_is_read(tree: FakeTree) -> None:
+def test_a_function_removed_before_it_is_read_is_left_out(tree: FakeTree) -> None:
     tree.device(A).device(B)
     os.symlink("../../../devices/gone", tree.sys / "bus/pci/devices/0000:02:00.0")
     assert list(full(tree).devices) == [A, B]
 
 
-def test_a_function_that_goes_while_it_is_read(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_removed_while_it_is_read_is_left_out(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.device(A, group=1).device(B, group=1)
     read_ids = pci_module._ids
 
@@ -95,7 +95,7 @@ def test_a_function_that_goes_while_it_is_read(tree: FakeTree, monkeypatch: pyte
 
 
 @ROOT
-def test_attributes_that_may_not_be_read(tree: FakeTree) -> None:
+def test_attributes_without_permission_are_gaps(tree: FakeTree) -> None:
     tree.device(A, driver="nvidia")
     for name in ("driver_override", "config", "uevent"):
         (tree.place(A) / name).chmod(0)
@@ -104,8 +104,8 @@ def test_attributes_that_may_not_be_read(tree: FakeTree) -> None:
     assert (found.vendor_id, found.driver) == ("8086", "nvidia")
 
 
-def test_attributes_that_cannot_be_read(tree: FakeTree) -> None:
-    """A directory in the place of a file fails for root, too."""
+def test_unreadable_attributes_are_gaps(tree: FakeTree) -> None:
+    """A directory in place of a file fails even for root."""
     tree.device(A, files={"driver_override": None, "config": None})
     (tree.place(A) / "driver_override").mkdir()
     (tree.place(A) / "config").mkdir()
@@ -121,14 +121,14 @@ def test_a_fifo_in_a_recorded_tree_does_not_block(tree: FakeTree) -> None:
     assert device(tree).driver_override is None
 
 
-def test_a_link_in_a_recorded_tree_leads_nowhere(tree: FakeTree, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_file_is_not_followed(tree: FakeTree, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret\n")
     tree.device(A, files={"driver_override": None}).link(A, "driver_override", tmp_path / "secret")
     assert device(tree).driver_override is None
     assert device(tree).gap("driver_override") == Gap("driver_override", "ELOOP")
 
 
-def test_a_device_in_d3cold_is_left_asleep(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_in_d3cold_is_not_woken(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.device(A, files={"power_state": "D3cold\n"}).device(B, files={"power_state": "D0\n"})
     monkeypatch.setattr("iommutui.sources.tree._is_running_kernel", lambda _: True)
     host = full(tree)
@@ -139,13 +139,13 @@ def test_a_device_in_d3cold_is_left_asleep(tree: FakeTree, monkeypatch: pytest.M
 
 
 def test_virtual_functions_of_a_running_machine_are_counted(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading ``sriov_numvfs`` takes the device's lock, as an unbind that waits does."""
+    """Reading ``sriov_numvfs`` takes the device's lock, which a waiting unbind holds."""
     tree.device(A, files={"sriov_numvfs": "7\n"}).device(B).link(A, "virtfn0", tree.place(B))
     monkeypatch.setattr("iommutui.sources.tree._is_running_kernel", lambda _: True)
     assert [d.details.sriov_numvfs for d in full(tree).devices.values() if d.details] == [1, None]
 
 
-def test_suffixes_of_names_that_are_taken() -> None:
+def test_a_taken_name_gets_the_next_free_suffix() -> None:
     taken = {name: Device(name) for name in map(Address, ("a", "a.0"))}
     assert groups_module._unused("a", taken) == "a.1"
     assert groups_module._unused("b", taken) == "b"

@@ -1,4 +1,4 @@
-"""Every fact of a function, there and not there."""
+"""Every fact of a function, present and absent."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.sources.facts import A, B, device, full
 
 
 @pytest.mark.parametrize("uevent", [True, False])
-def test_ids(tree: FakeTree, uevent: bool) -> None:
+def test_ids_are_read(tree: FakeTree, uevent: bool) -> None:
     tree.device(
         A, vendor="10de", device="2204", class_code="030000", subsystem="1458:403b", revision="a1", uevent=uevent
     )
@@ -25,25 +25,25 @@ def test_ids(tree: FakeTree, uevent: bool) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n", "garbage", "PCI_CLASS=20000\nPCI_ID=zzzz:1\n"])
-def test_a_uevent_that_says_nothing(tree: FakeTree, content: str) -> None:
+def test_ids_are_read_despite_a_useless_uevent(tree: FakeTree, content: str) -> None:
     tree.device(A, vendor="10de", files={"uevent": content})
     assert device(tree).vendor_id == "10de"
 
 
-def test_no_ids_at_all(tree: FakeTree) -> None:
+def test_a_function_without_ids_is_read(tree: FakeTree) -> None:
     nothing = dict.fromkeys(["vendor", "device", "class", "revision", "modalias", "config", "uevent"])
     tree.device(A, files={**nothing, "subsystem_vendor": None, "subsystem_device": None})
     assert device(tree) == Device(device(tree).address, fits=(), details=device(tree).details)
 
 
 @pytest.mark.parametrize("content", ["8086\n", "0xzz\n", "0x123456789\n", "\n", ""])
-def test_ids_that_no_kernel_writes(tree: FakeTree, content: str) -> None:
+def test_malformed_ids_are_a_gap(tree: FakeTree, content: str) -> None:
     tree.device(A, uevent=False, files={"vendor": content})
     assert device(tree).vendor_id is None
     assert device(tree).gap("vendor") == Gap("vendor", "malformed")
 
 
-def test_revision_without_configuration_space(tree: FakeTree) -> None:
+def test_the_revision_is_read_without_configuration_space(tree: FakeTree) -> None:
     tree.device(A, revision="0c").device(B, revision="0c", files={"revision": None})
     for address in (A, B):
         (tree.place(address) / "config").unlink()
@@ -53,17 +53,17 @@ def test_revision_without_configuration_space(tree: FakeTree) -> None:
 
 
 @pytest.mark.parametrize("header_type", [0, 1, 2])
-def test_header_type(tree: FakeTree, header_type: int) -> None:
+def test_the_header_type_is_read(tree: FakeTree, header_type: int) -> None:
     tree.device(A, header_type=header_type | 0x80)
     assert (device(tree).header_type, device(tree).multifunction) == (header_type, True)
 
 
-def test_a_device_of_one_function(tree: FakeTree) -> None:
+def test_a_device_of_one_function_is_recognised(tree: FakeTree) -> None:
     tree.device(A, header_type=1)
     assert (device(tree).header_type, device(tree).multifunction) == (1, False)
 
 
-def test_pcie_type(tree: FakeTree) -> None:
+def test_the_pcie_type_is_read(tree: FakeTree) -> None:
     tree.device(A, config=capability(0x10, flags=0x42))
     tree.device(B, config=capability(0x10, flags=0x42)[:64])
     tree.device("0000:01:00.2", config=capability(0x05))
@@ -72,7 +72,7 @@ def test_pcie_type(tree: FakeTree) -> None:
     assert [d.pcie_type for d in full(tree).devices.values()] == [4, None, None, 5, None]
 
 
-def test_a_device_that_fell_off_the_bus(tree: FakeTree) -> None:
+def test_a_device_that_fell_off_the_bus_is_recognised(tree: FakeTree) -> None:
     tree.device(A, revision="a1", config=b"\xff" * 64).device(B)
     details = device(tree).details
     assert details is not None
@@ -83,20 +83,20 @@ def test_a_device_that_fell_off_the_bus(tree: FakeTree) -> None:
     assert other.config_answers is True
 
 
-def test_a_virtual_function_has_no_ids_of_its_own_and_works(tree: FakeTree) -> None:
+def test_a_virtual_function_without_ids_counts_as_responding(tree: FakeTree) -> None:
     tree.device(A).device(B, config=b"\xff\xff\xff\xff" + bytes(60)).link(B, "physfn", tree.place(A))
     details = device(tree, B).details
     assert details is not None
     assert details.config_answers is True
 
 
-def test_driver(tree: FakeTree) -> None:
+def test_the_driver_is_read(tree: FakeTree) -> None:
     tree.device(A, driver="nvidia").device(B)
     assert device(tree).driver == "nvidia"
     assert device(tree, B).driver is None
 
 
-def test_the_link_decides_and_not_the_uevent(tree: FakeTree) -> None:
+def test_the_driver_link_decides_not_the_uevent(tree: FakeTree) -> None:
     tree.device(A, driver="vfio-pci")
     (tree.place(A) / "driver").unlink()
     assert device(tree).driver is None
@@ -104,7 +104,7 @@ def test_the_link_decides_and_not_the_uevent(tree: FakeTree) -> None:
     assert device(tree).driver == "nvidia"
 
 
-def test_a_driver_that_is_no_link_is_not_known(tree: FakeTree) -> None:
+def test_a_driver_that_is_not_a_link_is_unknown(tree: FakeTree) -> None:
     tree.device(A, files={"driver": "nvidia"})
     assert device(tree).driver is None
     assert device(tree).gap("driver") == Gap("driver", "EINVAL")
@@ -123,26 +123,26 @@ def test_a_driver_that_is_no_link_is_not_known(tree: FakeTree) -> None:
         ("vfio-pci", "vfio-pci"),
     ],
 )
-def test_override(tree: FakeTree, content: str | None, override: str | None) -> None:
+def test_the_override_is_read(tree: FakeTree, content: str | None, override: str | None) -> None:
     tree.device(A, files={"driver_override": content})
     assert device(tree).driver_override == override
     assert device(tree).gaps == ()
 
 
-def test_names_that_are_not_utf8(tree: FakeTree) -> None:
+def test_names_that_are_not_utf8_are_escaped(tree: FakeTree) -> None:
     tree.device(A, files={"driver_override": b"\xff\x1b\n"})
     os.symlink(b"../../../bus/pci/drivers/\xffdriver", os.fsencode(tree.place(A) / "driver"))
     assert device(tree).driver == "\\xffdriver"
     assert device(tree).driver_override == "\\xff\x1b"
 
 
-def test_parent(tree: FakeTree) -> None:
+def test_the_parent_is_read(tree: FakeTree) -> None:
     tree.device("0000:00:01.0").device(A, parent="0000:00:01.0")
     assert device(tree).parent == "0000:00:01.0"
     assert device(tree, "0000:00:01.0").parent is None
 
 
-def test_parent_across_the_domain_of_a_vmd(tree: FakeTree) -> None:
+def test_the_parent_across_a_vmds_domain_is_read(tree: FakeTree) -> None:
     tree.device("0000:00:0e.0")
     place = tree.place("0000:00:0e.0") / "pci10000:e0/10000:e0:06.0"
     place.mkdir(parents=True)
@@ -153,18 +153,18 @@ def test_parent_across_the_domain_of_a_vmd(tree: FakeTree) -> None:
     assert device(tree, "10000:e0:06.0").parent == "0000:00:0e.0"
 
 
-def test_order_of_domains(tree: FakeTree) -> None:
+def test_devices_are_ordered_by_domain(tree: FakeTree) -> None:
     for address in ("10000:00:00.0", "0001:00:00.0", "ffff:00:00.0", "0000:ff:1f.7", "0000:00:02.0"):
         tree.device(address)
     assert list(full(tree).devices) == ["0000:00:02.0", "0000:ff:1f.7", "0001:00:00.0", "ffff:00:00.0", "10000:00:00.0"]
 
 
-def test_boot_vga(tree: FakeTree) -> None:
+def test_boot_vga_is_read(tree: FakeTree) -> None:
     tree.device(A, files={"boot_vga": "1\n"}).device(B, files={"boot_vga": "0\n"}).device("0000:02:00.0")
     assert [d.boot_vga for d in full(tree).devices.values()] == [True, False, None]
 
 
-def test_virtual_functions(tree: FakeTree) -> None:
+def test_virtual_functions_are_read(tree: FakeTree) -> None:
     tree.device(A, files={"sriov_totalvfs": "64\n", "sriov_numvfs": "11\n"})
     virtual = [f"0000:02:0{number // 8}.{number % 8}" for number in range(11)]
     for number, address in enumerate(virtual):
@@ -178,7 +178,7 @@ def test_virtual_functions(tree: FakeTree) -> None:
     assert (found.details.sriov_totalvfs, found.details.sriov_numvfs) == (64, 11)
 
 
-def test_vfio_dev(tree: FakeTree) -> None:
+def test_vfio_dev_is_read(tree: FakeTree) -> None:
     tree.device(A, driver="vfio-pci").device(B)
     (tree.place(A) / "vfio-dev/vfio0").mkdir(parents=True)
     assert device(tree).vfio_dev == ("vfio0",)
@@ -187,7 +187,7 @@ def test_vfio_dev(tree: FakeTree) -> None:
     assert device(tree, B).vfio_dev == ()
 
 
-def test_iommu(tree: FakeTree) -> None:
+def test_iommus_are_read(tree: FakeTree) -> None:
     tree.iommu("dmar0", "intel-iommu").iommu("dmar1").device(A).link(A, "iommu", "../../virtual/iommu/dmar1").device(B)
     host = full(tree)
     assert [d.iommu for d in host.devices.values()] == ["dmar1", None]
@@ -197,21 +197,21 @@ def test_iommu(tree: FakeTree) -> None:
 @pytest.mark.parametrize(
     ("cap", "width"), [("d2008c40660462", 39), ("8d2078c106f0466", 48), ("zz", None), (None, None)]
 )
-def test_the_width_of_an_iommu(tree: FakeTree, cap: str | None, width: int | None) -> None:
+def test_the_width_of_an_iommu_is_read(tree: FakeTree, cap: str | None, width: int | None) -> None:
     tree.iommu("dmar0", "intel-iommu").device(A)
     if cap is not None:
         (tree.sys / "class/iommu/dmar0/intel-iommu/cap").write_text(f"{cap}\n")
     assert full(tree).iommus == (Iommu("dmar0", "intel-iommu", width=width),)
 
 
-def test_the_interrupt_line(tree: FakeTree) -> None:
+def test_the_interrupt_line_is_read(tree: FakeTree) -> None:
     tree.device(A).device(B)
     (tree.place(A) / "irq").write_text("16\n")
     lines = [each.details.irq for each in full(tree).devices.values() if each.details is not None]
     assert lines == [16, None]
 
 
-def test_an_iommu_that_is_a_function_is_no_gap_of_it(tree: FakeTree) -> None:
+def test_a_function_that_is_an_iommu_has_no_gap(tree: FakeTree) -> None:
     tree.device(A).device(B, files={"iommu/ivhd0/uevent": ""})
     place = tree.place(B) / "iommu/ivhd0"
     (tree.sys / "class/iommu").mkdir(parents=True)
@@ -224,13 +224,13 @@ def test_an_iommu_that_is_a_function_is_no_gap_of_it(tree: FakeTree) -> None:
     assert full(tree).devices[Address(A)].gap("iommu") == Gap("iommu", "EINVAL")
 
 
-def test_no_iommu(tree: FakeTree) -> None:
+def test_a_missing_iommu_directory_differs_from_an_empty_one(tree: FakeTree) -> None:
     assert full(tree.device(A)).iommus is None
     (tree.sys / "class/iommu").mkdir(parents=True)
     assert full(tree).iommus == ()
 
 
-def test_interfaces(tree: FakeTree) -> None:
+def test_interfaces_are_read(tree: FakeTree) -> None:
     tree.device(A).device(B, driver="virtio-pci").device("0000:02:00.0", driver="nvme")
     for path in (f"{A}/net/eth1", f"{A}/net/eth0", f"{B}/virtio3/net/ens4"):
         address, _, rest = path.partition("/")
@@ -238,7 +238,7 @@ def test_interfaces(tree: FakeTree) -> None:
     assert [d.interfaces for d in full(tree).devices.values()] == [("eth0", "eth1"), ("ens4",), ()]
 
 
-def test_details(tree: FakeTree) -> None:
+def test_details_are_read(tree: FakeTree) -> None:
     resource = [f"0x{0:016x} 0x{0:016x} 0x{0:016x}"] * 13
     resource[1] = "0x000000fc00000000 0x000000fc00ffffff 0x000000000014220c"
     tree.device(
@@ -262,20 +262,22 @@ def test_details(tree: FakeTree) -> None:
 
 
 @pytest.mark.parametrize(("kernel", "methods"), [("5.14.9", None), ("5.15.0", ()), ("6.1.0", ()), (None, None)])
-def test_no_reset_method(tmp_path: Path, kernel: str | None, methods: tuple[str, ...] | None) -> None:
+def test_a_missing_reset_method_means_none_from_5_15(
+    tmp_path: Path, kernel: str | None, methods: tuple[str, ...] | None
+) -> None:
     tree = FakeTree(tmp_path, kernel=kernel).device(A).device(B, files={"reset_method": "flr\n"})
     found = full(tree).devices[Address(A)].details
     assert found is not None
     assert found.reset_methods == methods
 
 
-def test_where_no_device_at_all_has_reset_methods_they_were_not_recorded(tmp_path: Path) -> None:
+def test_without_any_reset_method_they_count_as_not_recorded(tmp_path: Path) -> None:
     found = device(FakeTree(tmp_path, kernel="6.1.0").device(A)).details
     assert found is not None
     assert found.reset_methods is None
 
 
-def test_resources_that_no_kernel_writes(tree: FakeTree) -> None:
+def test_malformed_resources_are_a_gap(tree: FakeTree) -> None:
     tree.device(A, files={"resource": "0x0 0x1\n"})
     found = device(tree)
     assert found.details is not None

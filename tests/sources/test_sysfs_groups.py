@@ -1,4 +1,4 @@
-"""Groups and their members, whole and in parts."""
+"""Groups and their members, complete and incomplete."""
 
 import os
 
@@ -9,19 +9,19 @@ from tests.fake_tree import FakeTree
 from tests.sources.facts import A, B, device, full
 
 
-def test_group(tree: FakeTree) -> None:
+def test_groups_and_members_are_read(tree: FakeTree) -> None:
     tree.device(A, group=14).device(B)
     host = full(tree)
     assert [d.group for d in host.devices.values()] == [14, None]
     assert host.groups[14].members == (A,)
 
 
-def test_groups_have_gaps_in_their_numbers(tree: FakeTree) -> None:
+def test_group_numbers_need_not_be_consecutive(tree: FakeTree) -> None:
     tree.device(A, group=7).device(B, group=3).group(12)
     assert {n: g.members for n, g in full(tree).groups.items()} == {3: (B,), 7: (A,), 12: ()}
 
 
-def test_a_link_to_a_group_that_was_not_recorded(tree: FakeTree) -> None:
+def test_a_link_to_an_unrecorded_group_creates_it(tree: FakeTree) -> None:
     tree.device(A).link(A, "iommu_group", "../../../kernel/iommu_groups/5")
     tree.device(B).link(B, "iommu_group", "../../../kernel/iommu_groups/none")
     host = full(tree)
@@ -30,7 +30,7 @@ def test_a_link_to_a_group_that_was_not_recorded(tree: FakeTree) -> None:
     assert device(tree, B).gap("iommu_group") == Gap("iommu_group", "malformed")
 
 
-def test_a_group_whose_members_have_no_link(tree: FakeTree) -> None:
+def test_a_member_without_a_link_belongs_to_its_group(tree: FakeTree) -> None:
     tree.device(A, group=5)
     (tree.place(A) / "iommu_group").unlink()
     assert device(tree).group == 5
@@ -42,7 +42,7 @@ def test_a_link_to_another_group_wins(tree: FakeTree) -> None:
     assert {n: g.members for n, g in host.groups.items()} == {5: (), 6: (A,)}
 
 
-def test_group_facts(tree: FakeTree) -> None:
+def test_the_facts_of_a_group_are_read(tree: FakeTree) -> None:
     regions = "0x0000000000000000 0x0000000000ffffff direct-relaxable\n0x00000000fee00000 0x00000000feefffff msi\n"
     tree.device(A, group=1).group(1, type="DMA-FQ\n", name="vfio-noiommu\n", reserved_regions=regions)
     tree.device(B, group=2).group(2, reserved_regions="what\n")
@@ -53,7 +53,7 @@ def test_group_facts(tree: FakeTree) -> None:
     assert second.gap("reserved_regions") == Gap("reserved_regions", "malformed")
 
 
-def test_members_on_other_buses(tree: FakeTree) -> None:
+def test_members_on_other_buses_are_read(tree: FakeTree) -> None:
     tree.device(A, group=1).other("HISI0162:01", group=1, driver="hisi-lpc").other("eth.0", bus="fsl-mc", group=1)
     host = full(tree)
     assert host.groups[1].members == (A, "HISI0162:01", "eth.0")
@@ -62,7 +62,7 @@ def test_members_on_other_buses(tree: FakeTree) -> None:
     assert (net.bus, net.driver) == ("fsl-mc", None)
 
 
-def test_two_members_of_one_name(tree: FakeTree) -> None:
+def test_two_members_with_one_name_get_different_names(tree: FakeTree) -> None:
     tree.other("dev", bus="platform", group=1).other("dev", bus="amba", group=1, entry="dev.0").other(
         "dev", bus="cdx", group=2
     )
@@ -71,14 +71,14 @@ def test_two_members_of_one_name(tree: FakeTree) -> None:
     assert {n: g.members for n, g in host.groups.items()} == {1: ("dev", "dev.0"), 2: ("dev.1",)}
 
 
-def test_a_member_whose_directory_was_not_recorded(tree: FakeTree) -> None:
+def test_a_member_without_a_recorded_directory_is_read(tree: FakeTree) -> None:
     tree.group(1)
     os.symlink("../../../../devices/platform/a/b", tree.sys / "kernel/iommu_groups/1/devices/b")
     found = device(tree, "b")
     assert (found.bus, found.driver, found.gap("driver")) == ("platform", None, Gap("driver", "not-recorded"))
 
 
-def test_a_function_that_came_after_the_bus_was_listed(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_added_after_the_bus_was_listed_is_read(tree: FakeTree, monkeypatch: pytest.MonkeyPatch) -> None:
     tree.device(A, group=1).device(B, group=1)
     monkeypatch.setattr("iommutui.sources.sysfs._functions", lambda _: [A])
     host = full(tree)

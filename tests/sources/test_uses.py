@@ -1,4 +1,4 @@
-"""Uses of devices, found in trees of files: their gaps, and any tree at all."""
+"""Uses of devices, found in trees of files: their gaps, and arbitrary trees."""
 
 import os
 from pathlib import Path
@@ -15,11 +15,11 @@ from tests.fake_tree import FakeTree
 from tests.sources.used import A, B, Machine
 
 
-def test_a_machine_on_which_everything_is_known_has_no_gaps(machine: Machine) -> None:
+def test_a_fully_recorded_machine_has_no_gaps(machine: Machine) -> None:
     assert machine.uses() == Uses()
 
 
-def test_a_bare_sysfs_says_of_everything_that_it_was_not_recorded(tmp_path: Path) -> None:
+def test_a_bare_sysfs_has_a_gap_for_every_use(tmp_path: Path) -> None:
     host = load(os.fspath(FakeTree(tmp_path, bare=True).device(A, driver="nvme")))
     assert host.uses is not None
     assert {gap.why for gap in host.uses.gaps} == {"not-recorded"}
@@ -32,9 +32,7 @@ def test_a_bare_sysfs_says_of_everything_that_it_was_not_recorded(tmp_path: Path
     [("proc/self/mountinfo", "storage"), ("proc/swaps", "storage"), ("proc/net/route", "network"),
      ("etc/fstab", "fstab"), ("proc/iomem", "firmware")],
 )  # fmt: skip
-def test_a_file_that_was_not_recorded_and_one_that_cannot_be_read_are_two_things(
-    machine: Machine, path: str, field: str
-) -> None:
+def test_an_unrecorded_file_and_an_unreadable_file_are_different_gaps(machine: Machine, path: str, field: str) -> None:
     place = machine.tree.root / path
     place.unlink()
     assert machine.uses().gap(field) == "not-recorded"
@@ -42,7 +40,7 @@ def test_a_file_that_was_not_recorded_and_one_that_cannot_be_read_are_two_things
     assert machine.uses().gap(field) == "ELOOP"
 
 
-def test_the_listing_says_what_it_has_not_looked_at(machine: Machine) -> None:
+def test_the_listing_names_the_uses_it_has_not_read(machine: Machine) -> None:
     machine.mounts(("8:0", "/", "/dev/sda")).disk(A, "sda", "8:0")
     uses = machine.host(Depth.LISTING).uses
     assert uses is not None
@@ -88,7 +86,7 @@ _LINES = st.sampled_from(
     st.none() | st.text(max_size=8) | st.sampled_from(["192.0.2.1", "::1", "1.2.3.4.5"]),
 )
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_tree_of_links_and_no_table_ends_in_an_exception(
+def test_no_tree_of_links_and_no_table_raises(
     tmp_path_factory: pytest.TempPathFactory,
     links: list[tuple[str, str, str]],
     tables: list[tuple[str, list[bytes]]],

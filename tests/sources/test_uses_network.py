@@ -14,9 +14,9 @@ DEFAULT4 = "{} 00000000 0101A8C0 0003 0 0 0 00000000 0 0 0\n"
 LINK4 = "{} 0001A8C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n"
 
 
-def test_the_default_route_through_a_bridge_on_a_bond(machine: Machine) -> None:
-    eth = [machine.thing("net", name, address) for name, address in (("eth0", A), ("eth1", B))]
-    bond, bridge = (machine.thing("net", name, "virtual") for name in ("bond0", "br0"))
+def test_a_default_route_through_a_bridge_on_a_bond_is_found(machine: Machine) -> None:
+    eth = [machine.class_device("net", name, address) for name, address in (("eth0", A), ("eth1", B))]
+    bond, bridge = (machine.class_device("net", name, "virtual") for name in ("bond0", "br0"))
     (bond / "bonding").mkdir()
     for interface in eth:
         (bond / f"lower_{interface.name}").symlink_to(os.path.relpath(interface, bond))
@@ -52,17 +52,17 @@ def test_the_default_route_through_a_bridge_on_a_bond(machine: Machine) -> None:
         ({"ipv6_route": f"{'0' * 32} 00 {'0' * 32} 00 {'0' * 32} ffffffff 1 0 00200200 lo\n"}, None, None),
     ],
 )  # fmt: skip
-def test_what_an_interface_carries(
+def test_the_uses_of_an_interface_are_found(
     machine: Machine, tables: dict[str, str], session: str | None, expected: tuple[bool, bool, bool] | None
 ) -> None:
-    machine.thing("net", "eth0", A)
+    machine.class_device("net", "eth0", A)
     machine.proc(**tables)
     found = [(u.default_route, u.address, u.session) for u in machine.uses(session).network]
     assert found == ([expected] if expected else [])
 
 
-def test_interfaces_in_a_cycle(machine: Machine) -> None:
-    first, second = (machine.thing("net", name, "virtual") for name in ("a", "b"))
+def test_interfaces_in_a_cycle_do_not_loop(machine: Machine) -> None:
+    first, second = (machine.class_device("net", name, "virtual") for name in ("a", "b"))
     (first / "lower_b").symlink_to("../b")
     (second / "lower_a").symlink_to("../a")
     (first / "lower_gone").symlink_to("../gone")
@@ -81,7 +81,7 @@ def test_interfaces_in_a_cycle(machine: Machine) -> None:
         ({}, {}, None),
     ],
 )
-def test_the_session_that_the_program_runs_in(
+def test_the_interface_of_the_programs_own_session_is_found(
     tmp_path: Path, environment: dict[str, str], files: dict[int, tuple[str | None, int]], expected: str | None
 ) -> None:
     for pid, (variables, parent) in files.items():

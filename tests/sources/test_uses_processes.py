@@ -1,4 +1,4 @@
-"""Who has a device open, and the settings by id, found in trees of files."""
+"""Processes that have a device open, and settings by id, found in trees of files."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from iommutui.core.uses import ById, Opener
 from tests.sources.used import A, B, C, Machine
 
 
-def test_who_has_a_devices_nodes_open(tmp_path: Path) -> None:
+def test_processes_with_a_devices_nodes_open_are_found(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    machine.thing("drm", "card0", A)
-    machine.thing("drm", "card0-DP-1", A)
-    machine.thing("drm", "renderD128", A)
-    machine.thing("sound", "pcmC0D0p", B)
+    machine.class_device("drm", "card0", A)
+    machine.class_device("drm", "card0-DP-1", A)
+    machine.class_device("drm", "renderD128", A)
+    machine.class_device("sound", "pcmC0D0p", B)
     machine.tree.process(1, "init", "/dev/null").process(20, "Xorg", "/dev/dri/card0", "/dev/dri/card0", "socket:[1]")
     machine.tree.process(30, "pipe\x1bwire", "/dev/snd/pcmC0D0p", "/dev/dri/card9")
     uses = machine.uses()
@@ -24,7 +24,7 @@ def test_who_has_a_devices_nodes_open(tmp_path: Path) -> None:
     assert uses.gap("openers") == ""
 
 
-def test_nvidias_nodes_by_its_own_list_and_without_one_by_every_device(tmp_path: Path) -> None:
+def test_nvidias_nodes_are_assigned_by_its_list_or_to_every_device(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.tree.bind(A, "nvidia").bind(B, "nvidia").bind(C, "amdgpu")
     machine.tree.process(1, "init").process(20, "llm", "/dev/nvidia1", "/dev/nvidiactl", "/dev/kfd")
@@ -36,9 +36,9 @@ def test_nvidias_nodes_by_its_own_list_and_without_one_by_every_device(tmp_path:
     assert [(o.device, o.node) for o in machine.uses().openers] == [compute, (B, "/dev/nvidia1")]
 
 
-def test_processes_that_do_not_show(tmp_path: Path) -> None:
+def test_hidden_processes_are_a_gap(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    machine.thing("drm", "card0", A)
+    machine.class_device("drm", "card0", A)
     assert machine.uses().gap("openers") == "not-recorded"
     machine.tree.process(20, "Xorg", "/dev/dri/card0")
     (machine.tree.root / "proc/30").mkdir()
@@ -60,6 +60,6 @@ def test_processes_that_do_not_show(tmp_path: Path) -> None:
         ("\xff\n", None),
     ],
 )
-def test_settings_by_id(machine: Machine, text: str, expected: tuple[str, tuple[str, ...]] | None) -> None:
+def test_settings_by_id_are_read(machine: Machine, text: str, expected: tuple[str, tuple[str, ...]] | None) -> None:
     machine.tree.file("etc/modprobe.d/vm.conf", text).file("etc/modprobe.d/vm.conf.bak", "options vfio-pci ids=1:1\n")
     assert machine.uses().by_id == (((ById(*expected, "/etc/modprobe.d/vm.conf")),) if expected else ())

@@ -1,4 +1,4 @@
-"""Network storage, in trees of files: it needs the network device that leads to its server."""
+"""Network storage, found in trees of files: it needs the network device that leads to its server."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def plan(machine: Machine, *addresses: Address) -> Plan:
     return plan_intents(machine.host(), [Intent(address, "none") for address in addresses], OWNER)
 
 
-def said(machine: Machine, *addresses: Address) -> str:
+def refusal(machine: Machine, *addresses: Address) -> str:
     """Why freeing these devices is refused; empty if it is permitted."""
     return " ".join(sentence(reason) for reason in plan(machine, *addresses).refusals)
 
@@ -31,7 +31,7 @@ def said(machine: Machine, *addresses: Address) -> str:
 def nets(machine: Machine) -> Machine:
     """The default route goes through A, 192.168.1.0/24 through B; C has no address."""
     for name, address in (("eth0", A), ("eth1", B), ("eth2", C)):
-        machine.thing("net", name, address)
+        machine.class_device("net", name, address)
     machine.proc(route=ROUTES + DEFAULT4.format("eth0") + LINK4.format("eth1"))
     return machine
 
@@ -44,15 +44,15 @@ def test_root_on_nfs_needs_the_device_that_leads_to_the_server(
     nets: Machine, server: str, needed: Address | None
 ) -> None:
     mountinfo(nets, NFS.format("/", "server:/export", server))
-    found = {address for address in (A, B, C) if "comes from a server" in said(nets, address)}
-    perhaps = {address for address in (A, B, C) if "may come from a server" in said(nets, address)}
+    found = {address for address in (A, B, C) if "comes from a server" in refusal(nets, address)}
+    perhaps = {address for address in (A, B, C) if "may come from a server" in refusal(nets, address)}
     if needed is None:
         assert (found, perhaps) == (set(), {A, B})
     else:
         assert (found, perhaps) == ({needed} - {C}, set())
     if needed == B:
-        assert "/ comes from a server through 0000:02:00.0 (/ ← server:/export ← eth1)." in said(nets, B)
-        assert "leave this network device to the host" in said(nets, B)
+        assert "/ comes from a server through 0000:02:00.0 (/ ← server:/export ← eth1)." in refusal(nets, B)
+        assert "leave this network device to the host" in refusal(nets, B)
 
 
 @pytest.mark.parametrize(
@@ -74,57 +74,57 @@ def test_a_mount_names_its_server(nets: Machine, line: str, needed: Address | No
     fd00 = "fd" + "0" * 30
     nets.proc(ipv6_route=f"{fd00} 40 {'0' * 32} 00 {'0' * 32} 00000100 1 0 00000001 eth2\n")
     mountinfo(nets, line)
-    refusing = {address for address in (A, B, C) if "/srv comes from a server" in said(nets, address)}
+    refusing = {address for address in (A, B, C) if "/srv comes from a server" in refusal(nets, address)}
     assert refusing == ({needed} if needed else set())
     if needed:
-        assert "umount /srv" in said(nets, needed)
+        assert "umount /srv" in refusal(nets, needed)
 
 
 def test_a_server_without_an_address_needs_one_device_to_remain(nets: Machine) -> None:
     mountinfo(nets, "0:40 / /srv rw - fuse.glusterfs nas:/vol rw")
-    assert said(nets, A) == said(nets, B) == said(nets, C) == ""
+    assert refusal(nets, A) == refusal(nets, B) == refusal(nets, C) == ""
     (warned,) = [h for h in plan(nets, A).hazards if h.code == "network-mount"]
     assert warned.severity is Severity.WARN
-    assert "/srv may come from a server" in said(nets, A, B)
+    assert "/srv may come from a server" in refusal(nets, A, B)
 
 
-def test_where_no_route_was_recorded_any_interface_may_lead_to_the_server(nets: Machine) -> None:
+def test_without_recorded_routes_any_interface_may_lead_to_the_server(nets: Machine) -> None:
     (nets.tree.root / "proc/net/route").unlink()
     mountinfo(nets, NFS.format("/", "server:/export", "192.168.1.7"))
-    assert all("/ may come from a server" in said(nets, address) for address in (A, B, C))
+    assert all("/ may come from a server" in refusal(nets, address) for address in (A, B, C))
 
 
-def test_a_bond_carries_on_without_one_member(machine: Machine) -> None:
-    bond = machine.thing("net", "bond0", "virtual")
+def test_a_bond_keeps_working_without_one_member(machine: Machine) -> None:
+    bond = machine.class_device("net", "bond0", "virtual")
     (bond / "bonding").mkdir()
     for name, address in (("eth0", A), ("eth1", B)):
-        machine.thing("net", name, address)
+        machine.class_device("net", name, address)
         (bond / f"lower_{name}").symlink_to(f"../{name}")
     machine.proc(route=ROUTES + DEFAULT4.format("bond0"))
     mountinfo(machine, NFS.format("/", "server:/export", "10.0.0.1"))
-    assert said(machine, A) == said(machine, B) == ""
-    assert "/ comes from a server" in said(machine, A, B)
+    assert refusal(machine, A) == refusal(machine, B) == ""
+    assert "/ comes from a server" in refusal(machine, A, B)
 
 
 def iscsi(machine: Machine, name: str, number: str, session: int, server: str) -> None:
     place = f"platform/host{session}/session{session}/target{session}:0:0/{session}:0:0:0"
-    machine.thing("block", name, place, {"dev": number, "size": "9"})
+    machine.class_device("block", name, place, {"dev": number, "size": "9"})
     machine.tree.file(f"sys/class/iscsi_connection/connection{session}:0/address", server + "\n")
 
 
-def test_root_on_iscsi_and_on_two_paths_of_it(nets: Machine) -> None:
+def test_root_on_iscsi_needs_its_device_unless_another_path_remains(nets: Machine) -> None:
     iscsi(nets, "sda", "8:0", 1, "192.168.1.7")
     nets.mounts(("8:0", "/", "/dev/sda"))
-    assert "/ comes from a server through 0000:02:00.0 (/ ← sda ← eth1)." in said(nets, B)
-    assert said(nets, A) == ""
+    assert "/ comes from a server through 0000:02:00.0 (/ ← sda ← eth1)." in refusal(nets, B)
+    assert refusal(nets, A) == ""
     iscsi(nets, "sdb", "8:16", 2, "10.0.0.7")
     nets.mapping("dm-0", "254:0", "sda", "sdb", dm_name="mpatha", dm_uuid="mpath-360")
     nets.mounts(("254:0", "/", "/dev/mapper/mpatha"))
-    assert said(nets, A) == said(nets, B) == ""
-    assert "/ comes from a server" in said(nets, A, B)
+    assert refusal(nets, A) == refusal(nets, B) == ""
+    assert "/ comes from a server" in refusal(nets, A, B)
 
 
-def test_root_on_nvme_over_tcp(nets: Machine) -> None:
+def test_root_on_nvme_over_tcp_needs_its_device(nets: Machine) -> None:
     subsystem = nets.tree.sys / "devices/virtual/nvme-subsystem/nvme-subsys0"
     controller = nets.tree.sys / "devices/virtual/nvme-fabrics/ctl/nvme0"
     (subsystem / "nvme0n1").mkdir(parents=True)
@@ -134,36 +134,36 @@ def test_root_on_nvme_over_tcp(nets: Machine) -> None:
     (subsystem / "nvme0").symlink_to("../../nvme-fabrics/ctl/nvme0")
     (nets.tree.sys / "class/block/nvme0n1").symlink_to("../../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1")
     nets.mounts(("259:0", "/", "/dev/nvme0n1"))
-    assert "/ comes from a server" in said(nets, B)
-    assert said(nets, A) == ""
+    assert "/ comes from a server" in refusal(nets, B)
+    assert refusal(nets, A) == ""
 
 
 @pytest.mark.parametrize("name", ["nbd0", "rbd3", "drbd1"])
-def test_a_network_disk_that_does_not_tell_its_server(nets: Machine, name: str) -> None:
-    nets.thing("block", name, "virtual", {"dev": "43:0", "size": "9"})
+def test_a_network_disk_with_an_unknown_server_may_use_any_device(nets: Machine, name: str) -> None:
+    nets.class_device("block", name, "virtual", {"dev": "43:0", "size": "9"})
     nets.mounts(("43:0", "/", f"/dev/{name}"))
-    assert "/ may come from a server" in said(nets, A)
-    assert "/ may come from a server" in said(nets, B)
-    assert said(nets, C) == ""
+    assert "/ may come from a server" in refusal(nets, A)
+    assert "/ may come from a server" in refusal(nets, B)
+    assert refusal(nets, C) == ""
 
 
-def test_a_swap_file_on_a_server_and_an_image_of_a_live_system_there(nets: Machine) -> None:
-    nets.thing("block", "loop0", "virtual", {"dev": "7:0", "loop/backing_file": "/run/nfs/root.squashfs"})
+def test_a_swap_file_or_a_live_image_on_a_server_needs_the_device(nets: Machine) -> None:
+    nets.class_device("block", "loop0", "virtual", {"dev": "7:0", "loop/backing_file": "/run/nfs/root.squashfs"})
     mountinfo(nets, NFS.format("/run/nfs", "server:/export", "192.168.1.7"), "7:0 / / ro - squashfs /dev/loop0 ro")
     nets.proc(swaps="Filename Type\n/run/nfs/swap file 1 0 -2\n")
     uses = [use for use in nets.uses().storage if use.held is Held.REMOTE]
     assert {(use.device, use.what) for use in uses} == {(B, ("/", "/run/nfs")), (B, ("[SWAP]",))}
-    assert "The system runs from it" in said(nets, B)
+    assert "The system runs from it" in refusal(nets, B)
 
 
-def test_no_name_of_a_server_is_in_what_is_shown_to_others(nets: Machine) -> None:
+def test_no_shared_output_names_a_server(nets: Machine) -> None:
     mountinfo(nets, NFS.format("/home/me", "secret:/export", "192.168.1.7"))
     uses = redact(nets.host()).uses
     assert uses is not None
     assert {(use.device, use.what, use.chain) for use in uses.storage} == {(B, ("(mount)",), ("(volume)", "(volume)"))}
 
 
-def test_a_disk_behind_a_function_of_its_own_is_no_network_disk(tmp_path: Path) -> None:
+def test_a_disk_behind_its_own_function_is_not_a_network_disk(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.disk(A, "sda", "8:0")
     machine.mounts(("8:0", "/", "/dev/sda"))

@@ -9,23 +9,23 @@ from iommutui.core.uses import Input, Plugged, Screen, Sound
 from tests.sources.used import BUTTONS, KEYS, A, B, Machine
 
 
-def test_monitors_framebuffers_and_the_console(machine: Machine) -> None:
-    machine.thing("drm", "card0", A)
+def test_monitors_framebuffers_and_the_console_are_found(machine: Machine) -> None:
+    machine.class_device("drm", "card0", A)
     for name, status in (("card0-HDMI-A-1", "connected"), ("card0-DP-1", "disconnected"), ("card0-eDP-1", "unknown")):
-        machine.thing("drm", name, A, {"status": status})
-    machine.thing("graphics", "fb0", A)
-    machine.thing("drm", "card1", B)
-    machine.thing("graphics", "fbcon", "virtual")
+        machine.class_device("drm", name, A, {"status": status})
+    machine.class_device("graphics", "fb0", A)
+    machine.class_device("drm", "card1", B)
+    machine.class_device("graphics", "fbcon", "virtual")
     expected = (Screen(A, ("HDMI-A-1",), ("fb0",)), Screen(B))
     assert machine.uses().screens == expected
-    machine.thing("vtconsole", "vtcon1", "virtual", {"name": "(M) frame buffer device", "bind": "1"})
+    machine.class_device("vtconsole", "vtcon1", "virtual", {"name": "(M) frame buffer device", "bind": "1"})
     assert machine.uses().screens == (expected[0]._replace(console=True), expected[1])
 
 
 @pytest.mark.parametrize(("name", "bind"), [("(M) frame buffer device", "0"), ("(S) dummy device", "1")])
-def test_a_console_that_is_not_on_framebuffers(machine: Machine, name: str, bind: str) -> None:
-    machine.thing("graphics", "fb0", A)
-    machine.thing("vtconsole", "vtcon1", "virtual", {"name": name, "bind": bind})
+def test_a_console_without_framebuffers_is_not_reported(machine: Machine, name: str, bind: str) -> None:
+    machine.class_device("graphics", "fb0", A)
+    machine.class_device("vtconsole", "vtcon1", "virtual", {"name": name, "bind": bind})
     assert machine.uses().screens == (Screen(A, (), ("fb0",)),)
 
 
@@ -43,14 +43,14 @@ IOMEM = """\
     [(IOMEM.format("BOOTFB"), {A: "BOOTFB"}), (IOMEM.format("efifb"), {A: "efifb"}), (IOMEM.format("amdgpu"), {}),
      ("e0000000-e7ffffff : BOOTFB\n", {}), ("rubbish\n", {})],
 )  # fmt: skip
-def test_the_firmwares_framebuffer_in_the_memory_of_a_device(
+def test_the_firmwares_framebuffer_is_found_in_a_devices_memory(
     machine: Machine, text: str, expected: dict[Address, str]
 ) -> None:
     machine.tree.file("proc/iomem", text)
     assert {s.device: s.firmware for s in machine.uses().screens} == expected
 
 
-def test_the_firmwares_framebuffer_as_a_device_below_the_function(machine: Machine) -> None:
+def test_the_firmwares_framebuffer_is_found_as_a_child_device(machine: Machine) -> None:
     place = machine.tree.place(A) / "simple-framebuffer.0"
     place.mkdir()
     link = machine.tree.sys / "bus/platform/devices/simple-framebuffer.0"
@@ -61,19 +61,21 @@ def test_the_firmwares_framebuffer_as_a_device_below_the_function(machine: Machi
 
 def keyboard(machine: Machine, number: int, below: Address | str, name: str = "K", **files: str) -> None:
     facts = {"name": name, "capabilities/key": KEYS, "id/bustype": "0003", **files}
-    machine.thing("input", f"input{number}", below, facts)
+    machine.class_device("input", f"input{number}", below, facts)
 
 
-def test_keyboards_and_pointers(machine: Machine) -> None:
+def test_keyboards_and_pointers_are_found(machine: Machine) -> None:
     keyboard(machine, 1, A, "USB keyboard")
-    machine.thing("input", "input2", A, {"name": "Mouse", "capabilities/key": BUTTONS, "capabilities/rel": "903"})
+    machine.class_device(
+        "input", "input2", A, {"name": "Mouse", "capabilities/key": BUTTONS, "capabilities/rel": "903"}
+    )
     touchpad = {"name": "Touchpad", "capabilities/key": "400 0 0 0 0 0", "capabilities/abs": "3"}
-    machine.thing("input", "input3", B, touchpad)
-    machine.thing("input", "input4", A, {"name": "Power Button", "capabilities/key": "10000000000000 0"})
+    machine.class_device("input", "input3", B, touchpad)
+    machine.class_device("input", "input4", A, {"name": "Power Button", "capabilities/key": "10000000000000 0"})
     gamepad = {"name": "Pad", "capabilities/key": "7cdb000000000000 0 0 0 0", "capabilities/abs": "3003f"}
-    machine.thing("input", "input5", A, gamepad)
-    machine.thing("input", "input6", A, {"capabilities/key": "no number"})
-    machine.thing("input", "mouse0", A)
+    machine.class_device("input", "input5", A, gamepad)
+    machine.class_device("input", "input6", A, {"capabilities/key": "no number"})
+    machine.class_device("input", "mouse0", A)
     keyboard(machine, 7, "platform/i8042/serio0", "AT keyboard")
     keyboard(machine, 8, "virtual", "uinput")
     keyboard(machine, 9, "virtual/misc/uhid/0005:1", "Alice's keyboard", **{"id/bustype": "0005"})
@@ -86,17 +88,17 @@ def test_keyboards_and_pointers(machine: Machine) -> None:
     )
 
 
-def test_sound_that_is_played(machine: Machine) -> None:
-    machine.thing("sound", "card0", A)
-    machine.thing("sound", "card1", B)
-    machine.thing("sound", "controlC0", A)
+def test_playing_sound_is_found(machine: Machine) -> None:
+    machine.class_device("sound", "card0", A)
+    machine.class_device("sound", "card1", B)
+    machine.class_device("sound", "controlC0", A)
     for path, text in (("card0/pcm0p/sub0", "closed\n"), ("card1/pcm0p/sub0", "closed\n"),
                        ("card1/pcm3c/sub1", "state: RUNNING\nowner_pid   : 5\n")):  # fmt: skip
         machine.tree.file(f"proc/asound/{path}/status", text)
     assert machine.uses().sounds == (Sound(A, "card0"), Sound(B, "card1", ("pcm3c",)))
 
 
-def test_thunderbolt_devices(machine: Machine) -> None:
+def test_thunderbolt_devices_are_found(machine: Machine) -> None:
     bus = machine.tree.sys / "bus/thunderbolt/devices"
     bus.mkdir(parents=True)
     for name, text in (("domain0", ""), ("0-0", "host"), ("0-1", "Dock"), ("0-301", ""), ("0-1.0", "service")):

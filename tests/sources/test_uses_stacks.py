@@ -1,4 +1,4 @@
-"""Devices that the running system needs through several layers, found in trees of files, and refused."""
+"""Devices that the running system needs through several layers, found in trees of files: plans for them are refused."""
 
 import os
 
@@ -27,7 +27,7 @@ def mountinfo(machine: Machine, *lines: str) -> None:
     machine.proc(mountinfo="".join(f"{n} 1 {line}\n" for n, line in enumerate(lines, 20)))
 
 
-def test_root_on_a_volume_on_a_mirror_of_two_disks(machine: Machine) -> None:
+def test_root_on_a_mirrored_volume_needs_one_of_two_disks(machine: Machine) -> None:
     for address, name in ((A, "sda"), (B, "sdb")):
         machine.part(machine.disk(address, name, f"8:{address[6]}"), f"{name}2", f"8:{address[6]}2")
     machine.mapping("md0", "9:0", "sda2", "sdb2", md_level="raid1", md_degraded="0")
@@ -46,7 +46,9 @@ def test_root_on_a_volume_on_a_mirror_of_two_disks(machine: Machine) -> None:
      ({"data": "raid1", "metadata": "raid1", "system": "raid1"}, "1", True),
      ({"data": "raid1c3", "metadata": "raid1c3", "system": "raid1c3"}, "0", False)],
 )  # fmt: skip
-def test_root_on_btrfs_over_two_devices(machine: Machine, profiles: dict[str, str], missing: str, alone: bool) -> None:
+def test_root_on_btrfs_is_refused_unless_it_survives_the_loss(
+    machine: Machine, profiles: dict[str, str], missing: str, alone: bool
+) -> None:
     place = machine.tree.sys / "fs/btrfs/0a1b2c3d-4e"
     for number, (address, name) in enumerate(((A, "sda"), (B, "sdb")), 1):
         disk = machine.disk(address, name, f"8:{number}")
@@ -75,7 +77,7 @@ def test_root_on_zfs_is_refused_by_its_mounts_and_by_its_pool(machine: Machine) 
     assert refused(machine, B) == ""
 
 
-def test_a_pool_whose_members_do_not_show_may_be_on_any_disk_that_is_idle(machine: Machine) -> None:
+def test_a_pool_with_unknown_members_may_be_on_any_idle_disk(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.disk(B, "sdb", "8:16")
     machine.tree.file("proc/spl/kstat/zfs/rpool/io", "")
@@ -94,10 +96,12 @@ LIVE = (
 )
 
 
-def test_a_live_system_stands_on_the_medium_of_its_image(machine: Machine) -> None:
+def test_a_live_system_needs_the_medium_of_its_image(machine: Machine) -> None:
     machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
     machine.disk(B, "sdb", "8:16")
-    machine.thing("block", "loop0", "virtual", {"dev": "7:0", "loop/backing_file": "/run/live/medium/live/fs.squashfs"})
+    machine.class_device(
+        "block", "loop0", "virtual", {"dev": "7:0", "loop/backing_file": "/run/live/medium/live/fs.squashfs"}
+    )
     mountinfo(machine, *LIVE)
     (use,) = [use for use in machine.storage(Held.MOUNT) if use.device == A]
     assert use.what == ("/", "/run/live/medium", "/run/live/rootfs/filesystem.squashfs")
@@ -105,12 +109,12 @@ def test_a_live_system_stands_on_the_medium_of_its_image(machine: Machine) -> No
     assert refused(machine, B) == ""
 
 
-def test_a_live_system_on_a_snapshot_of_an_image_in_an_image(machine: Machine) -> None:
+def test_a_live_system_on_nested_images_needs_their_medium(machine: Machine) -> None:
     machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
     for name, number, file in (("loop0", "7:0", "/run/initramfs/live/LiveOS/squashfs.img"),
                                ("loop1", "7:1", "/run/initramfs/squashfs/LiveOS/rootfs.img"),
                                ("loop2", "7:2", "/overlay (deleted)")):  # fmt: skip
-        machine.thing("block", name, "virtual", {"dev": number, "loop/backing_file": file})
+        machine.class_device("block", name, "virtual", {"dev": number, "loop/backing_file": file})
     machine.mapping("dm-0", "254:0", "loop1", "loop2", dm_name="live-rw")
     mountinfo(
         machine,
@@ -131,7 +135,7 @@ STACKS = [
 
 
 @pytest.mark.parametrize(("mount", "names", "way"), STACKS)
-def test_a_mount_through_a_stack_is_named_with_the_way_to_release_it(
+def test_a_mount_through_a_stack_is_named_with_the_command_that_releases_it(
     machine: Machine, mount: tuple[str, str, str], names: str, way: str
 ) -> None:
     machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
@@ -145,15 +149,17 @@ def test_a_mount_through_a_stack_is_named_with_the_way_to_release_it(
     assert refused(machine, B) == ""
 
 
-def test_an_overlay_or_an_image_in_memory_stands_on_no_disk(machine: Machine) -> None:
+def test_an_overlay_or_an_image_in_memory_needs_no_disk(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
-    machine.thing("block", "loop0", "virtual", {"dev": "7:0", "loop/backing_file": "/run/live/overlay/fs.squashfs"})
+    machine.class_device(
+        "block", "loop0", "virtual", {"dev": "7:0", "loop/backing_file": "/run/live/overlay/fs.squashfs"}
+    )
     mountinfo(machine, *LIVE[1:])
     assert machine.storage(Held.MOUNT) == []
     assert refused(machine, A) == ""
 
 
-def test_a_multipath_device_goes_on_over_its_other_path(machine: Machine) -> None:
+def test_a_multipath_device_survives_on_its_other_path(machine: Machine) -> None:
     for address, name in ((A, "sda"), (B, "sdb")):
         machine.disk(address, name, f"8:{address[6]}")
     machine.mapping("dm-0", "254:0", "sda", "sdb", dm_name="mpatha", dm_uuid="mpath-360")
@@ -162,7 +168,7 @@ def test_a_multipath_device_goes_on_over_its_other_path(machine: Machine) -> Non
     assert "mounted at /" in refused(machine, A, B)
 
 
-def test_a_file_system_that_names_all_of_its_devices(machine: Machine) -> None:
+def test_a_file_system_that_names_all_its_devices_needs_each(machine: Machine) -> None:
     for address, name in ((A, "sda"), (B, "sdb")):
         machine.disk(address, name, f"8:{address[6]}")
     mountinfo(machine, "0:40 / / rw - bcachefs /dev/sda:/dev/sdb rw")
@@ -177,18 +183,18 @@ def test_a_file_system_that_names_all_of_its_devices(machine: Machine) -> None:
     [("nvidia", "Y", "Y", ("nvidia_drm with modeset=Y", "its text console")), ("nvidia", "N", "Y", ()),
      ("nvidia", "Y", "N", ("nvidia_drm with modeset=Y",)), ("nouveau", "Y", "Y", ())],
 )  # fmt: skip
-def test_parts_of_the_kernel_that_hold_an_nvidia_card(
+def test_kernel_parts_that_keep_an_nvidia_card_in_use_are_found(
     machine: Machine, driver: str, modeset: str, fbdev: str, expected: tuple[str, ...]
 ) -> None:
     machine.tree.bind(A, driver)
-    machine.thing("drm", "card0", A)
+    machine.class_device("drm", "card0", A)
     machine.tree.file("sys/module/nvidia_drm/parameters/modeset", modeset + "\n")
     machine.tree.file("sys/module/nvidia_drm/parameters/fbdev", fbdev + "\n")
     assert [screen.held_by for screen in machine.uses().screens] == [expected]
 
 
 @pytest.mark.parametrize("name", ["efidrm", "vesadrm", "ofdrm", "simpledrm", "efifb", "vesafb", "BOOTFB"])
-def test_owners_of_the_firmwares_framebuffer(machine: Machine, name: str) -> None:
+def test_the_owner_of_the_firmwares_framebuffer_is_found(machine: Machine, name: str) -> None:
     text = f"c0000000-cfffffff : PCI Bus 0000:01\n  c0000000-cfffffff : {A}\n    c0000000-c07e8fff : {name}\n"
     machine.tree.file("proc/iomem", text)
     assert [(s.device, s.firmware) for s in machine.uses().screens] == [(A, name)]
@@ -210,7 +216,7 @@ def test_owners_of_the_firmwares_framebuffer(machine: Machine, name: str) -> Non
         ({"proc/cpuinfo": "vendor_id : GenuineIntel\nflags : fpu vmx lahf\n"}, None),
     ],
 )  # fmt: skip
-def test_hypervisors(machine: Machine, files: dict[str, str], expected: str | None) -> None:
+def test_hypervisors_are_recognised(machine: Machine, files: dict[str, str], expected: str | None) -> None:
     for path, text in files.items():
         machine.tree.file(path, text)
     host = machine.host()
@@ -225,7 +231,7 @@ def test_hypervisors(machine: Machine, files: dict[str, str], expected: str | No
      ("kernel/net/igb.ko:\n", "kernel/drivers/vfio/pci/vfio-pci.ko\n", ("pci-stub",)),
      ("kernel/x/vfio-pci-core.ko: kernel/x/vfio.ko\n", "", ("vfio-pci", "pci-stub")), (None, "", ()), ("", None, ())],
 )  # fmt: skip
-def test_drivers_that_the_kernel_lacks(
+def test_drivers_that_the_kernel_lacks_are_found(
     machine: Machine, listed: str | None, built_in: str | None, expected: tuple[str, ...]
 ) -> None:
     place = f"lib/modules/{machine.tree.kernel}"
@@ -235,7 +241,7 @@ def test_drivers_that_the_kernel_lacks(
     assert machine.host().lacks == expected
 
 
-def test_a_driver_that_is_registered_is_not_lacking(machine: Machine) -> None:
+def test_a_registered_driver_is_not_lacking(machine: Machine) -> None:
     machine.tree.driver("vfio-pci").file(f"lib/modules/{machine.tree.kernel}/modules.dep", "")
     machine.tree.file(f"lib/modules/{machine.tree.kernel}/modules.builtin", "")
     assert machine.host().lacks == ("pci-stub",)
@@ -252,10 +258,10 @@ def test_the_boot_display_is_read(machine: Machine) -> None:
     assert (devices[A].boots_display, devices[B].boots_display) == (True, False)
 
 
-# -- redundancy that does not show
+# -- redundancy that the kernel does not show
 
 
-def test_a_mirror_of_lvm_does_not_show_what_it_can_lose(machine: Machine) -> None:
+def test_the_redundancy_of_an_lvm_mirror_is_unknown(machine: Machine) -> None:
     for number, (address, name) in enumerate(((A, "sda"), (B, "sdb"))):
         machine.disk(address, name, f"8:{address[6]}")
         for part in ("rimage", "rmeta"):
@@ -271,7 +277,7 @@ def test_a_mirror_of_lvm_does_not_show_what_it_can_lose(machine: Machine) -> Non
         assert f"lvconvert -m 0 VG/LV /dev/{own}" in said
 
 
-def test_a_plain_volume_is_no_mirror(machine: Machine) -> None:
+def test_a_plain_volume_is_not_a_mirror(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.mapping("dm-0", "254:0", "sda", dm_name="vg-my_rimage_of", dm_uuid="LVM-y")
     machine.mapping("dm-1", "254:1", "dm-0", dm_name="vg-root", dm_uuid="LVM-y")
@@ -279,7 +285,7 @@ def test_a_plain_volume_is_no_mirror(machine: Machine) -> None:
     assert "does not show" not in refused(machine, A)
 
 
-def test_a_mirror_of_zfs_does_not_show_what_it_can_lose(machine: Machine) -> None:
+def test_the_redundancy_of_a_zfs_mirror_is_unknown(machine: Machine) -> None:
     for address, name, number in ((A, "sda", "8:0"), (B, "sdb", "8:16")):
         machine.disk(address, name, number)
         machine.tree.file(f"run/udev/data/b{number}", "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=tank\n")

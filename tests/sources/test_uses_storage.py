@@ -10,13 +10,13 @@ from iommutui.core.uses import Held, Storage
 from tests.sources.used import A, B, Machine
 
 
-def test_a_mounted_partition(machine: Machine) -> None:
+def test_a_mounted_partition_is_found(machine: Machine) -> None:
     machine.part(machine.disk(A, "nvme0n1", "259:0"), "nvme0n1p2", "259:2")
     machine.mounts(("259:2", "/", "/dev/root"), ("259:2", "/srv/my\\040files", "/dev/root"), ("0:5", "/proc", "proc"))
     assert machine.storage() == [Storage(A, Held.MOUNT, ("/", "/srv/my files"), ("nvme0n1p2",))]
 
 
-def test_a_volume_on_two_disks_and_the_chain_to_each(machine: Machine) -> None:
+def test_a_volume_on_two_disks_has_a_chain_to_each(machine: Machine) -> None:
     for address, name in ((A, "sda"), (B, "sdb")):
         machine.disk(address, name, f"8:{address[6]}")
     machine.mapping("dm-1", "254:1", "sda", "sdb", dm_name="vg-root")
@@ -32,7 +32,9 @@ def test_a_volume_on_two_disks_and_the_chain_to_each(machine: Machine) -> None:
     [("raid1", "0", 1), ("raid1", "1", 0), ("raid6", "0", 2), ("raid5", "0", 1), ("raid0", "0", 0), ("linear", "", 0),
      ("raid10", "0", 1), ("raid5", "9", 0), ("raid1", "x" * 99, 1)],
 )  # fmt: skip
-def test_an_array_says_how_many_members_it_can_lose(machine: Machine, level: str, degraded: str, spare: int) -> None:
+def test_the_number_of_members_an_array_can_lose_is_read(
+    machine: Machine, level: str, degraded: str, spare: int
+) -> None:
     machine.disk(A, "sda", "8:0")
     machine.disk(B, "sdb", "8:16")
     machine.mapping("md0", "9:0", "sda", "sdb", md_level=level, md_degraded=degraded)
@@ -45,7 +47,7 @@ def test_an_array_says_how_many_members_it_can_lose(machine: Machine, level: str
     ]
 
 
-def test_btrfs_on_two_disks_of_which_the_mount_names_one(machine: Machine) -> None:
+def test_both_disks_of_a_btrfs_are_found_although_the_mount_names_one(machine: Machine) -> None:
     for address, name in ((A, "sda"), (B, "sdb")):
         disk = machine.disk(address, name, f"8:{address[6]}")
         link = machine.tree.sys / "fs/btrfs/0a-1b/devices" / name
@@ -85,10 +87,10 @@ def test_a_namespace_with_two_controllers_survives_one(machine: Machine) -> None
     ]  # fmt: skip
 
 
-def test_swap_on_a_partition_in_a_file_and_in_memory(machine: Machine) -> None:
+def test_swap_on_a_partition_and_in_a_file_is_found(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.disk(B, "sdb", "8:16")
-    machine.thing("block", "zram0", "virtual", {"dev": "251:0"})
+    machine.class_device("block", "zram0", "virtual", {"dev": "251:0"})
     machine.mounts(("8:16", "/", "/dev/sdb"))
     lines = "Filename Type\n/dev/sda partition 1 0 -2\n/swap\\040file file 1 0 -3\n/dev/zram0 partition 1 0 5\n"
     machine.proc(swaps=lines)
@@ -98,7 +100,7 @@ def test_swap_on_a_partition_in_a_file_and_in_memory(machine: Machine) -> None:
     ]
 
 
-def test_a_swap_file_is_on_the_file_system_mounted_nearest_to_it(machine: Machine) -> None:
+def test_a_swap_file_is_on_the_innermost_mount(machine: Machine) -> None:
     third = Address("0000:03:00.0")
     for address, name, number in ((third, "sdc", "8:32"), (A, "sda", "8:0"), (B, "sdb", "8:16")):
         machine.disk(address, name, number)
@@ -107,7 +109,7 @@ def test_a_swap_file_is_on_the_file_system_mounted_nearest_to_it(machine: Machin
     assert machine.storage(Held.SWAP) == [Storage(A, Held.SWAP, ("[SWAP]",), ("sda",))]
 
 
-def test_assembled_but_not_mounted(machine: Machine) -> None:
+def test_an_assembled_but_unmounted_stack_is_found(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.mapping("md127", "9:127", "sda", md_level="raid0")
     machine.mapping("dm-3", "254:3", "md127", dm_name="vg-data")
@@ -118,7 +120,7 @@ def test_assembled_but_not_mounted(machine: Machine) -> None:
     assert machine.storage(Held.STACK) == []
 
 
-def test_members_of_zfs_pools_by_what_udev_found(machine: Machine) -> None:
+def test_members_of_zfs_pools_are_found_through_udev(machine: Machine) -> None:
     machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
     machine.tree.file("run/udev/data/b8:1", "S:disk/by-id/x\nE:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=tank\n")
     assert machine.storage(Held.POOL) == []
@@ -126,7 +128,7 @@ def test_members_of_zfs_pools_by_what_udev_found(machine: Machine) -> None:
     assert machine.storage(Held.POOL) == [Storage(A, Held.POOL, ("tank",), ("sda1",), "tank", None)]
 
 
-def test_a_pool_whose_members_do_not_show_makes_storage_unknown(machine: Machine) -> None:
+def test_a_pool_with_unknown_members_makes_storage_unknown(machine: Machine) -> None:
     machine.disk(A, "sda", "8:0")
     machine.tree.file("proc/spl/kstat/zfs/tank/io", "").file("proc/spl/kstat/zfs/arcstats", "")
     assert machine.uses().gap("storage") == "not-recorded"
@@ -147,7 +149,7 @@ def test_a_pool_whose_members_do_not_show_makes_storage_unknown(machine: Machine
         ("#/dev/sda /srv ext4 defaults 0 2", "", []),
     ],
 )
-def test_unmounted_entries_of_fstab(machine: Machine, line: str, link: str, expected: list[str]) -> None:
+def test_unmounted_entries_of_fstab_are_found(machine: Machine, line: str, link: str, expected: list[str]) -> None:
     machine.disk(A, "sda", "8:0")
     machine.mounts(("0:1", "/", "none"))
     machine.tree.file("etc/fstab", line + "\n")
@@ -159,25 +161,25 @@ def test_unmounted_entries_of_fstab(machine: Machine, line: str, link: str, expe
     assert machine.uses().gap("fstab") == ""
 
 
-def test_a_tag_cannot_be_followed_without_udevs_links(machine: Machine) -> None:
+def test_without_udevs_links_a_tag_in_fstab_is_a_gap(machine: Machine) -> None:
     (machine.tree.root / "dev/disk").rmdir()
     machine.disk(A, "sda", "8:0")
     machine.tree.file("etc/fstab", "UUID=0a-1b /srv ext4 noauto 0 0\n")
     assert machine.uses().gap("fstab") == "not-recorded"
 
 
-def test_a_disk_that_nothing_uses_and_a_reader_without_a_medium(machine: Machine) -> None:
+def test_an_unused_disk_is_found_and_an_empty_reader_is_not(machine: Machine) -> None:
     machine.part(machine.disk(A, "sda", "8:0"), "sda1", "8:1")
-    machine.thing("block", "sdb", B, {"dev": "8:16", "size": "0"})
+    machine.class_device("block", "sdb", B, {"dev": "8:16", "size": "0"})
     machine.tree.file("run/udev/data/b8:1", "E:ID_FS_TYPE=ntfs\n")
     assert machine.storage(*Held) == [Storage(A, Held.DISK, ("sda",), ("sda1 (ntfs)",))]
 
 
-def test_a_disk_below_a_controller_with_a_domain_of_its_own_belongs_to_both(tmp_path: Path) -> None:
+def test_a_disk_behind_a_vmd_belongs_to_both_functions(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     inner = Address("10000:01:00.0")
     machine.tree.device(inner, parent=A)
-    machine.thing(
+    machine.class_device(
         "block", "nvme0n1", "../" + os.path.relpath(machine.tree.place(inner), machine.tree.sys), {"dev": "9:9"}
     )
     machine.mounts(("9:9", "/", "/dev/nvme0n1"))

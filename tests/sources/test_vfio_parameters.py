@@ -1,4 +1,4 @@
-"""Interrupt remapping and parameters of VFIO's modules, as far as they show."""
+"""Interrupt remapping and the parameters of VFIO's modules, as far as they are visible."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ def read(tree: FakeTree) -> Host:
 
 
 @pytest.mark.parametrize(("text", "remapping"), [(REMAPPED, True), (PLAIN, False), (ARM, None), ("", None)])
-def test_the_names_of_the_chips_tell(tree: FakeTree, text: str, remapping: bool | None) -> None:
+def test_the_names_of_interrupt_chips_show_remapping(tree: FakeTree, text: str, remapping: bool | None) -> None:
     assert read(tree.file("proc/interrupts", text)).interrupt_remapping is remapping
 
 
@@ -36,7 +36,7 @@ def test_the_names_of_the_chips_tell(tree: FakeTree, text: str, remapping: bool 
     [("quiet intremap=off", False), ("nointremap", False), ("intremap=nosid,off", False), ("intremap=on", None),
      ("intremap=nosid", None), ("xintremap=off", None)],
 )  # fmt: skip
-def test_the_command_line_tells_where_interrupts_were_not_recorded(
+def test_without_recorded_interrupts_the_command_line_shows_remapping(
     tree: FakeTree, cmdline: str, remapping: bool | None
 ) -> None:
     assert read(tree.file("proc/cmdline", cmdline + "\n")).interrupt_remapping is remapping
@@ -44,12 +44,12 @@ def test_the_command_line_tells_where_interrupts_were_not_recorded(
 
 
 @pytest.mark.parametrize(("ecap", "remapping"), [("f0101a", None), ("f01012", False), ("x", None)])
-def test_intel_has_a_bit_for_it(tree: FakeTree, ecap: str, remapping: bool | None) -> None:
+def test_a_register_of_intel_iommus_shows_missing_remapping(tree: FakeTree, ecap: str, remapping: bool | None) -> None:
     tree.file("sys/class/iommu/dmar0/intel-iommu/ecap", ecap + "\n")
     assert read(tree).interrupt_remapping is remapping
 
 
-def test_parameters_of_modules_that_are_loaded(tree: FakeTree) -> None:
+def test_the_parameters_of_loaded_modules_are_read(tree: FakeTree) -> None:
     assert read(tree).vfio == VfioParameters()
     tree.file("sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n")
     tree.file("sys/module/iommufd/parameters/allow_unsafe_interrupts", "N\n")
@@ -58,7 +58,7 @@ def test_parameters_of_modules_that_are_loaded(tree: FakeTree) -> None:
     assert read(tree).vfio == VfioParameters(True, False, True)
 
 
-def test_what_a_module_will_be_given(tree: FakeTree) -> None:
+def test_the_parameters_that_a_module_will_get_are_read(tree: FakeTree) -> None:
     tree.file("proc/cmdline", "vfio-iommu-type1.allow_unsafe_interrupts=1 vfio.enable_unsafe_noiommu_mode=0\n")
     tree.file("etc/modprobe.d/a.conf", "options iommufd x=1 allow_unsafe_interrupts=1\n")
     tree.file("etc/modprobe.d/b", "options vfio enable_unsafe_noiommu_mode=1\n")
@@ -72,6 +72,6 @@ def test_a_bare_sysfs_has_parameters_and_no_command_line(tmp_path: Path) -> None
     assert read(tree).vfio == VfioParameters(noiommu=True)
 
 
-def test_the_name_of_a_group_without_an_iommu_is_read_for_a_listing_too(tmp_path: Path) -> None:
+def test_a_listing_also_reads_the_name_of_a_group_without_an_iommu(tmp_path: Path) -> None:
     tree = FakeTree(tmp_path).device(A, group=0, driver="vfio-pci").group(0, name="vfio-noiommu\n", type="unknown\n")
     assert load(os.fspath(tree), depth=Depth.LISTING).groups[0].name == "vfio-noiommu"

@@ -18,7 +18,7 @@ BUTTONS = "70000 0 0 0 0"
 
 
 class Machine:
-    """A tree of files with classes: devices are below the functions that they hang on."""
+    """A tree of files with classes: devices are below the functions they depend on."""
 
     def __init__(self, root: Path) -> None:
         self.tree = FakeTree(root)
@@ -39,7 +39,7 @@ class Machine:
             self.tree.file(places[name], text)
         return self
 
-    def thing(self, kind: str, name: str, below: Address | str, files: Mapping[str, str] | None = None) -> Path:
+    def class_device(self, kind: str, name: str, below: Address | str, files: Mapping[str, str] | None = None) -> Path:
         """A device of a class, in a function's directory or in ``devices/virtual``; returns its directory."""
         above = self.tree.place(below) if below in (A, B, C) else self.tree.sys / "devices" / below
         place = above / kind / name
@@ -62,11 +62,11 @@ class Machine:
         return place
 
     def disk(self, below: Address, name: str, number: str) -> Path:
-        return self.thing("block", name, below, {"dev": number, "size": "1000"})
+        return self.class_device("block", name, below, {"dev": number, "size": "1000"})
 
     def mapping(self, name: str, number: str, *slaves: str, **files: str) -> Path:
         """A virtual block device on others."""
-        place = self.thing(
+        place = self.class_device(
             "block", name, "virtual", {"dev": number, **{k.replace("_", "/"): v for k, v in files.items()}}
         )
         (place / "slaves").mkdir()
@@ -75,7 +75,7 @@ class Machine:
         return place
 
     def mounts(self, *lines: tuple[str, str, str]) -> "Machine":
-        """Number, mount point, source."""
+        """Mounts, each as number, mount point and source."""
         return self.proc(
             mountinfo="".join(f"2{n} 1 {number} / {point} rw shared:1 - ext4 {source} rw\n"
                               for n, (number, point, source) in enumerate(lines))

@@ -1,4 +1,4 @@
-"""Removes outside influences on the screen."""
+"""Shields the screen from the environment."""
 
 import pytest
 
@@ -13,5 +13,5 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user who has read a review as soon as it is painted; the wait of a real one has its own tests."""
+    """Reviews accept keys as soon as they are painted; their wait has its own tests."""
     monkeypatch.setattr(DeliberateDialog, "QUIET", 0.0)

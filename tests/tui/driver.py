@@ -34,7 +34,7 @@ SMALLEST = (60, 18)
 
 
 class Ui:
-    """Reads the screen as text, and nothing else of it."""
+    """Presses keys, and reads the screen as text only."""
 
     def __init__(self, app: IommutuiApp, pilot: Pilot[None]) -> None:
         self.app = app
@@ -46,11 +46,11 @@ class Ui:
         return self.app.desk.state
 
     def staged(self) -> list[str]:
-        """The intents, as they are written."""
+        """The staged intents, as text."""
         return [str(intent) for intent in self.state.intents]
 
     async def settle(self) -> None:
-        """Waits until nothing is going on, and what came of it is painted."""
+        """Waits until nothing runs and the result is painted."""
         await self._painted()
         while any(not worker.is_finished for worker in self.app.workers) or self.state.phase is Phase.SCANNING:
             await self.app.workers.wait_for_complete()
@@ -58,17 +58,17 @@ class Ui:
 
     async def _painted(self) -> None:
         """Pilot waits for an idle program, which on a busy machine may not have laid out its screen yet."""
-        for _ in range(2):  # a layout tells widgets their size, upon which they may ask for another one
+        for _ in range(2):  # a layout gives widgets their size, after which they may request another layout
             await self.pilot.pause()
             if self.app.return_code is not None:
                 return
             done = asyncio.Event()
             self.app.screen.call_after_refresh(done.set)
-            with suppress(TimeoutError):  # a screen that is gone by then is not painted any more
+            with suppress(TimeoutError):  # a screen that has closed by then is not painted
                 await asyncio.wait_for(done.wait(), 5)
 
     async def press(self, *keys: str) -> "Ui":
-        """Presses keys, one after the other."""
+        """Presses keys one after another."""
         for key in keys:
             await self.pilot.press(key)
         await self.settle()
@@ -83,12 +83,12 @@ class Ui:
         return self
 
     def counts_down(self) -> bool:
-        """Whether a countdown is on top, and painted, so that it takes keys."""
+        """Whether a countdown is on top and painted, so that it takes keys."""
         screen = self.app.screen
         return isinstance(screen, CountdownScreen) and screen.shown_at < inf
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Lets the program go on until something holds."""
+        """Lets the program run until the condition holds."""
         for _ in range(400):
             await self.pilot.pause(0.01)
             if holds():
@@ -97,7 +97,7 @@ class Ui:
         raise AssertionError(self.text())
 
     async def show(self, screen: Screen[R], answered: Callable[[R | None], None] | None = None) -> None:
-        """Lays a dialog over the screen."""
+        """Opens a dialog over the screen."""
         await self.app.push_screen(screen, answered)
         await self.settle()
 
@@ -106,7 +106,7 @@ class Ui:
         return await self.press(*("space" if char == " " else char for char in text))
 
     async def select(self, what: str | int) -> "Ui":
-        """Puts the cursor on a device or a group's row, by keys alone."""
+        """Moves the cursor to the row of a device or a group, with keys only."""
         wanted = self._key(what)
         if wanted.device is not None and wanted.group in self.state.collapsed:
             await self.select(wanted.group if wanted.group is not None else -1)
@@ -126,7 +126,7 @@ class Ui:
         return Key(self.state.host.devices[address].group, address)
 
     def strips(self) -> list[Strip]:
-        """The screen as Textual would paint it: the one private name here, since headless it paints nothing."""
+        """The screen as Textual would paint it. This uses a private name, because a headless app paints nothing."""
         return self.app.screen._compositor.render_strips()
 
     def lines(self) -> list[str]:
@@ -140,7 +140,7 @@ class Ui:
         return "\n".join(self.lines())
 
     def line_with(self, *words: str) -> str:
-        """The first line that holds all of the words; addresses as rows show them, without the domain."""
+        """The first line with all of the words; addresses appear as in rows, without the domain."""
         words = tuple(word.removeprefix("0000:") for word in words)
         for line in self.lines():
             if all(word in line for word in words):
@@ -166,9 +166,9 @@ async def screen_of(
     settle: bool = True,
     first: Future[Host] | None = None,
 ) -> AsyncIterator[Ui]:
-    """The program on a terminal of this size; ``first``: a look that began before it."""
+    """The program on a terminal of this size; ``first``: a scan that began before it."""
     app = IommutuiApp(machine, start(machine.source, model), first)
-    app.NOTIFICATION_TIMEOUT = 600  # type: ignore[misc]  # none expires before a slow machine has looked at it
+    app.NOTIFICATION_TIMEOUT = 600  # type: ignore[misc]  # no toast expires before a slow machine has read it
     async with app.run_test(size=size, notifications=True) as pilot:
         ui = Ui(app, pilot)
         if settle:
@@ -182,7 +182,7 @@ def snapshot_of(host: Host, name: str = "friend.json") -> SimulatedMachine:
 
 
 class LiveLike:
-    """A live machine whose facts the test changes; its applier is the test's."""
+    """A live machine whose facts and applier belong to the test."""
 
     def __init__(self, host: Host, applier: Applier, writer: str | None = "") -> None:
         self.source = Source(SourceKind.LIVE, "", writer)
@@ -196,11 +196,11 @@ class LiveLike:
         self.changed: Callable[[], None] = lambda: None
 
     def scan(self) -> Host:
-        """The facts as they are."""
+        """The present facts."""
         return self.host
 
     def claims(self, host: Host) -> Host:
-        """The claims that the test gives, if any; the calls are counted."""
+        """The claims that the test sets, if any; counts the calls."""
         self.asked += 1
         return host if self.root is None else claims_now(host, self.root)
 
@@ -210,13 +210,13 @@ class LiveLike:
         return Watch(lambda: None, self.lacks)
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
-        """The interrupted journal that the test gives."""
+        """The interrupted journal that the test sets."""
         if journal is None or self.left is None:
             return None
         return WayBack(plan_intents(host, [], model), journal)
 
     def cut_off(self) -> CutOff | None:
-        """What the test says."""
+        """The interruption that the test sets."""
         return self.left
 
     def before_boot(self, host: Host) -> Host | None:

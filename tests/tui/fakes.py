@@ -9,7 +9,7 @@ from iommutui.tui.machines.base import Job
 
 
 class Refusing:
-    """Never begins."""
+    """Refuses every job."""
 
     needs_terminal = False
 
@@ -32,7 +32,7 @@ class Refusing:
 
 
 class Scripted:
-    """Says what the test has written down; waits at None until the test lets it go on."""
+    """Yields the test's events; waits at None until the test sets ``go_on``."""
 
     needs_terminal = False
 
@@ -47,7 +47,7 @@ class Scripted:
         self.jobs.append(job)
 
     def events(self, job: Job) -> Iterator[Event]:
-        """What was written down."""
+        """The scripted events."""
         for event in self.said:
             if event is None:
                 self.go_on.wait(10)
@@ -55,11 +55,11 @@ class Scripted:
                 yield event
 
     def keep(self) -> None:
-        """Keeps the word, and goes on."""
+        """Records the word, and continues."""
         self.words.append("keep")
         self.go_on.set()
 
     def undo(self) -> None:
-        """Keeps the word, and goes on."""
+        """Records the word, and continues."""
         self.words.append("undo")
         self.go_on.set()

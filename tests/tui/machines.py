@@ -13,7 +13,7 @@ def _fits(*drivers: str) -> tuple[Fit, ...]:
 
 
 def small(kernel: str = "6.12.1") -> Host:
-    """A card of two functions behind a port in one group, a network card and a free disk in groups of their own."""
+    """A card of two functions behind a port in one group; a network card and an unbound disk, each in its own group."""
     devices = [
         Device(PORT, vendor_id="8086", device_id="1901", class_code="060400", header_type=1, driver="pcieport", group=1,
                vendor_name="Intel Corporation", device_name="Root Port", class_name="PCI bridge"),
@@ -43,12 +43,12 @@ def small(kernel: str = "6.12.1") -> Host:
 
 
 def changed(host: Host, address: Address, **facts: object) -> Host:
-    """The machine with other facts of one device."""
+    """The machine with changed facts of one device."""
     return host.with_device(host.devices[address]._replace(**facts))  # type: ignore[arg-type]
 
 
 def without_iommu() -> Host:
-    """The same devices, and no group."""
+    """The same devices without groups."""
     host = small()
     devices = by_address(device._replace(group=None) for device in host.devices.values())
     return host._replace(devices=devices, groups={}, iommus=())

@@ -14,7 +14,7 @@ SIZES = ((80, 24), (120, 40), (60, 18), (40, 10), (200, 60))
 
 
 async def press_at_random(ui: Ui, presses: int, seed: int) -> None:
-    """Presses keys, now and then resizes; the program has to be there afterwards, and to answer."""
+    """Presses keys, and sometimes resizes; afterwards the program must still run and answer."""
     chance = random.Random(seed)
     for number in range(presses):
         key = chance.choice(KEYS)

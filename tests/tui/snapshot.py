@@ -1,4 +1,4 @@
-"""Screens as text, compared with files. ``IOMMUTUI_UPDATE_SNAPSHOTS=1`` writes the files anew."""
+"""Screens as text, compared with files. ``IOMMUTUI_UPDATE_SNAPSHOTS=1`` rewrites the files."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ FOLDER = Path(__file__).parent / "snapshots"
 
 
 def check(name: str, text: str) -> None:
-    """Fails where the text is not that of ``snapshots/NAME.txt``."""
+    """Fails if the text differs from ``snapshots/NAME.txt``."""
     path = FOLDER / f"{name}.txt"
     if os.environ.get("IOMMUTUI_UPDATE_SNAPSHOTS") == "1":
         FOLDER.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The program on a terminal of its own: what is written to it is drawn as a terminal would, cell by cell."""
+"""The program on its own terminal: the output is drawn cell by cell, as a terminal would."""
 
 import fcntl
 import os
@@ -22,7 +22,7 @@ _TOKEN = re.compile(
 
 
 class Grid:
-    """The cells of a terminal, which obey the few sequences that Textual sends."""
+    """The cells of a terminal that understands the few sequences that Textual sends."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -34,7 +34,7 @@ class Grid:
         self.cells = [[" "] * self.width for _ in range(self.height)]
 
     def feed(self, text: str) -> None:
-        """Draws what was written; a character beyond the edge of the screen is an error of the program."""
+        """Draws the output; a character beyond the edge of the screen is a bug of the program."""
         for token in _TOKEN.finditer(text):
             arguments, command = token.group(1), token.group(2)
             if command == "H":
@@ -59,7 +59,7 @@ class Grid:
 
     @property
     def text(self) -> str:
-        """What is to be seen."""
+        """The visible text."""
         return "\n".join("".join(row).rstrip() for row in self.cells)
 
 
@@ -76,7 +76,7 @@ class Terminal:
         os.write(self._master, keys.encode())
 
     def until(self, holds: Callable[[str], bool], seconds: float = 60) -> str:
-        """Reads until what is to be seen is as it should be."""
+        """Reads until the visible text meets the condition."""
         end = time.monotonic() + seconds
         while not holds(self.grid.text):
             ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
@@ -87,11 +87,11 @@ class Terminal:
         return self.grid.text
 
     def see(self, *words: str) -> str:
-        """Reads until all of the words are to be seen."""
+        """Reads until all of the words are visible."""
         return self.until(lambda text: all(word in text for word in words))
 
     def never(self, word: str, seconds: float = 0.5) -> None:
-        """Reads for a while; the word must not be seen meanwhile."""
+        """Reads for a while; the word must not become visible."""
         end = time.monotonic() + seconds
         while select.select([self._master], [], [], max(0.0, end - time.monotonic()))[0]:
             whole, self._rest = _whole(self._rest + os.read(self._master, 65536))
@@ -100,7 +100,7 @@ class Terminal:
 
 
 def _whole(found: bytes) -> tuple[str, bytes]:
-    """What can be drawn, and a sequence or character that is not complete yet."""
+    """The drawable part, and an incomplete sequence or character."""
     escape = found.rfind(b"\x1b")
     cut = len(found)
     if escape >= 0 and not re.match(
@@ -121,7 +121,7 @@ def _whole(found: bytes) -> tuple[str, bytes]:
 def terminal(
     home: Path, *arguments: str, size: tuple[int, int] = (120, 40), term: str = "xterm-256color"
 ) -> Iterator[Terminal]:
-    """``iommutui ARGUMENTS`` on a terminal; ``home`` is where it remembers things."""
+    """``iommutui ARGUMENTS`` on a terminal; ``home`` holds its settings and state."""
     pid, master = pty.fork()
     if pid == 0:
         os.environ.update(TERM=term, COLORTERM="truecolor", XDG_STATE_HOME=str(home), XDG_CONFIG_HOME=str(home),

@@ -1,4 +1,4 @@
-"""Virtual machines that start and end while the screen is open, which no event reports."""
+"""Virtual machines that start and end while the screen is open; no event reports them."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def live(host: Host, root: Path) -> LiveLike:
     return machine
 
 
-async def test_a_virtual_machine_that_starts_and_ends_is_seen(tmp_path: Path) -> None:
+async def test_a_virtual_machine_is_noticed_when_it_starts_and_ends(tmp_path: Path) -> None:
     tree = FakeTree(tmp_path).file("dev/vfio/vfio").file("dev/vfio/1").process(1, "init")
     async with screen_of(live(handed_over(), tmp_path)) as ui:
         ui.app.desk.poll_claims()
@@ -47,7 +47,7 @@ async def test_a_virtual_machine_that_starts_and_ends_is_seen(tmp_path: Path) ->
         assert ui.state.host.groups[1].claim is None
 
 
-async def test_nobody_is_asked_where_nothing_can_be_held() -> None:
+async def test_claims_are_not_polled_without_vfio_devices() -> None:
     machine = LiveLike(small(), Refusing("no"))
     async with screen_of(machine) as ui:
         ui.app.desk.poll_claims()
@@ -60,7 +60,7 @@ async def test_nobody_is_asked_where_nothing_can_be_held() -> None:
         assert machine.asked == 1
 
 
-async def test_nobody_is_asked_while_a_plan_is_applied() -> None:
+async def test_claims_are_not_polled_during_an_apply() -> None:
     machine = LiveLike(handed_over(), Refusing("no"))
     async with screen_of(machine) as ui:
         ready = ui.state
@@ -74,7 +74,7 @@ async def test_nobody_is_asked_while_a_plan_is_applied() -> None:
         assert machine.asked == 1
 
 
-async def test_an_answer_about_a_machine_that_is_not_shown_any_more_is_dropped(tmp_path: Path) -> None:
+async def test_claims_of_a_machine_no_longer_shown_are_dropped(tmp_path: Path) -> None:
     FakeTree(tmp_path).file("dev/vfio/1").process(1, "init").process(5, "qemu", "/dev/vfio/1")
     async with screen_of(live(handed_over(), tmp_path)) as ui:
         old = ui.state.host

@@ -1,4 +1,4 @@
-"""Every command in every state acts or says why not, and nothing breaks."""
+"""Every command in every state acts or says why it cannot, and nothing breaks."""
 
 from collections.abc import Callable
 
@@ -56,19 +56,19 @@ async def _press_everything(ui: Ui) -> None:
 
 
 @pytest.mark.parametrize("name", MACHINES)
-async def test_every_key_on_every_machine(name: str) -> None:
+async def test_every_key_acts_or_says_why_not_on_every_machine(name: str) -> None:
     async with screen_of(MACHINES[name](), USUAL) as ui:
         await _press_everything(ui)
 
 
 @pytest.mark.parametrize("place", [1, 2, PORT, GPU])
-async def test_every_key_on_every_kind_of_row(place: str | int) -> None:
+async def test_every_key_acts_or_says_why_not_on_every_kind_of_row(place: str | int) -> None:
     async with screen_of(snapshot_of(small()), SMALLEST) as ui:
         await ui.select(place)
         await _press_everything(ui)
 
 
-async def test_every_key_before_the_first_scan_and_while_a_plan_is_applied() -> None:
+async def test_every_key_is_harmless_before_the_first_scan_and_during_an_apply() -> None:
     async with screen_of(snapshot_of(small()), settle=False) as ui:
         for key in KEYS:
             if key != "q":

@@ -1,4 +1,4 @@
-"""Every view as text, at the sizes that matter, of recorded machines and of some that no guest can be."""
+"""Every view as text, at the important sizes, of recorded machines and of some that no guest can reproduce."""
 
 from collections.abc import Callable
 from functools import partial
@@ -32,7 +32,7 @@ MACHINES: dict[str, Callable[[], Host]] = {
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("machine", MACHINES)
-async def test_every_view(machine: str, size: str) -> None:
+async def test_every_view_equals_its_snapshot(machine: str, size: str) -> None:
     async with screen_of(snapshot_of(MACHINES[machine]()), SIZES[size]) as ui:
         found = []
         for name, key in VIEWS.items():

@@ -1,4 +1,4 @@
-"""Names that would be markup, a link, or a terminal's command: shown as they are, on every screen."""
+"""Names that look like markup, a link, or a terminal command are shown literally on every screen."""
 
 import pytest
 
@@ -22,7 +22,7 @@ ACTIVE = {"\x1b[31mred\x07": "\\x1b[31mred\\x07", "two\nlines\ttab": "two\\nline
 
 
 def hostile(name: str) -> Host:
-    """The name wherever a machine has one."""
+    """A machine with this name in every place for a name."""
     host = small()
     device = Device(
         NIC, vendor_id="8086", device_id="1533", class_code="020000", header_type=0, driver=name, group=2,
@@ -38,7 +38,7 @@ async def _seen(ui: Ui, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "shown"), [*((name, name) for name in NAMES), *ACTIVE.items()])
-async def test_every_screen_shows_a_hostile_name_as_it_is(name: str, shown: str) -> None:
+async def test_every_screen_shows_a_hostile_name_literally(name: str, shown: str) -> None:
     async with screen_of(snapshot_of(hostile(name), name), (160, 60)) as ui:
         await _seen(ui, shown)
         await ui.select(2)
@@ -59,7 +59,7 @@ async def test_every_screen_shows_a_hostile_name_as_it_is(name: str, shown: str)
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_errors_and_toasts_show_a_hostile_name_as_it_is(name: str) -> None:
+async def test_errors_and_toasts_show_a_hostile_name_literally(name: str) -> None:
     machine = LiveLike(small(), Refusing(f"{name} refuses"))
     async with screen_of(machine, WIDE) as ui:
         ui.app.desk.say(f"{name} said")
@@ -73,7 +73,7 @@ async def test_errors_and_toasts_show_a_hostile_name_as_it_is(name: str) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_scan_that_fails_shows_a_hostile_reason_as_it_is(name: str) -> None:
+async def test_a_failed_scan_shows_a_hostile_reason_literally(name: str) -> None:
     from iommutui.core.errors import SourceError
     from iommutui.tui.machines.simulated import SimulatedMachine
     from iommutui.tui.state import Phase, Source, SourceKind
@@ -92,7 +92,7 @@ async def test_a_scan_that_fails_shows_a_hostile_reason_as_it_is(name: str) -> N
 
 
 @pytest.mark.parametrize(("name", "shown"), [*((name, name) for name in NAMES), *ACTIVE.items()])
-async def test_every_view_and_tab_shows_a_hostile_name_as_it_is(name: str, shown: str) -> None:
+async def test_every_view_and_tab_shows_a_hostile_name_literally(name: str, shown: str) -> None:
     uses = Uses(network=(Network(NIC, (name,), address=True),), openers=(Opener(NIC, name, 7, name),))
     async with screen_of(snapshot_of(hostile(name)._replace(uses=uses), name), (160, 60)) as ui:
         await ui.select(NIC)
@@ -109,14 +109,14 @@ async def test_every_view_and_tab_shows_a_hostile_name_as_it_is(name: str, shown
         assert "\x1b" not in ui.text()
 
 
-def test_a_report_for_a_forum_holds_no_terminal_command() -> None:
+def test_a_report_for_a_forum_contains_no_terminal_command() -> None:
     for name in (*NAMES, *ACTIVE):
         state = start(Source(SourceKind.SNAPSHOT, name))._replace(host=hostile(name), cursor=Key(2, NIC))
         for copied in copies(state):
             assert not any(char in copied.text() for char in "\x1b\x07\x9b\u202e"), (name, copied.name)
 
 
-def test_a_module_is_one_word_for_the_shell() -> None:
+def test_a_modules_name_is_one_word_for_the_shell() -> None:
     host = small()
     intent = Intent(GPU, "vfio-pci")
     plan = plan_intents(host, [intent], model_for(host.kernel))._replace(modules=("x; reboot", "vfio-pci"))
@@ -124,7 +124,7 @@ def test_a_module_is_one_word_for_the_shell() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_countdown_and_the_log_after_it_show_a_hostile_name_as_it_is(name: str) -> None:
+async def test_a_countdown_and_the_log_show_a_hostile_name_literally(name: str) -> None:
     said = [Started("j", 3), Counting(12.0, 30), None, Kept(name), Finished(Exit.DONE, f"{name} done.")]
     async with screen_of(LiveLike(hostile(name), Scripted(said)), (160, 60)) as ui:
         await ui.select(GPU)

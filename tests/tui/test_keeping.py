@@ -16,7 +16,7 @@ from tests.tui.machines import NIC, changed, small
 
 
 async def until(ui: Ui, holds: Callable[[], bool]) -> None:
-    """Lets the program go on until something holds."""
+    """Lets the program run until the condition holds."""
     for _ in range(200):
         await ui.pilot.pause(0.02)
         if holds():
@@ -28,7 +28,7 @@ def _counting(*end: Event) -> Scripted:
     return Scripted([Started("j", 3), Counting(12.4, 30), None, *end])
 
 
-async def test_what_takes_the_display_counts_down_and_is_kept_by_y() -> None:
+async def test_unbinding_the_display_starts_a_countdown_that_y_confirms() -> None:
     applier = _counting(Kept("the program that asked for it"), Finished(Exit.DONE, "3 writes done."))
     host = changed(small(), NIC, boot_vga=True, class_code="030000")
     async with screen_of(LiveLike(host, applier)) as ui:
@@ -63,7 +63,7 @@ async def test_the_countdown_needs_no_scrolling_on_the_smallest_terminal() -> No
             await until(ui, lambda: ui.state.phase is Phase.READY)
 
 
-async def test_esc_takes_it_back_at_once() -> None:
+async def test_esc_reverts_at_once() -> None:
     applier = _counting(Finished(Exit.ROLLED_BACK, "Everything is as it was."))
     async with screen_of(LiveLike(small(), applier), SMALLEST) as ui:
         await ui.select(NIC)
@@ -79,7 +79,7 @@ async def test_esc_takes_it_back_at_once() -> None:
         assert ui.log().count("Everything is as it was.") == 1
 
 
-async def test_what_nobody_kept_is_told_as_a_failure_and_once() -> None:
+async def test_an_unconfirmed_apply_is_reported_once_as_a_failure() -> None:
     applier = Scripted([Started("j", 3), Counting(0.1, 30), Finished(Exit.ROLLED_BACK, "Nobody kept it.")])
     async with screen_of(LiveLike(small(), applier)) as ui:
         await ui.select(NIC)
@@ -91,7 +91,7 @@ async def test_what_nobody_kept_is_told_as_a_failure_and_once() -> None:
         assert ui.log().count("Nobody kept it.") == 1
 
 
-async def test_the_timer_is_played_on_a_machine_that_is_not_real() -> None:
+async def test_the_countdown_is_simulated_on_a_snapshot() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         await ui.press("v", "a", "t")
@@ -112,7 +112,7 @@ async def test_the_timer_is_played_on_a_machine_that_is_not_real() -> None:
         assert ui.state.host.devices[NIC].driver == "vfio-pci"
 
 
-async def test_an_apply_that_was_cut_off_is_offered_to_be_taken_back() -> None:
+async def test_the_screen_offers_to_revert_an_interrupted_apply() -> None:
     machine = LiveLike(small(), Refusing("no"))
     machine.left = CutOff("j7", "The apply j7 was interrupted [/] here.", "'iommutui keep j7' leaves everything.")
     async with screen_of(machine) as ui:
@@ -124,7 +124,7 @@ async def test_an_apply_that_was_cut_off_is_offered_to_be_taken_back() -> None:
         assert "Review: revert" in ui.text()
 
 
-async def test_keys_that_were_typed_ahead_of_a_countdown_answer_nothing() -> None:
+async def test_keys_typed_before_a_countdown_do_not_answer_it() -> None:
     applier = _counting(Kept("the program that asked for it"), Finished(Exit.DONE, "3 writes done."))
     async with screen_of(LiveLike(small(), applier)) as ui:
         await ui.select(NIC)
@@ -139,14 +139,14 @@ async def test_keys_that_were_typed_ahead_of_a_countdown_answer_nothing() -> Non
 
 
 def pressed(ui: Ui, key: str, at: float) -> None:
-    """A key whose time is this one, by the clock of messages."""
+    """Sends a key with this time, by the clock of messages."""
     event = KeyPress(key, None)
     event.time = at
     ui.app.post_message(event.set_sender(ui.app))
 
 
 async def reviewed(ui: Ui) -> ReviewScreen:
-    """The review of one change, which has taken no key yet."""
+    """Opens the review of one change, which has received no key yet."""
     await ui.select(NIC)
     await ui.press("v", "a")
     review = ui.app.screen
@@ -154,7 +154,7 @@ async def reviewed(ui: Ui) -> ReviewScreen:
     return review
 
 
-async def test_a_key_that_is_held_down_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_key_that_is_held_down_does_not_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     async with screen_of(snapshot_of(small())) as ui:
         review = await reviewed(ui)
@@ -168,7 +168,7 @@ async def test_a_key_that_is_held_down_confirms_nothing(monkeypatch: pytest.Monk
         await until(ui, lambda: ui.state.applied)
 
 
-async def test_a_review_that_takes_keys_takes_quick_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_review_that_takes_keys_takes_fast_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     async with screen_of(snapshot_of(small())) as ui:
         review = await reviewed(ui)
@@ -188,7 +188,7 @@ async def test_esc_closes_a_review_before_any_other_key_counts(monkeypatch: pyte
         await until(ui, lambda: ui.app.screen is ui.app.desk)
 
 
-async def test_nothing_but_an_answer_closes_the_countdown() -> None:
+async def test_only_an_answer_closes_the_countdown() -> None:
     applier = _counting(Kept("the program that asked for it"), Finished(Exit.DONE, "3 writes done."))
     async with screen_of(LiveLike(small(), applier)) as ui:
         await ui.select(NIC)

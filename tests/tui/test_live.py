@@ -1,4 +1,4 @@
-"""A machine that changes while it is shown, and that another process writes to."""
+"""A live machine that changes while it is shown, and the process that writes to it."""
 
 import json
 import sys
@@ -50,10 +50,10 @@ async def _until(ui: Ui, words: str) -> None:
         await ui.pilot.pause(0.01)
         if words in ui.text():
             return
-    raise AssertionError(f"{words!r} does not come:\n{ui.text()}")
+    raise AssertionError(f"{words!r} does not appear:\n{ui.text()}")
 
 
-async def test_events_update_the_rows_and_leave_everything_else_as_it_was() -> None:
+async def test_events_update_the_rows_and_nothing_else() -> None:
     machine = LiveLike(small(), Refusing("no"))
     async with screen_of(machine) as ui:
         await ui.select(GPU)
@@ -69,7 +69,7 @@ async def test_events_update_the_rows_and_leave_everything_else_as_it_was() -> N
         assert ui.staged() == [f"{GPU}=vfio-pci"]
 
 
-async def test_an_intent_that_somebody_else_has_fulfilled_is_told_of() -> None:
+async def test_an_intent_fulfilled_from_outside_is_reported() -> None:
     machine = LiveLike(small(), Refusing("no"))
     async with screen_of(machine) as ui:
         await ui.select(NIC)
@@ -81,7 +81,7 @@ async def test_an_intent_that_somebody_else_has_fulfilled_is_told_of() -> None:
 
 
 class HeldUp(LiveLike):
-    """Its second look at the machine takes until the test lets it go on."""
+    """A machine whose second scan blocks until the test sets ``go_on``."""
 
     def __init__(self) -> None:
         super().__init__(small(), Refusing("no"))
@@ -89,14 +89,14 @@ class HeldUp(LiveLike):
         self.go_on = threading.Event()
 
     def scan(self) -> Host:
-        """The facts when it is let go on."""
+        """The facts, once the scan may continue."""
         self.looks += 1
         if self.looks == 2:
             self.go_on.wait(10)
         return self.host
 
 
-async def test_a_review_waits_for_the_look_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_review_waits_for_the_scan_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanner, "NOTICE_SECONDS", 0.001)
     machine = HeldUp()
     async with screen_of(machine) as ui:
@@ -113,7 +113,7 @@ async def test_a_review_waits_for_the_look_that_is_under_way(monkeypatch: pytest
         assert "e1000e" in ui.text()
 
 
-async def test_a_review_that_waits_does_not_cover_what_was_opened_meanwhile() -> None:
+async def test_a_waiting_review_does_not_cover_a_dialog_opened_meanwhile() -> None:
     machine = HeldUp()
     async with screen_of(machine) as ui:
         await ui.select(NIC)
@@ -126,7 +126,7 @@ async def test_a_review_that_waits_does_not_cover_what_was_opened_meanwhile() ->
         assert "Review: apply" not in ui.text()
 
 
-async def test_a_machine_that_never_comes_to_rest_is_reviewed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_review_opens_although_a_scan_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanner, "NOTICE_SECONDS", 0.001)
     monkeypatch.setattr(scanner, "LOOK_PATIENCE", 0.001)
     machine = HeldUp()
@@ -153,7 +153,7 @@ async def test_without_a_way_to_become_root_apply_says_so() -> None:
         assert "none of sudo, pkexec and run0 is installed" in ui.toasts()[-1]
 
 
-async def test_missing_events_are_told_in_header_and_log() -> None:
+async def test_missing_events_are_reported_in_header_and_log() -> None:
     machine = LiveLike(small(), Refusing("no"))
     machine.lacks = "pyudev is not installed."
     async with screen_of(machine) as ui:
@@ -161,7 +161,7 @@ async def test_missing_events_are_told_in_header_and_log() -> None:
         assert ui.log() == ["pyudev is not installed."]
 
 
-async def test_a_slow_apply_shows_each_write_and_what_holds_it_up() -> None:
+async def test_a_slow_apply_shows_each_write_and_what_delays_it() -> None:
     plan = _plan()
     first = plan.steps[0]
     said: list[Event | None] = [
@@ -189,7 +189,7 @@ async def test_a_slow_apply_shows_each_write_and_what_holds_it_up() -> None:
         assert ui.log()[-1] == "3 writes done."
 
 
-async def test_an_apply_that_fails_stays_on_the_screen_and_keeps_the_intents() -> None:
+async def test_a_failed_apply_stays_on_the_screen_and_keeps_the_intents() -> None:
     step = _plan().steps[0]
     end = Finished(Exit.NOT_ROLLED_BACK, "Not everything is back.", (Change(NIC, "driver", "igb", "none"),))
     said: list[Event | None] = [
@@ -207,7 +207,7 @@ async def test_an_apply_that_fails_stays_on_the_screen_and_keeps_the_intents() -
         assert "Reverting everything" not in "\n".join(ui.lines()[:20])
 
 
-async def test_an_apply_that_breaks_off_is_not_taken_for_done() -> None:
+async def test_an_apply_that_raises_is_not_reported_as_done() -> None:
     class Broken(Scripted):
         def events(self, job: Job) -> Iterator[Event]:
             yield Started("", 3)
@@ -220,7 +220,7 @@ async def test_an_apply_that_breaks_off_is_not_taken_for_done() -> None:
         assert ui.state.phase is Phase.READY
 
 
-# -- the applying process, played by a program of the test
+# -- the applying process, replaced by a program of the test
 
 PLAYER = """
 import sys

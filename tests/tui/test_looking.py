@@ -17,13 +17,13 @@ from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small
 from tests.tui.test_tabs import state_of
 
 
-async def test_the_cursor_is_on_the_card_that_most_people_hand_over() -> None:
+async def test_the_cursor_starts_on_a_likely_card() -> None:
     async with screen_of(snapshot_of(demo_host()), USUAL) as ui:
         assert "09:00.0" in ui.line_with("▌")
         assert ui.line_with("✖ Group 17 is not viable.")
 
 
-async def test_one_key_stages_all_that_frees_the_card_and_one_gives_it_back() -> None:
+async def test_c_stages_all_that_frees_the_card_and_shift_c_returns_it() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(GPU)
         await ui.press("c")
@@ -56,7 +56,7 @@ async def test_an_impossible_preset_says_why(row: str | int, why: str) -> None:
         assert ui.staged() == []
 
 
-async def test_each_tab_has_a_key_and_the_title_says_which() -> None:
+async def test_each_tab_has_a_key_that_the_title_shows() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(GPU)
         for key, tab, words in (
@@ -71,7 +71,7 @@ async def test_each_tab_has_a_key_and_the_title_says_which() -> None:
         assert "2  Why  i Device  e Impact  M Models" in ui.text()
 
 
-async def test_enter_folds_a_group_and_leads_from_a_device_to_its_details() -> None:
+async def test_enter_folds_a_group_and_opens_the_details_of_a_device() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(1)
         await ui.press("enter")
@@ -84,7 +84,7 @@ async def test_enter_folds_a_group_and_leads_from_a_device_to_its_details() -> N
         assert ui.state.cursor == Key(1, GPU)
 
 
-async def test_enter_in_the_plan_leads_to_the_details_of_its_line() -> None:
+async def test_enter_in_the_plan_opens_the_details_of_the_line() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         await ui.press("v", "g", "3", "enter")
@@ -92,7 +92,7 @@ async def test_enter_in_the_plan_leads_to_the_details_of_its_line() -> None:
         assert ui.state.pane is Pane.DETAILS
 
 
-async def test_space_in_the_details_is_a_page_down() -> None:
+async def test_space_in_the_details_scrolls_a_page_down() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.select(GPU)
         await ui.press("2", "i")
@@ -110,7 +110,7 @@ async def test_in_the_log_no_key_acts_on_the_rows_behind_it() -> None:
         assert 2 not in ui.state.collapsed
 
 
-async def test_the_topology_keeps_the_selection_and_esc_leads_back() -> None:
+async def test_the_topology_keeps_the_cursor_and_esc_returns() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(SOUND)
         await ui.press("T")
@@ -136,7 +136,7 @@ async def test_a_search_in_the_topology_hides_nothing() -> None:
         assert ui.toasts()[-1] == "No search is active; / starts one."
 
 
-async def test_the_log_is_a_view_and_esc_leads_back() -> None:
+async def test_the_log_is_a_view_and_esc_returns() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.press("L")
         assert "Nothing has been written yet" in ui.text()
@@ -149,7 +149,7 @@ async def test_the_log_is_a_view_and_esc_leads_back() -> None:
         assert ui.state.filter == "igb"
 
 
-async def test_groups_in_another_order_and_the_cursor_stays_on_its_row() -> None:
+async def test_ordering_the_groups_keeps_the_cursor_on_its_row() -> None:
     async with screen_of(snapshot_of(demo_host())) as ui:
         await ui.press("s")
         assert ui.state.sort is Sort.KIND
@@ -162,7 +162,7 @@ async def test_groups_in_another_order_and_the_cursor_stays_on_its_row() -> None
         assert "Only the list of groups has this" in ui.toasts()[-1]
 
 
-async def test_going_to_a_place_by_what_one_has_in_hand() -> None:
+async def test_going_to_a_group_address_interface_or_id() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         for text, key in (
             ("2", Key(2)),
@@ -183,8 +183,8 @@ async def test_going_to_a_place_by_what_one_has_in_hand() -> None:
 
 
 @pytest.mark.parametrize("text", ["²", "٢", "1" * 5000])
-def test_digits_that_are_no_number_of_a_group_name_no_place(text: str) -> None:
-    """``²`` is a key of some keyboards, and a digit that ``int`` refuses, as it does a very long number."""
+def test_digits_that_are_not_a_group_number_are_refused(text: str) -> None:
+    """``²`` is a key on some keyboards, and a digit that ``int`` refuses; it also refuses a very long number."""
     assert place(small(), text)[0] is None
 
 
@@ -198,7 +198,7 @@ async def test_a_marked_device_is_found_again() -> None:
         assert "No device is marked" in ui.toasts()[-1]
 
 
-async def test_what_is_copied_is_chosen_from_a_list() -> None:
+async def test_the_text_to_copy_is_chosen_from_a_list() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(GPU)
         await ui.press("Y", "j", "enter")
@@ -207,7 +207,7 @@ async def test_what_is_copied_is_chosen_from_a_list() -> None:
         assert "IOMMU Group 1 (blocked):" in ui.app.clipboard
 
 
-def test_the_report_has_what_a_forum_asks_for() -> None:
+def test_the_report_has_the_facts_that_forums_ask_for() -> None:
     copied = {copy.name: copy for copy in copies(state_of(small()))}
     text = copied["report"].text()
     assert "- Kernel: 6.12.1\n" in text
@@ -240,7 +240,7 @@ def test_a_filter_is_completed(text: str, offered: str | None) -> None:
     assert completion(small(), text) == offered
 
 
-async def test_tab_takes_what_the_filter_offers() -> None:
+async def test_tab_accepts_the_completion_of_the_filter() -> None:
     async with screen_of(snapshot_of(small()), WIDE) as ui:
         await ui.press("slash")
         await ui.type("dr")
@@ -252,7 +252,7 @@ async def test_tab_takes_what_the_filter_offers() -> None:
         assert "1 of 5" in ui.text()
 
 
-async def test_a_click_on_a_title_does_what_it_says() -> None:
+async def test_a_click_on_a_title_opens_its_tab() -> None:
     async with screen_of(snapshot_of(small()), WIDE) as ui:
         title = ui.line_with("Why", "Models")
         await ui.pilot.click(None, offset=(title.index("Models") + 2, ui.lines().index(title)))
@@ -269,7 +269,7 @@ async def test_a_click_on_a_title_does_what_it_says() -> None:
         ("0000:00:14.0", "c", "Nothing here can go to a virtual machine. 0000:00:14.0 is an SMBus controller"),
     ],
 )
-async def test_what_cannot_be_freed_says_why(what: str, key: str, said: str) -> None:
+async def test_a_device_that_cannot_be_freed_says_why(what: str, key: str, said: str) -> None:
     async with screen_of(snapshot_of(demo_host())) as ui:
         await ui.select(what)
         await ui.press(key)
@@ -277,7 +277,7 @@ async def test_what_cannot_be_freed_says_why(what: str, key: str, said: str) -> 
         assert ui.toasts()[-1].startswith(said)
 
 
-async def test_a_filter_s_mistakes_are_named() -> None:
+async def test_mistakes_in_a_filter_are_named() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.press("slash")
         await ui.type("clas:gpu")
@@ -288,7 +288,7 @@ async def test_a_filter_s_mistakes_are_named() -> None:
         assert "Unknown key" not in ui.text()
 
 
-async def test_a_part_of_the_board_that_was_named_leaves_and_then_its_group_can_be_freed() -> None:
+async def test_a_group_can_be_freed_after_its_chipset_function_is_unbound_by_name() -> None:
     host = small()
     smbus = Device(Address("0000:05:00.4"), vendor_id="8086", device_id="a123", class_code="0c0500", header_type=0,
                    driver="i801_smbus", group=2, fits=())  # fmt: skip

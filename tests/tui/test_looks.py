@@ -24,7 +24,7 @@ FRAMES = set("─╭╮╰╯│▁▂▃▄▅▆▇█ ")
 
 
 def _light(colour: Color) -> float:
-    """Relative luminance, as WCAG has it."""
+    """Relative luminance as defined by WCAG."""
     parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
@@ -35,7 +35,7 @@ def contrasts(ui: Ui) -> list[tuple[float, str]]:
 
 
 def contrast_of(strips: Iterable[Strip]) -> list[tuple[float, str]]:
-    """That of these lines."""
+    """The contrast of every piece of text in these lines, the faintest first."""
     found = []
     for strip in strips:
         for text, style, _ in strip:
@@ -45,12 +45,12 @@ def contrast_of(strips: Iterable[Strip]) -> list[tuple[float, str]]:
     return sorted(found)
 
 
-async def test_the_program_s_own_theme_is_there_from_the_first_frame_on() -> None:
+async def test_the_programs_own_theme_is_used_from_the_first_frame() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         assert ui.app.screen.styles.background == Color.parse(IOMMUTUI.background or "")
 
 
-async def test_every_theme_draws_the_screen_so_that_it_can_be_read() -> None:
+async def test_every_theme_is_readable() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.press("c", "T", "T")
         before = ui.text()
@@ -58,11 +58,11 @@ async def test_every_theme_draws_the_screen_so_that_it_can_be_read() -> None:
             ui.app.theme = theme
             await ui.settle()
             assert ui.text() == before, theme
-            if "ansi" not in theme:  # their colours are the terminal's
+            if "ansi" not in theme:  # these use the terminal's own colours
                 assert contrasts(ui)[0] >= (4.5, ""), theme
 
 
-async def test_the_row_with_the_cursor_can_be_read_while_the_filter_is_typed() -> None:
+async def test_the_row_with_the_cursor_is_readable_while_the_filter_is_typed() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.press("slash", "n")
         assert contrasts(ui)[0] >= (4.5, "")
@@ -70,7 +70,7 @@ async def test_the_row_with_the_cursor_can_be_read_while_the_filter_is_typed() -
 
 @pytest.mark.parametrize("theme", [IOMMUTUI.name, "nord", "textual-light"])
 @pytest.mark.parametrize("keys", [("t", "j"), ("m",), ("Y",), ("o", "1"), ("v", "a"), ("v", "q")])
-async def test_dialogs_can_be_read(theme: str, keys: tuple[str, ...]) -> None:
+async def test_dialogs_are_readable(theme: str, keys: tuple[str, ...]) -> None:
     async with screen_of(snapshot_of(small()), (60, 18)) as ui:
         ui.app.theme = theme
         await ui.press(*keys)
@@ -79,7 +79,7 @@ async def test_dialogs_can_be_read(theme: str, keys: tuple[str, ...]) -> None:
         assert contrast_of(strip.crop(box.x, box.right) for strip in rows)[0] >= (4.5, "")
 
 
-async def test_without_colour_everything_is_still_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_colour_the_screen_has_the_same_text(monkeypatch: pytest.MonkeyPatch) -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.select(GPU)
         coloured = ui.text()
@@ -113,7 +113,7 @@ async def test_an_early_scan_is_in_the_first_frame() -> None:
         await ui.settle()
 
 
-async def test_an_early_scan_that_fails_is_told_of() -> None:
+async def test_a_failed_early_scan_is_reported() -> None:
     def load() -> Host:
         raise SourceError("It is broken.", "Repair it.")
 
@@ -128,7 +128,7 @@ async def test_an_early_scan_that_fails_is_told_of() -> None:
         assert "01:00.0" in ui.text()
 
 
-async def test_all_of_a_long_reason_why_there_is_no_machine_can_be_read() -> None:
+async def test_a_long_reason_of_a_failed_scan_can_be_scrolled() -> None:
     def load() -> Host:
         raise SourceError("It is broken.", "word " * 200 + "end.")
 
@@ -153,7 +153,7 @@ def test_nothing_is_described_by_its_colour() -> None:
         (("v", "q"), "y leave  Esc stay  Tab other"),
     ],
 )
-async def test_the_footer_of_a_dialog_has_the_keys_that_work_in_it(keys: tuple[str, ...], works: str) -> None:
+async def test_the_footer_shows_the_keys_of_the_dialog(keys: tuple[str, ...], works: str) -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.press(*keys)
         assert ui.lines()[-1] == f" {works}"
@@ -162,7 +162,7 @@ async def test_the_footer_of_a_dialog_has_the_keys_that_work_in_it(keys: tuple[s
 
 
 FONT = set(map(chr, range(0x20, 0x7F))) | set("─│┌┐└┘├┤┬┴┼░▒▓█▀▄▌▐■←↑→↓\n")
-"""What every font of the console has."""
+"""The characters in every font of the console."""
 
 
 def test_the_console_gets_no_glyph_that_its_fonts_lack() -> None:
@@ -171,14 +171,14 @@ def test_the_console_gets_no_glyph_that_its_fonts_lack() -> None:
     assert set(shown.translate(CONSOLE_SIGNS)) <= FONT
 
 
-def test_the_console_s_theme_has_only_its_colours() -> None:
+def test_the_consoles_theme_has_only_console_colours() -> None:
     named = (CONSOLE.primary, CONSOLE.secondary, CONSOLE.accent, CONSOLE.success, CONSOLE.warning, CONSOLE.error)
     plain = (CONSOLE.foreground, CONSOLE.background, CONSOLE.surface, CONSOLE.panel)
     parts = re.findall("[0-9a-f]{2}", " ".join(map(str, (*named, *plain, *CONSOLE.variables.values()))))
     assert set(parts) <= {"00", "55", "aa", "ff"}
 
 
-async def test_the_console_gets_its_theme_and_driver_unless_the_person_has_chosen_one() -> None:
+async def test_the_console_gets_its_theme_and_driver_unless_the_user_chose_a_theme() -> None:
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source), console=True)
     assert (app.driver_class, app.theme) == (ConsoleDriver, CONSOLE.name)

@@ -1,4 +1,4 @@
-"""Saved state, and the orientation of a first start."""
+"""Saved state, and the introduction at a first start."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.tui.machines import DISK, GPU, NIC, changed, small
 from tests.tui.test_tabs import state_of
 
 
-def test_saved_state_is_read_again(tmp_path: Path) -> None:
+def test_saved_state_is_read_back(tmp_path: Path) -> None:
     store = Store(tmp_path / "deep" / "screen.json")
     memory = Memory(True, {"live": ("0000:01:00.0 10de:2484",)})
     assert store.write(memory) is None
@@ -39,7 +39,7 @@ def test_an_unwritable_path_is_reported(tmp_path: Path) -> None:
     assert "cannot be written" in (Store(tmp_path / "file" / "screen.json").write(Memory()) or "")
 
 
-def test_the_path_follows_the_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_follows_the_xdg_specification(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/somewhere")
     assert state_path() == Path("/somewhere/iommutui/screen.json")
 
@@ -60,14 +60,14 @@ async def _screen(host: Host, store: Store, keys: tuple[str, ...]) -> list[str]:
         return ui.lines()
 
 
-async def test_marks_come_back_the_next_time(tmp_path: Path) -> None:
+async def test_marks_are_restored_at_the_next_start(tmp_path: Path) -> None:
     store = Store(tmp_path / "screen.json")
     await _screen(small(), store, ("escape", "G", "b"))
     lines = await _screen(small(), store, ())
     assert any("*" in line and "06:00.0" in line for line in lines)
 
 
-async def test_marks_that_cannot_be_kept_are_told_of_and_nothing_else_happens(tmp_path: Path) -> None:
+async def test_marks_that_cannot_be_saved_are_reported_and_nothing_else_happens(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source), store=Store(tmp_path / "file" / "screen.json"))
@@ -80,7 +80,7 @@ async def test_marks_that_cannot_be_kept_are_told_of_and_nothing_else_happens(tm
         assert any(key.device in ui.state.marks for key in [ui.state.cursor] if key is not None)
 
 
-async def test_the_first_time_a_hint_leads_on_and_esc_ends_it_for_good(tmp_path: Path) -> None:
+async def test_a_first_start_shows_a_hint_that_esc_ends_for_good(tmp_path: Path) -> None:
     store = Store(tmp_path / "screen.json")
     lines = await _screen(small(), store, ())
     assert any("Welcome. GA104 [GeForce RTX 3070] is in group 1, which is blocked" in line for line in lines)
@@ -108,7 +108,7 @@ def _own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_own_keys")
-async def test_one_s_own_keys_work_and_are_shown(tmp_path: Path) -> None:
+async def test_configured_keys_work_and_are_shown(tmp_path: Path) -> None:
     use_keys(Settings(keys={"apply": "f9 ^x", "filter": "comma", "undo": "U"}))
     assert key_of("apply") == "f9"
     machine = snapshot_of(small())
@@ -126,7 +126,7 @@ async def test_one_s_own_keys_work_and_are_shown(tmp_path: Path) -> None:
         assert "Review: apply" not in ui.text()
 
 
-async def test_what_is_wrong_with_the_settings_is_told_and_the_screen_opens() -> None:
+async def test_mistakes_in_the_settings_are_reported_and_the_screen_opens() -> None:
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source), config=Settings(keys={"aply": "x"}, theme="nordic"))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
@@ -141,7 +141,7 @@ async def test_what_is_wrong_with_the_settings_is_told_and_the_screen_opens() ->
 
 
 @pytest.mark.usefixtures("_own_keys")
-async def test_one_s_own_keys_are_not_for_dialogs_and_a_command_without_a_key_can_have_one() -> None:
+async def test_configured_keys_do_not_apply_to_dialogs_and_may_be_given_to_any_command() -> None:
     use_keys(Settings(keys={"copy": "f8", "theme": "f9"}))
     machine = snapshot_of(small())
     app = IommutuiApp(machine, start(machine.source))
@@ -175,7 +175,7 @@ def test_keys_are_spelt_as_they_are_shown(word: str, key: str) -> None:
     assert spelt(key_name(key)) == key
 
 
-def test_the_keys_of_every_command_are_keys() -> None:
+def test_the_keys_of_every_command_are_valid() -> None:
     for key in (key for command in COMMANDS for key in command.keys):
         assert spelt(key) == spelt(key_name(key)) == key
 
@@ -184,7 +184,7 @@ def test_the_keys_of_every_command_are_keys() -> None:
     "word",
     ["zz", "f99", "ctrl+shift+zz", "ctl+x", "+x", "ctrl+", "ctrl", "shift+x", "<any>", "ctrl-at", "return", "\a"],
 )
-def test_a_name_that_no_terminal_sends_is_no_key(word: str) -> None:
+def test_a_name_that_no_terminal_sends_is_not_a_key(word: str) -> None:
     assert spelt(word) is None
 
 

@@ -47,7 +47,7 @@ def test_what_a_snapshot_lacks_is_listed() -> None:
     assert missing_facts(partial(), live=True, recorded=False) == ()
 
 
-async def test_it_stands_in_the_details() -> None:
+async def test_the_note_is_in_the_details() -> None:
     async with screen_of(snapshot_of(partial())) as ui:
         assert "Not known of this machine" in ui.text()
         await ui.select(2)

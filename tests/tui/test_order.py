@@ -49,8 +49,8 @@ MIXED = machine(
     ("sort", "expected"),
     [(Sort.NUMBER, [1, 2, 3, 4, 5]), (Sort.KIND, [3, 1, 4, 5, 2]), (Sort.VERDICT, [3, 5, 4, 1, 2])],
 )
-def test_the_orders(sort: Sort, expected: list[int]) -> None:
-    """By verdict, groups that can be handed over stand before viable ones that hold nothing but bridges."""
+def test_each_order_sorts_the_groups(sort: Sort, expected: list[int]) -> None:
+    """By verdict, groups that can be handed over come before viable ones that contain only bridges."""
     assert order(MIXED, sort) == expected
 
 
@@ -60,7 +60,7 @@ def test_devices_without_a_group_come_last_in_every_order() -> None:
 
 
 def calls(groups: int, sort: Sort) -> int:
-    """How many Python functions are entered to list this many groups, half of which hold only a bridge."""
+    """How many Python calls it takes to list this many groups, half of which contain only a bridge."""
     made = {n: (bridge if n % 2 else card)(f"0000:{n:02x}:00.0") for n in range(groups)}
     host, found = machine(made), 0
 

@@ -1,4 +1,4 @@
-"""Finding a command by some of its name, in Textual's palette."""
+"""Finding a command by part of its name in Textual's palette."""
 
 import pytest
 from textual.command import CommandPalette
@@ -29,7 +29,7 @@ def test_common_words_find_the_right_command(typed: str, first: str) -> None:
     assert max(offered, key=lambda command: score(command, typed)).id == first
 
 
-def test_every_typed_word_has_to_fit() -> None:
+def test_every_typed_word_has_to_match() -> None:
     assert score(BY_ID["free"], "card free") > 0
     assert score(BY_ID["free"], "card fold") == 0
 
@@ -50,7 +50,7 @@ def _is_open(ui: Ui) -> bool:
 
 
 async def palette(ui: Ui, typed: str) -> None:
-    """Opens it, types, and waits until Textual has searched."""
+    """Opens the palette, types, and waits until Textual has searched."""
     await ui.press("colon")
     await ui.type(typed)
     await ui.until(lambda: any(each.option_count for each in ui.app.screen.query(OptionList)))
@@ -70,7 +70,7 @@ async def test_the_palette_finds_every_command_and_says_why_it_cannot_be_done(
         assert words in ui.text()
 
 
-async def test_enter_does_what_is_under_the_cursor_and_says_why_it_cannot() -> None:
+async def test_enter_runs_the_command_under_the_cursor_or_says_why_it_cannot() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(GPU)
         await palette(ui, "vfio")
@@ -88,7 +88,7 @@ async def test_a_command_that_opens_a_dialog_opens_it_from_the_palette() -> None
         assert "Stage pci-stub: park it" in ui.text()
 
 
-async def test_escape_leaves_everything_as_it_was() -> None:
+async def test_escape_changes_nothing() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.press("ctrl+p")
         assert _is_open(ui)

@@ -1,4 +1,4 @@
-"""The shares of the screen, and their return at the next start."""
+"""The sizes of the panes, and restoring them at the next start."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ async def test_a_window_that_is_too_small_says_so_and_takes_no_keys() -> None:
         assert ui.app.return_code == 0
 
 
-async def test_the_divider_moves_by_keys_and_stays_within_the_screen() -> None:
+async def test_keys_move_the_divider_within_the_screen() -> None:
     for size in (SMALLEST, USUAL, WIDE):
         async with screen_of(snapshot_of(small()), size) as ui:
             details = ui.app.desk.query_one("#details")
@@ -53,7 +53,7 @@ async def test_the_divider_moves_by_keys_and_stays_within_the_screen() -> None:
             assert ui.app.desk.query_one("#list").size.height >= 4
 
 
-async def test_the_divider_is_dragged_with_the_mouse() -> None:
+async def test_the_mouse_drags_the_divider() -> None:
     for size, offset in ((WIDE, (-20, 0)), (USUAL, (0, -4))):
         async with screen_of(snapshot_of(small()), size) as ui:
             details = ui.app.desk.query_one("#details")
@@ -66,7 +66,7 @@ async def test_the_divider_is_dragged_with_the_mouse() -> None:
             assert ui.app.mouse_captured is None
 
 
-async def test_the_heads_of_columns_are_cut_before_the_scroll_bar() -> None:
+async def test_column_headings_end_before_the_scroll_bar() -> None:
     async with screen_of(snapshot_of(demo_host()), WIDE) as ui:
         for _ in range(6):
             await ui.press("less_than_sign")
@@ -105,7 +105,7 @@ async def _session(store: Store, *keys: str, theme: str = "") -> Ui:
         return ui
 
 
-async def test_order_room_and_theme_come_back_at_the_next_start(tmp_path: Path) -> None:
+async def test_order_sizes_and_theme_are_restored_at_the_next_start(tmp_path: Path) -> None:
     store = Store(tmp_path / "screen.json")
     await _session(store, "s", "less_than_sign", "full_stop", "plus", theme="nord")
     ui = await _session(store)

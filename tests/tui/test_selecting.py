@@ -1,4 +1,4 @@
-"""Several rows and one command; the plan's own cursor; pages, prompts, and suspending to the shell."""
+"""One command for several rows; the plan's own cursor; pages, prompts, and suspending to the shell."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.tui.fakes import Refusing
 from tests.tui.machines import DISK, GPU, NIC, SOUND, small
 
 
-async def test_rows_are_selected_and_the_next_verb_is_for_all_of_them() -> None:
+async def test_the_next_target_applies_to_all_selected_rows() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(SOUND)
         await ui.press("S")
@@ -25,7 +25,7 @@ async def test_rows_are_selected_and_the_next_verb_is_for_all_of_them() -> None:
         assert ui.state.selected == frozenset()
 
 
-async def test_groups_are_selected_and_freed_together() -> None:
+async def test_selected_groups_are_freed_together() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         for group in (1, 2):
             await ui.select(group)
@@ -37,7 +37,7 @@ async def test_groups_are_selected_and_freed_together() -> None:
         assert ui.state.selected == frozenset()
 
 
-async def test_what_is_selected_is_marked_in_the_topology_and_esc_unselects_it() -> None:
+async def test_selected_devices_are_marked_in_the_topology_and_esc_unselects_them() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         await ui.press("T", "S")
@@ -57,7 +57,7 @@ async def test_a_target_is_chosen_for_one_device_at_a_time() -> None:
         assert ui.toasts()[-1].startswith("Select one device")
 
 
-async def test_the_plan_has_a_cursor_and_x_takes_off_the_line_under_it() -> None:
+async def test_x_unstages_the_line_under_the_cursor_of_the_plan() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.press("c", "3")
         assert ui.state.pane is Pane.PLAN
@@ -97,7 +97,7 @@ async def test_a_page_is_searched_copied_and_saved(tmp_path: Path) -> None:
         assert ui.state.pane is Pane.LIST
 
 
-async def test_a_prompt_takes_only_what_will_do() -> None:
+async def test_a_prompt_accepts_only_valid_text() -> None:
     given: list[str] = []
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         dialog = PromptScreen("A number", "17", lambda text: (text.isdigit(), "digits only"))
@@ -120,8 +120,8 @@ async def test_the_help_is_searched() -> None:
         assert ui.state.pane is Pane.LIST
 
 
-async def test_what_is_typed_behind_a_suspension_that_does_not_happen_stages_nothing() -> None:
-    """Headless there is no terminal to give back; ``fg`` typed for the shell would stage the target none."""
+async def test_keys_typed_after_a_failed_suspension_stage_nothing() -> None:
+    """A headless app cannot suspend; ``fg`` typed for the shell would otherwise stage the target none."""
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         await ui.press("ctrl+z", "f", "g")
@@ -130,8 +130,8 @@ async def test_what_is_typed_behind_a_suspension_that_does_not_happen_stages_not
 
 
 @pytest.mark.parametrize("keys", [("t", "enter"), ("m", "enter"), ("colon", "enter"), ("o", "9")])
-async def test_a_second_enter_in_one_burst_closes_nothing_more(keys: tuple[str, str]) -> None:
-    """A slow line delivers both at once; the dialog is gone by the time that the second one comes."""
+async def test_a_second_enter_in_one_burst_closes_nothing_else(keys: tuple[str, str]) -> None:
+    """A slow line delivers both keys at once; the dialog is closed when the second one arrives."""
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         await ui.press("p", *keys)

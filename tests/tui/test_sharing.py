@@ -27,7 +27,7 @@ IOMMU Group 1:
 
 
 async def paste(ui: Ui, text: str) -> None:
-    """As a terminal delivers a bracketed paste."""
+    """Sends a bracketed paste, as a terminal does."""
     ui.app.post_message(Paste(text).set_sender(ui.app))
     await ui.settle()
 
@@ -41,14 +41,14 @@ async def test_an_error_is_explained_on_the_machine_of_the_screen() -> None:
         assert "nouveau" in ui.text()
 
 
-async def test_several_lines_of_an_error_are_taken_whole() -> None:
+async def test_all_lines_of_a_pasted_error_are_read() -> None:
     async with screen_of(demo()) as ui:
         await ui.press("E")
         await paste(ui, "qemu-system-x86_64: -device vfio-pci:\nvfio 0000:09:00.0: group 17 is not viable\n")
         assert "Recognised: " in ui.text()
 
 
-async def test_a_report_can_be_saved_and_opens_again(tmp_path: Path) -> None:
+async def test_a_report_can_be_saved(tmp_path: Path) -> None:
     path = tmp_path / "report.md"
     async with screen_of(demo()) as ui:
         await ui.press("W", "s")
@@ -61,7 +61,7 @@ async def test_a_report_can_be_saved_and_opens_again(tmp_path: Path) -> None:
     assert first in report(host, model_for(host.kernel))
 
 
-async def test_a_file_that_is_there_is_written_over_only_after_a_question(
+async def test_an_existing_file_is_overwritten_only_after_a_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -92,7 +92,7 @@ async def test_the_staged_card_is_exported() -> None:
         assert "<hostdev" in ui.text()
 
 
-async def test_nothing_to_export_says_how_there_would_be() -> None:
+async def test_an_export_without_staged_devices_says_how_to_stage_some() -> None:
     async with screen_of(demo()) as ui:
         await ui.press("V")
         assert "c frees a card" in ui.text()
@@ -145,7 +145,7 @@ async def test_a_bare_paste_of_every_format_opens(name: str) -> None:
         await ui.until(lambda: ui.state.host is not None and {*ui.state.host.groups} == {1})
 
 
-async def test_a_file_that_is_not_there_raises_no_question() -> None:
+async def test_a_missing_file_is_reported_without_a_question() -> None:
     async with screen_of(demo()) as ui:
         await ui.press("O")
         await ui.type("/nowhere.json")
@@ -154,7 +154,7 @@ async def test_a_file_that_is_not_there_raises_no_question() -> None:
         assert any("/nowhere.json" in text for text in ui.toasts())
 
 
-async def test_what_has_to_be_known_of_a_paste_is_said_and_in_the_log() -> None:
+async def test_notes_on_a_paste_are_shown_and_logged() -> None:
     async with screen_of(demo()) as ui:
         await paste(ui, f"Hello,\n{LISTING}\nand another excerpt:\n05:00.0 VGA [0300]: A [10de:1c03]\n")
         await ui.press("y")
@@ -163,8 +163,8 @@ async def test_what_has_to_be_known_of_a_paste_is_said_and_in_the_log() -> None:
         assert "2 lines were ignored" in " ".join(ui.text().split())
 
 
-async def test_a_machine_takes_the_place_of_the_one_opened_before_it() -> None:
-    """The first one stays below, for the default screen cannot be switched."""
+async def test_an_opened_machine_replaces_the_one_opened_before() -> None:
+    """The first machine's screen stays below, because the default screen cannot be switched."""
     async with screen_of(demo()) as ui:
 
         async def opens(count: int) -> None:
@@ -178,7 +178,7 @@ async def test_a_machine_takes_the_place_of_the_one_opened_before_it() -> None:
         assert len(ui.app.screen_stack) == 2
 
 
-async def test_an_empty_line_returns_to_the_first_machine_as_it_was_left() -> None:
+async def test_an_empty_line_returns_to_the_first_machine_in_its_last_state() -> None:
     async with screen_of(demo()) as ui:
         await ui.press("O", "enter")
         assert ui.toasts() == ["This is the first machine."]
@@ -214,7 +214,7 @@ async def test_quitting_asks_about_changes_that_are_staged_on_the_first_machine(
         assert "pasted listing" in ui.lines()[0]
 
 
-async def test_a_paste_that_is_no_listing_leaves_the_machine() -> None:
+async def test_a_paste_that_is_not_a_listing_opens_no_machine() -> None:
     async with screen_of(demo()) as ui:
         await paste(ui, "no\nlisting\nat all\n")
         assert "no PCI device" in ui.text()

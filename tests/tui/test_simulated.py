@@ -12,7 +12,7 @@ CARD = "0000:08:00.0"
 
 
 def used(host: Host | None) -> list[str]:
-    """What the machine does with the card."""
+    """A machine that uses the card."""
     assert host is not None
     assert host.uses is not None
     screens = [screen.device for screen in host.uses.screens]
@@ -31,7 +31,7 @@ async def apply_and_keep(ui: Ui) -> None:
     await ui.press("y")
 
 
-async def test_a_display_that_was_given_away_has_no_monitor_and_has_it_again_when_it_is_back() -> None:
+async def test_a_display_handed_over_loses_its_monitor_until_it_returns() -> None:
     host = demo_host()
     assert used(host) == ["screen", "openers"]
     others = len(host.uses.screens) - 1 if host.uses is not None else 0
@@ -57,7 +57,7 @@ IOMMU Group 1:
 """
 
 
-async def test_a_listing_is_tried_like_any_machine_though_it_shows_no_overrides() -> None:
+async def test_a_plan_is_simulated_on_a_listing_without_overrides() -> None:
     async with screen_of(snapshot_of(open_text(LISTING).host)) as ui:
         await ui.select("0000:01:00.0")
         await ui.press("c", "a", "y")
@@ -67,7 +67,7 @@ async def test_a_listing_is_tried_like_any_machine_though_it_shows_no_overrides(
         assert [d.driver for d in ui.state.host.devices.values()] == ["nouveau", "snd_hda_intel"]
 
 
-async def test_what_an_apply_changed_is_shown_though_a_look_began_before_the_screen() -> None:
+async def test_the_changes_of_an_apply_are_shown_although_a_scan_began_earlier() -> None:
     first: Future[Host] = Future()
     first.set_result(demo_host())
     async with screen_of(snapshot_of(first.result()), first=first) as ui:

@@ -1,4 +1,4 @@
-"""The screen as text, at the sizes that matter."""
+"""The screen as text, at the important sizes."""
 
 import pytest
 from textual.widgets import Input
@@ -15,47 +15,47 @@ SIZES = {"200x60": LARGE, "120x40": WIDE, "80x24": USUAL, "60x18": SMALLEST}
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_machine(size: str) -> None:
+async def test_a_machine_equals_its_snapshot(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
         check(f"machine-{size}", ui.text())
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_staged_plan(size: str) -> None:
+async def test_a_staged_plan_equals_its_snapshot(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
         await ui.press("v", "F", "k", "k")
         check(f"staged-{size}", ui.text())
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_review(size: str) -> None:
+async def test_the_review_equals_its_snapshot(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
         await ui.press("c", "a")
         check(f"review-{size}", ui.text())
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_no_iommu(size: str) -> None:
+async def test_a_machine_without_iommu_equals_its_snapshot(size: str) -> None:
     async with screen_of(snapshot_of(without_iommu()), SIZES[size]) as ui:
         check(f"no-iommu-{size}", ui.text())
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_help(size: str) -> None:
+async def test_the_help_equals_its_snapshot(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
         await ui.press("question_mark")
         check(f"help-{size}", ui.text())
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_targets(size: str) -> None:
+async def test_the_targets_equal_their_snapshot(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
         await ui.press("t")
         check(f"targets-{size}", ui.text())
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_filter(size: str) -> None:
+async def test_the_filter_equals_its_snapshot(size: str) -> None:
     async with screen_of(snapshot_of(small()), SIZES[size]) as ui:
         await ui.press("slash")
         await ui.type("viable:no !audio")
@@ -74,9 +74,7 @@ LONG = (("question_mark",), ("question_mark", "slash"), ("c", "a"), ("o", "1", "
 
 @pytest.mark.parametrize("size", [SMALLEST, USUAL, (120, 20)])
 @pytest.mark.parametrize("keys", LONG)
-async def test_a_dialog_that_has_more_to_say_than_there_is_room_has_all_of_it(
-    keys: tuple[str, ...], size: tuple[int, int]
-) -> None:
+async def test_a_dialog_longer_than_the_screen_scrolls_to_its_end(keys: tuple[str, ...], size: tuple[int, int]) -> None:
     async with screen_of(snapshot_of(demo_host()), size) as ui:
         await ui.press("escape", *keys)
         for more in ((), ("1", "5")) if "a" in keys else ((),):
@@ -92,14 +90,14 @@ DIALOGS = (("c", "a"), ("v", "a"), ("question_mark",), ("t",), ("m",), ("Y",), (
 
 
 def box(ui: Ui) -> list[str]:
-    """The dialog and the footer, without what is beside them."""
+    """The text of the dialog and the footer only."""
     region = ui.app.screen.query_one("#dialog").region
     strips = ui.strips()
     return [strip.crop(region.x, region.right).text for strip in strips[region.y : region.bottom]] + ui.lines()[-1:]
 
 
 @pytest.mark.parametrize("keys", DIALOGS)
-async def test_a_dialog_on_a_terminal_that_changes_is_as_if_it_had_been_opened_there(keys: tuple[str, ...]) -> None:
+async def test_a_resized_dialog_looks_as_if_opened_at_that_size(keys: tuple[str, ...]) -> None:
     shown = {}
     for size in (SMALLEST, (100, 30)):
         async with screen_of(snapshot_of(demo_host()), size) as ui:

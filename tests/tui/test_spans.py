@@ -1,4 +1,4 @@
-"""Wrapping and fitting, by cells, of whatever a name may hold."""
+"""Wrapping and fitting by cells, for any characters in a name."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ def _shown(rows: list[tuple[Span, ...]]) -> list[str]:
     return ["".join(span.text for span in row) for row in rows]
 
 
-def test_words_that_do_not_fit_go_to_the_next_row_under_the_hanging_indent() -> None:
+def test_words_that_do_not_fit_wrap_to_the_hanging_indent() -> None:
     assert _shown(wrap(line("• one two three", hang=2), 9)) == ["• one two ", "  three"]
 
 
@@ -51,7 +51,7 @@ def test_fitted_spans_never_exceed_the_width(parts: list[str], width: int) -> No
     assert sum(cell_len(span.text) for span in fit([Span(part) for part in parts], width)) <= width
 
 
-def test_a_path_that_is_too_long_is_cut_behind_a_slash() -> None:
+def test_a_path_that_is_too_long_is_cut_after_a_slash() -> None:
     path = "/sys/bus/pci/devices/0000:01:00.0/driver_override"
     rows = ["".join(span.text for span in row) for row in wrap(line(path), 40)]
     assert rows == ["/sys/bus/pci/devices/0000:01:00.0/", "driver_override"]

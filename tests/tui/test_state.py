@@ -36,12 +36,12 @@ def test_staging_replaces_a_target_and_keeps_the_order_of_addresses() -> None:
     assert state.intents == (Intent(GPU, "vfio-pci"), Intent(NIC, "pci-stub"))
 
 
-def test_staging_what_is_staged_already_changes_nothing() -> None:
+def test_staging_an_intent_twice_changes_nothing() -> None:
     state = staged(ready(), {GPU: "vfio-pci"})
     assert staged(state, {GPU: "vfio-pci"}) is state
 
 
-def test_undo_and_redo_walk_through_the_stagings() -> None:
+def test_undo_and_redo_step_through_the_stagings() -> None:
     first = staged(ready(), {GPU: "vfio-pci"})
     second = staged(first, {SOUND: "none"})
     back = undone(second)
@@ -50,7 +50,7 @@ def test_undo_and_redo_walk_through_the_stagings() -> None:
     assert undone(undone(undone(second))).intents == ()
 
 
-def test_staging_after_an_undo_forgets_what_was_undone() -> None:
+def test_staging_after_an_undo_clears_redo() -> None:
     state = staged(undone(staged(ready(), {GPU: "vfio-pci"})), {NIC: "none"})
     assert redone(state) is state
 
@@ -62,7 +62,7 @@ def test_staging_after_an_undo_forgets_what_was_undone() -> None:
         ({"address": "0000:00:02.0"}, None, GPU),
     ],
 )  # fmt: skip
-def test_the_cursor_is_at_first_on_a_card_and_not_on_the_display_of_the_board(
+def test_the_cursor_starts_on_a_card_not_on_the_integrated_display(
     other: dict[str, object], boot_vga: bool | None, chosen: str
 ) -> None:
     host = changed(small(), GPU, boot_vga=boot_vga)
@@ -78,13 +78,13 @@ def test_the_model_follows_the_kernel_until_the_user_chooses() -> None:
     assert with_host(chosen, small("6.12"))[0].model is chosen.model
 
 
-def test_folding_takes_the_cursor_to_the_group() -> None:
+def test_folding_moves_the_cursor_to_the_group() -> None:
     state = folded(ready(cursor=Key(1, GPU)), 1, True)
     assert state.cursor == Key(1)
     assert folded(state, 1, False).collapsed == frozenset()
 
 
-def test_a_rescan_keeps_everything_that_was_set_up() -> None:
+def test_a_rescan_keeps_the_users_view() -> None:
     before = staged(ready(cursor=Key(2, NIC), filter="igb", collapsed=frozenset({3})), {GPU: "vfio-pci"})
     after, notes = with_host(before, changed(small(), DISK, driver="nvme"))
     assert (after.cursor, after.filter, after.collapsed, after.intents) == (
@@ -93,7 +93,7 @@ def test_a_rescan_keeps_everything_that_was_set_up() -> None:
     assert notes == ()
 
 
-def test_an_intent_fulfilled_by_itself_leaves_the_plan() -> None:
+def test_a_fulfilled_intent_leaves_the_plan() -> None:
     before = staged(ready(), {GPU: "vfio-pci"})
     after, notes = with_host(before, changed(small(), GPU, driver="vfio-pci", driver_override="vfio-pci"))
     assert after.intents == ()
@@ -117,7 +117,7 @@ def test_the_cursor_follows_a_device_into_another_group() -> None:
     assert with_host(ready(cursor=Key(3, DISK)), moved._replace(groups=groups))[0].cursor == Key(2, DISK)
 
 
-def test_a_failed_scan_keeps_the_machine_seen_before() -> None:
+def test_a_failed_scan_keeps_the_last_machine() -> None:
     assert failed(ready(), IommutuiError("no")).phase is Phase.READY
     assert failed(start(DEMO), IommutuiError("no")).phase is Phase.FAILED
 

@@ -17,7 +17,7 @@ from tests.tui.driver import SMALLEST, USUAL, WIDE, screen_of, snapshot_of
 from tests.tui.machines import DISK, GPU, NIC, PORT, SOUND, changed, small, without_iommu
 
 
-async def test_somebody_stages_a_card_and_sees_the_verdict_change_at_once() -> None:
+async def test_staging_a_card_changes_the_verdict_at_once() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(GPU)
         await ui.press("v")
@@ -28,7 +28,7 @@ async def test_somebody_stages_a_card_and_sees_the_verdict_change_at_once() -> N
         assert "2 changes, 6 writes, loads vfio-pci" in ui.line_with("3 Plan")
 
 
-async def test_space_on_a_group_takes_its_devices_and_leaves_its_bridge() -> None:
+async def test_space_on_a_group_stages_its_devices_and_not_its_bridge() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(1)
         await ui.press("space")
@@ -37,7 +37,7 @@ async def test_space_on_a_group_takes_its_devices_and_leaves_its_bridge() -> Non
         assert ui.staged() == []
 
 
-async def test_the_verbs_stage_their_targets_and_x_takes_them_off() -> None:
+async def test_target_keys_stage_and_x_unstages() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         for key, target in (("v", "vfio-pci"), ("p", "pci-stub"), ("f", "none")):
@@ -51,7 +51,7 @@ async def test_the_verbs_stage_their_targets_and_x_takes_them_off() -> None:
         assert ui.staged() == []
 
 
-async def test_a_target_that_is_reached_already_is_not_staged() -> None:
+async def test_a_target_already_reached_is_not_staged() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         await ui.press("d")
@@ -75,7 +75,7 @@ async def test_a_target_is_chosen_from_those_that_fit() -> None:
         assert ui.staged() == [f"{GPU}=none"]
 
 
-async def test_a_bridge_cannot_be_taken_and_the_key_says_why() -> None:
+async def test_a_bridge_cannot_be_staged_and_the_key_says_why() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(PORT)
         await ui.press("v")
@@ -83,7 +83,7 @@ async def test_a_bridge_cannot_be_taken_and_the_key_says_why() -> None:
         assert ui.toasts()[-1].startswith("0000:00:01.0 is a bridge, and vfio-pci refuses bridges.")
 
 
-async def test_apply_after_a_review_and_revert_on_a_snapshot() -> None:
+async def test_a_snapshot_is_applied_after_a_review_and_reverted() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(1)
         await ui.press("space", "a")
@@ -138,13 +138,13 @@ async def test_a_refused_plan_cannot_be_applied() -> None:
 
 
 def dangerous(host: Host, *intents: Intent) -> tuple[Review, Hazard]:
-    """A review of a plan that takes the display of its first device, and that danger."""
+    """The review of a plan with a danger for each display, and the danger of the first."""
     plan = plan_intents(host, intents, MODELS["dma-owner"])
     dangers = [Hazard("boot-display", Topic.DISPLAY, Severity.DANGER, intent.device) for intent in intents]
     return Review("Review", Job(plan._replace(hazards=tuple(dangers)), intents, MODELS["dma-owner"])), dangers[0]
 
 
-async def test_the_numbers_of_several_groups_are_typed_with_a_blank_or_a_comma() -> None:
+async def test_several_group_numbers_are_typed_with_a_space_or_a_comma() -> None:
     review, _ = dangerous(small(), Intent(NIC, "vfio-pci"), Intent(DISK, "vfio-pci"))
     for typed in ("2 3", "3,2", "2, 3"):
         async with screen_of(snapshot_of(small())) as ui:
@@ -155,7 +155,7 @@ async def test_the_numbers_of_several_groups_are_typed_with_a_blank_or_a_comma()
             assert "✔ y applies" in ui.text()
 
 
-async def test_a_danger_asks_for_the_group_s_number_first() -> None:
+async def test_a_danger_asks_for_the_groups_number_first() -> None:
     review, danger = dangerous(small(), Intent(NIC, "vfio-pci"))
     answers: list[Job | None] = []
     async with screen_of(snapshot_of(small())) as ui:
@@ -209,7 +209,7 @@ async def test_once_the_number_is_typed_y_applies_from_the_field() -> None:
         assert review.job.accepted == (danger.acceptance,)
 
 
-async def test_one_message_at_a_time_none_of_another_plan_and_none_over_a_dialog() -> None:
+async def test_a_message_is_replaced_and_never_covers_a_dialog() -> None:
     async with screen_of(snapshot_of(small()), (80, 24)) as ui:
         await ui.press("c", "F")
         assert ui.toasts() == ["Nothing is needed: the group is viable once the plan is applied."]
@@ -222,7 +222,7 @@ async def test_one_message_at_a_time_none_of_another_plan_and_none_over_a_dialog
         assert "are hidden." not in ui.text()
 
 
-async def test_what_is_said_in_a_burst_that_opens_a_review_does_not_lie_over_it() -> None:
+async def test_messages_of_a_burst_do_not_cover_the_review_it_opens() -> None:
     async with screen_of(snapshot_of(small()), (80, 24)) as ui:
         await ui.burst("a")
         assert "Nothing is staged; " in ui.toasts()[0]
@@ -231,14 +231,14 @@ async def test_what_is_said_in_a_burst_that_opens_a_review_does_not_lie_over_it(
         assert ui.toasts() == []
 
 
-async def test_the_end_of_a_log_that_was_not_on_the_screen_is_shown_from_its_first_line_on() -> None:
+async def test_the_last_log_entry_is_shown_from_its_first_line() -> None:
     async with screen_of(snapshot_of(small()), (80, 24)) as ui:
         await ui.press("c", "a", "y", "L")
         assert not any("Applying" in line for line in ui.lines())
         assert "done" in ui.line_with("devices changed")
 
 
-async def test_a_terminal_that_is_too_small_is_told_its_size() -> None:
+async def test_a_terminal_that_is_too_small_shows_its_size() -> None:
     async with screen_of(snapshot_of(small()), (40, 10)) as ui:
         assert ui.line_with("The window is 40x10; 60x18 is needed.")
         await ui.pilot.resize_terminal(50, 12)
@@ -273,7 +273,7 @@ async def test_a_filter_that_matches_nothing_says_so() -> None:
         assert "05:00.0" in ui.text()
 
 
-async def test_a_mistake_in_a_filter_is_said_though_something_matches() -> None:
+async def test_a_mistake_in_a_filter_is_named_even_if_something_matches() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.press("slash")
         await ui.type("foo:bar,nvidia")
@@ -281,7 +281,7 @@ async def test_a_mistake_in_a_filter_is_said_though_something_matches() -> None:
         assert ui.toasts()[-1].startswith("Unknown key 'foo'")
 
 
-async def test_the_old_filter_is_replaced_by_what_is_typed_and_edited_behind_an_arrow_key() -> None:
+async def test_typing_replaces_the_old_filter_and_an_arrow_key_edits_it() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.press("slash", "n", "v", "i", "enter", "slash", "right", "d", "enter")
         assert ui.state.filter == "nvid"
@@ -297,7 +297,7 @@ async def test_keys_typed_into_the_filter_are_text() -> None:
         assert ui.staged() == []
 
 
-async def test_folding_and_moving() -> None:
+async def test_keys_fold_groups_and_move_the_cursor() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(GPU)
         await ui.press("h")
@@ -314,7 +314,7 @@ async def test_folding_and_moving() -> None:
         assert ui.state.cursor == Key(1)
 
 
-async def test_other_kernel_rules_are_chosen_from_a_list_real_kernels_first() -> None:
+async def test_kernel_rules_are_chosen_from_a_list() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         assert "rules Linux 5.19 and later" in ui.lines()[0]
         await ui.press("m")
@@ -336,7 +336,7 @@ async def test_rules_of_an_unknown_kernel_are_called_assumed() -> None:
         assert "this kernel" not in ui.text()
 
 
-async def test_leaving_asks_only_while_something_is_staged() -> None:
+async def test_quitting_asks_if_something_is_staged() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         await ui.press("v", "q")
@@ -348,7 +348,7 @@ async def test_leaving_asks_only_while_something_is_staged() -> None:
         assert not ui.app.is_running
 
 
-async def test_leaving_with_nothing_staged_just_leaves() -> None:
+async def test_quitting_with_nothing_staged_does_not_ask() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.pilot.press("q")
         await ui.pilot.pause()
@@ -370,7 +370,7 @@ async def test_help_comes_from_the_registry() -> None:
         assert "Stage pci-stub" not in ui.text()
 
 
-async def test_tab_goes_round_the_panes_and_keys_scroll_the_one_with_the_focus() -> None:
+async def test_tab_cycles_through_the_panes_and_keys_scroll_the_focused_one() -> None:
     async with screen_of(snapshot_of(small()), USUAL) as ui:
         await ui.select(GPU)
         await ui.press("tab")
@@ -395,7 +395,7 @@ async def test_a_click_selects_and_a_click_on_the_mark_folds() -> None:
         assert ui.staged() != []
 
 
-async def test_a_snapshot_says_at_all_times_that_nothing_is_real() -> None:
+async def test_a_snapshot_always_says_that_nothing_is_real() -> None:
     for size in (WIDE, USUAL, SMALLEST):
         async with screen_of(snapshot_of(small(), "a-rather-long-name-of-a-file-from-a-friend.json"), size) as ui:
             for keys in ((), ("m",), ("question_mark",), ("escape", "L"), ("escape", "slash")):
@@ -403,7 +403,7 @@ async def test_a_snapshot_says_at_all_times_that_nothing_is_real() -> None:
                 assert "nothing is real" in ui.text(), (size, keys)
 
 
-async def test_a_terminal_that_is_too_small_says_what_it_needs_and_recovers() -> None:
+async def test_a_terminal_that_is_too_small_shows_the_needed_size_and_recovers() -> None:
     async with screen_of(snapshot_of(small()), (50, 12)) as ui:
         assert "60x18 is needed" in ui.text()
         await ui.pilot.resize_terminal(80, 24)
@@ -413,7 +413,7 @@ async def test_a_terminal_that_is_too_small_says_what_it_needs_and_recovers() ->
         assert ui.state.cursor == Key(1, PORT)
 
 
-async def test_the_plan_of_a_device_that_must_be_waited_for_is_refused() -> None:
+async def test_a_plan_whose_unbind_would_hang_is_refused() -> None:
     from iommutui.core.host import Claim
 
     host = changed(small(), NIC, driver="vfio-pci", driver_override="vfio-pci", vfio_dev=("vfio0",))
@@ -425,8 +425,8 @@ async def test_the_plan_of_a_device_that_must_be_waited_for_is_refused() -> None
         assert "in use by qemu (pid 7)" in ui.text()
 
 
-async def test_a_burst_of_keys_never_confirms_a_review_that_nobody_has_seen() -> None:
-    """Filter, stage, review: as a slow connection, a paste or a macro delivers them. A later ``y`` applies."""
+async def test_a_burst_of_keys_never_confirms_an_unseen_review() -> None:
+    """Keys to filter, stage and review arrive at once, as from a slow line or a macro. A later ``y`` applies."""
     async with screen_of(snapshot_of(small())) as ui:
         before = ui.state.host
         await ui.burst("slash", *"05:00", "enter", "j", "v", "a", "y")
@@ -443,7 +443,7 @@ async def test_a_burst_of_keys_never_confirms_a_review_that_nobody_has_seen() ->
         assert ui.state.host.devices[NIC]._replace(fits=None) == before.devices[NIC]._replace(fits=None)
 
 
-async def test_where_no_row_passes_the_filter_nothing_is_selected() -> None:
+async def test_nothing_is_selected_if_no_row_matches_the_filter() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.select(NIC)
         await ui.press("/")
@@ -454,7 +454,7 @@ async def test_where_no_row_passes_the_filter_nothing_is_selected() -> None:
         assert ui.state.selection == Key(2, NIC)
 
 
-async def test_what_is_typed_right_behind_the_slash_belongs_to_the_filter() -> None:
+async def test_keys_right_after_the_slash_belong_to_the_filter() -> None:
     async with screen_of(snapshot_of(small())) as ui:
         await ui.settle()
         await ui.burst("slash", *"nic")

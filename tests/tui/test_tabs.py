@@ -24,7 +24,7 @@ def shown(tab: Tab, key: Key, host: Host | None = None, **fields: object) -> str
     return words(details(state_of(host, cursor=key, tab=tab, **fields)))
 
 
-def test_the_device_tab_of_a_group_lists_every_member_s_facts() -> None:
+def test_the_device_tab_of_a_group_lists_every_members_facts() -> None:
     text = shown(Tab.DEVICE, Key(1))
     assert "8086:1901" in text
     assert "10de:2484" in text
@@ -35,7 +35,7 @@ def test_the_device_page_says_that_a_bridge_can_stay() -> None:
     assert "It is a bridge: it need not be handed over" in shown(Tab.DEVICE, Key(1, PORT))
 
 
-def test_the_impact_is_that_of_the_whole_card() -> None:
+def test_the_impact_covers_the_whole_card() -> None:
     boot = changed(small(), GPU, boot_vga=True)
     text = shown(Tab.IMPACT, Key(1, GPU), boot)
     assert "What this machine would lose with this card" in text
@@ -43,14 +43,14 @@ def test_the_impact_is_that_of_the_whole_card() -> None:
     assert "‼ danger display  0000:01:00.0 is the display" in text
 
 
-def test_with_a_plan_the_impact_is_that_of_the_plan() -> None:
+def test_with_a_plan_the_impact_covers_the_plan() -> None:
     text = words(details(staged(state_of(cursor=Key(1, GPU), tab=Tab.IMPACT), {GPU: "vfio-pci"})))
     assert "What this machine loses with the plan" in text
     assert "0000:01:00.1 (snd_hda_intel) is a function of the same card" in text
     assert "↳ Hand over every function of the card" in text
 
 
-def test_the_page_says_if_nothing_is_lost() -> None:
+def test_the_tab_says_if_nothing_is_lost() -> None:
     assert "this machine uses none of it" in shown(Tab.IMPACT, Key(3, DISK))
     assert "This machine loses nothing with it" in shown(Tab.IMPACT, Key(1, PORT))
 
@@ -62,7 +62,7 @@ def test_an_unknown_impact_is_not_shown_as_harmless(monkeypatch: pytest.MonkeyPa
     assert "not known use" in text
 
 
-def test_the_models_stand_side_by_side_and_the_kernel_s_own_is_named() -> None:
+def test_the_models_are_side_by_side_and_the_kernels_own_is_marked() -> None:
     text = shown(Tab.MODELS, Key(3, DISK))
     assert "▸ dma-owner        ✔ viable  this kernel" in text
     assert "vfio-group       ✔ viable  up to 5.18" in text

@@ -1,4 +1,4 @@
-"""The program on a real terminal: bursts of keys as a slow line delivers them, and frames as a terminal draws them."""
+"""The program on a real terminal: bursts of keys, as from a slow line, and frames as a terminal draws them."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ BURSTS = (
     ("?/park", ("park it on a driver",)),
     ("cay", ("Review: apply",)),
 )
-"""Keys in one burst, and what is to be seen when all of them have done what they do."""
+"""Keys in one burst, and the words visible once all of them have taken effect."""
 
 
 def _bare(screen: Terminal, seconds: float) -> bool:
@@ -34,7 +34,7 @@ def _bare(screen: Terminal, seconds: float) -> bool:
     return True
 
 
-def test_bursts_of_keys_do_what_they_do_one_by_one(tmp_path: Path) -> None:
+def test_a_burst_of_keys_has_the_effect_of_single_keys(tmp_path: Path) -> None:
     (tmp_path / "iommutui").mkdir()
     (tmp_path / "iommutui" / "screen.json").write_text('{"oriented": true}')
     with terminal(tmp_path, "--demo") as screen:
@@ -50,7 +50,7 @@ def test_bursts_of_keys_do_what_they_do_one_by_one(tmp_path: Path) -> None:
             assert any(_bare(screen, seconds) for seconds in (0.15, 1.0, 3.0)), screen.grid.text
 
 
-def test_keys_that_come_before_the_first_frame_do_no_harm(tmp_path: Path) -> None:
+def test_keys_before_the_first_frame_do_no_harm(tmp_path: Path) -> None:
     with terminal(tmp_path, "--demo") as screen:
         screen.send("j<j")
         screen.see("3 Plan", "q quit")
@@ -65,7 +65,7 @@ def test_no_line_of_a_frame_is_wider_than_the_terminal(tmp_path: Path, size: tup
         screen.see("q quit")
         for keys, seen in (
             ("c", "changes, "),
-            ("a", "Y copy"),  # in the last line, so that all of the review is there
+            ("a", "Y copy"),  # in the last line, so the whole review is visible
             ("\x1b", "q quit"),
             ("T", "Topology"),
             ("?", "Esc close"),
@@ -74,6 +74,6 @@ def test_no_line_of_a_frame_is_wider_than_the_terminal(tmp_path: Path, size: tup
             screen.see(seen)
 
 
-def test_the_bare_console_is_sent_only_what_its_fonts_have(tmp_path: Path) -> None:
+def test_the_console_receives_only_characters_in_its_fonts(tmp_path: Path) -> None:
     with terminal(tmp_path, "--demo", size=(80, 24), term="linux") as screen:
         assert set(screen.see("x blocked group 17", "q quit")) <= FONT

@@ -20,7 +20,7 @@ def text(state: AppState, key: Key) -> str:
     return "".join(span.text for span in topology_row(state, key, 100, False)).rstrip()
 
 
-def test_devices_stand_below_their_bridge_and_groups_have_borders() -> None:
+def test_devices_are_below_their_bridge_and_groups_have_borders() -> None:
     state = state_of(small(), cursor=Key(2, NIC))
     assert [text(state, key)[:21] for key in listing(state).keys[:3]] == [
         "  1 ✖┌ 00:01.0   Brid",
@@ -29,7 +29,7 @@ def test_devices_stand_below_their_bridge_and_groups_have_borders() -> None:
     ]
 
 
-def test_the_group_of_the_cursor_stands_out_by_its_border() -> None:
+def test_the_border_highlights_the_group_of_the_cursor() -> None:
     state = state_of(small(), cursor=Key(1, GPU))
     assert text(state, Key(1, PORT)).startswith("  1 ✖┏")
     assert text(state, Key(2, NIC)).startswith("  2 ✖╶")
@@ -66,11 +66,11 @@ def test_a_search_wraps_around() -> None:
     assert next_match(state._replace(filter="nothing of the kind"), 1) is None
 
 
-def test_from_a_group_s_row_the_cursor_comes_to_its_first_device() -> None:
+def test_from_a_groups_row_the_cursor_moves_to_its_first_device() -> None:
     assert settled(state_of(small(), cursor=Key(2))).cursor == Key(2, NIC)
 
 
-def test_virtual_functions_stand_below_their_physical_one() -> None:
+def test_virtual_functions_are_below_their_physical_function() -> None:
     host = changed(changed(small(), SOUND, physfn=Address(GPU)), GPU, virtfns=(Address(SOUND),))
     branches = tree(host).branches
     assert len(branches[Key(1, SOUND)]) == len(branches[Key(1, GPU)]) + 2

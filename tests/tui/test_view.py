@@ -61,8 +61,8 @@ def test_a_long_address_leaves_room_for_the_name() -> None:
 def test_a_group_without_isolation_is_marked_once_and_apart_from_its_number() -> None:
     host = small().with_group(small().groups[3]._replace(name=NO_IOMMU))
     assert text(state_of(host), Key(3)).startswith("  ▾ ! no isolation group  3")
-    told = words(details(state_of(host, cursor=Key(3))))
-    assert told.count("no-IOMMU mode") == 1
+    shown = words(details(state_of(host, cursor=Key(3))))
+    assert shown.count("no-IOMMU mode") == 1
 
 
 def test_the_review_shows_a_shared_reason_once() -> None:
@@ -112,7 +112,7 @@ def test_no_row_is_wider_than_the_pane(width: int) -> None:
         assert len("".join(span.text for span in row(state, key, width))) <= width
 
 
-def test_a_filter_leaves_the_groups_of_what_matches_and_counts_devices() -> None:
+def test_a_filter_keeps_the_groups_of_matches_and_counts_devices() -> None:
     found = listing(state_of(filter="driver:nvidia"))
     assert found.keys == (Key(1), Key(1, GPU))
     assert (found.shown, found.total) == (1, 5)
@@ -131,7 +131,7 @@ def test_a_filter_leaves_the_groups_of_what_matches_and_counts_devices() -> None
         ("no-such-thing", []),
     ],
 )
-def test_filters(expression: str, addresses: list[Address]) -> None:
+def test_filters_select_devices(expression: str, addresses: list[Address]) -> None:
     keys = listing(state_of(filter=expression)).keys
     assert [key.device for key in keys if key.device] == addresses
 
@@ -146,12 +146,12 @@ def test_the_cursor_goes_to_the_nearest_remaining_row() -> None:
     assert settled(state_of(cursor=Key(9, Address("gone"))), hint=3).cursor == Key(1, SOUND)
 
 
-def test_groups_of_bridges_alone_are_folded_at_first() -> None:
+def test_groups_of_only_bridges_start_folded() -> None:
     host = changed(small(), NIC, header_type=1, class_code="060400")
     assert nothing_to_pass(host) == {2}
 
 
-def test_devices_without_a_group_are_listed_too() -> None:
+def test_devices_without_a_group_are_listed() -> None:
     state = state_of(without_iommu())
     assert listing(state).keys[0] == Key(None)
     assert text(state, Key(None)) == "  ▾ no group  5 devices that no IOMMU translates"
@@ -163,7 +163,7 @@ def test_without_an_iommu_the_details_say_what_to_do() -> None:
     assert "shows no IOMMU groups" in words(details(state_of(without_iommu())))
 
 
-def test_the_details_say_that_nothing_helps_if_the_iommu_covers_no_pci_device() -> None:
+def test_the_details_say_that_there_is_no_remedy_if_the_iommu_covers_no_pci_device() -> None:
     codec = Device(Address("fe800000.codec"), bus="platform", group=0)
     host = without_iommu().with_device(codec).with_group(Group(0, (codec.address,)))
     for key in (Key(0), Key(None), Key(None, NIC)):
@@ -181,7 +181,7 @@ def test_the_details_of_a_group_say_why_and_the_smallest_fix() -> None:
     assert "0000:01:00.1  snd_hda_intel → vfio-pci" in shown
 
 
-def test_the_details_of_a_device_hold_every_fact() -> None:
+def test_the_details_of_a_device_contain_every_fact() -> None:
     shown = words(details(state_of(cursor=Key(1, GPU), tab=Tab.DEVICE)))
     for fact in (
         "NVIDIA Corporation GA104 [GeForce RTX 3070]", "nvidia (a host driver)", "Override    none", "10de:2484",
@@ -242,7 +242,7 @@ def test_a_refused_plan_promises_no_verdict() -> None:
     assert words(orientation(state._replace(hints=True))).startswith("Staged, but refused. 3 shows why")
 
 
-def test_a_probe_that_binds_nothing_is_not_called_good_although_its_write_succeeds() -> None:
+def test_a_probe_that_binds_nothing_is_not_shown_as_a_success() -> None:
     host = changed(small(), NIC, virtfns=(Address("0000:05:10.0"),), fits=(Fit("vfio-pci", None, True, True),))
     plan = plan_intents(host, [Intent(NIC, "vfio-pci")], MODELS["dma-owner"])
     assert [step.outcome for step in plan.steps] == ["ok"] * 3
@@ -293,7 +293,7 @@ def test_the_key_bar_has_the_keys_of_the_pane_and_of_the_mode_first() -> None:
         assert sum(len(text) + 2 for text in bar(state_of(pane=pane, intents=(Intent(NIC, "none"),)))) < 100
 
 
-def test_a_machine_without_groups_is_not_told_to_free_a_card() -> None:
+def test_without_groups_the_screen_does_not_suggest_freeing_a_card() -> None:
     state = state_of(without_iommu())
     assert "free the card" not in words(plan_lines(state))
     assert "no IOMMU groups" in (reason_against("free", state) or "")

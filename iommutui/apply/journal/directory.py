@@ -1,6 +1,6 @@
-"""The directory of journals: its path, whether it can be trusted, and who holds it now.
+"""The directory of journals: its path, whether it can be trusted, and its lock.
 
-A revert writes the contents of a journal to the system, so nobody else may be able to change it.
+A revert writes the contents of a journal to the system, so no one else may be able to change a journal.
 """
 
 import fcntl
@@ -38,7 +38,7 @@ def journal_dir() -> Path:
 
 
 def new_id(directory: Path, now: datetime, boot: str | None) -> str:
-    """An id that sorts after every earlier one, even if the clock went back or two begin in the same second."""
+    """An id that sorts after every earlier one, even if the clock was set back or two begin in the same second."""
     form = "%Y%m%dT%H%M%S"
     last = max((name.partition("-")[0] for name in names(directory)), default="")
     started = now.astimezone(UTC).strftime(form)
@@ -117,7 +117,7 @@ def prepare(directory: Path) -> None:
 
 
 def check_trusted(directory: Path) -> None:
-    """Raises NotPermittedError if somebody else could change or replace the directory."""
+    """Raises NotPermittedError if another user could change or replace the directory."""
     for path in (directory.parent, directory):
         facts = os.lstat(path)
         shared = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
@@ -127,7 +127,7 @@ def check_trusted(directory: Path) -> None:
             raise _distrusted(path, "it is not a directory", "Move it out of the way.")
         if facts.st_uid not in (0, os.geteuid()):
             raise _distrusted(path, f"it belongs to user {facts.st_uid}", "Only root and you may own it.")
-        # In a sticky directory of root's, such as /tmp, nobody else can replace our files.
+        # In a sticky directory that root owns, such as /tmp, no one else can replace our files.
         if shared and not (path == directory.parent and facts.st_mode & stat.S_ISVTX):
             raise _distrusted(path, "others may write to it", f"Run: chmod go-w {path}")
 

@@ -48,7 +48,7 @@ class Header(Message):
     modules: tuple[str, ...]
     steps: tuple[Planned, ...]
     before: tuple[DeviceFacts, ...]
-    """Every device that is to be moved, as it was."""
+    """Every device to be changed, in its state before."""
     reverts: str | None = None
     """The journal that this one reverts."""
     accepted: tuple[Acceptance, ...] = ()
@@ -103,27 +103,27 @@ class JournalWriter:
         self.id = path.name.removesuffix(SUFFIX)
         self.path = path
         self.muted = False
-        """Set during a rollback: a full disk must not keep that from happening."""
+        """Set during a rollback, which a full disk must not stop."""
         self.broken = False
         """A line is missing."""
         self._descriptor = descriptor
 
     @classmethod
     def nowhere(cls) -> "JournalWriter":
-        """For a kernel that is simulated: every line is forgotten."""
+        """A journal for a simulated kernel: every line is discarded."""
         return cls(Path(), None)
 
     @classmethod
     @contextmanager
     def open_new(cls, directory: Path, header: Header) -> Iterator["JournalWriter"]:
-        """Begins the journal ``header.id``, under the lock. Raises IommutuiError if it cannot be made safe."""
+        """Begins the journal ``header.id``, under the lock. Raises IommutuiError if it cannot be stored safely."""
         prepare(directory)
         path = directory / f"{header.id}{SUFFIX}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(path, flags, mode=0o600)
             if os.geteuid() == 0:
-                # A journal is no secret, and the unprivileged screen shows it.
+                # A journal is not secret, and the unprivileged screen shows it.
                 os.fchmod(descriptor, 0o644)
             sync_directory(directory)
         except OSError as error:
@@ -133,7 +133,7 @@ class JournalWriter:
             journal.append(header)
             yield journal
         finally:
-            os.close(descriptor)  # a child that is stuck keeps one of its own
+            os.close(descriptor)  # a stuck child keeps its own descriptor
 
     @classmethod
     @contextmanager

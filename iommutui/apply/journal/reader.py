@@ -1,4 +1,4 @@
-"""Reads journals: what was done to this machine, how it ended, and what has been reverted."""
+"""Reads journals: what was applied to this machine, how it ended, and what has been reverted."""
 
 import os
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class JournaledWrite(NamedTuple):
     value: str | None
     restoring: bool
     result: str | None = None
-    """None: not known, because the process ended before the write had returned."""
+    """None: unknown, because the process ended before the write returned."""
     seconds: float = 0.0
     note: str = ""
     late: bool = False
@@ -39,7 +39,7 @@ class Journal:
     header: Header
     steps: tuple[JournaledWrite, ...] = ()
     why: str | None = None
-    """Why everything was rolled back; None if that was not begun."""
+    """Why everything was rolled back; None if no rollback began."""
     end: Finished | None = None
     """None: the apply is running, or was interrupted."""
     within: float | None = None
@@ -47,7 +47,7 @@ class Journal:
     kept_by: str | None = None
     """Who confirmed it; None if nobody did."""
     damage: str = ""
-    """What is wrong with a line of it; what stands before that line is known all the same."""
+    """What is wrong with one of its lines; the lines before that one are still known."""
     reverted_by: str | None = None
     """The journal that reverted this one."""
 
@@ -68,17 +68,17 @@ class Journal:
 
     @property
     def open(self) -> bool:
-        """It has no end: the apply is running, or was interrupted."""
+        """Whether it has no end: the apply is running, or was interrupted."""
         return self.end is None
 
     @property
     def waiting(self) -> bool:
-        """Everything is in effect, neither confirmed nor rolled back yet."""
+        """Whether everything is in effect and neither confirmed nor rolled back yet."""
         return self.open and self.within is not None and self.why is None and self.kept_by is None
 
     @property
     def changed_something(self) -> bool:
-        """The apply may have left something that a revert restores."""
+        """Whether the apply may have left changes that a revert would undo."""
         unchanged = self.end is not None and self.end.exit not in (Exit.DONE, Exit.NOT_ROLLED_BACK)
         return self.header.reverts is None and self.reverted_by is None and not unchanged
 
@@ -115,7 +115,7 @@ class Journals(NamedTuple):
         return tuple(journal for journal in self.every if isinstance(journal, Journal))
 
     def find_any(self, wanted: str) -> Journal | Damaged:
-        """The journal of this id, or of the only one that begins so.
+        """The journal with this id, or the only one with this prefix.
 
         Raises RefusedError if several fit, IommutuiError if none does.
         """

@@ -16,7 +16,7 @@ from iommutui.core.plan.planner import Plan
 
 CONF = "/etc/iommutui/persist.conf"
 SWITCH = "iommutui.persist=0"
-"""The word of the kernel's command line with which nothing that was declared is done."""
+"""The word on the kernel's command line that turns the declaration off."""
 
 _ENTRY = re.compile(
     r"\s*(\S+)\s+([0-9a-f]{4}:[0-9a-f]{4})\s+([0-9a-f]{4}:[0-9a-f]{4}|-)\s+([A-Za-z0-9_.+-]{1,128})(?!\S)"
@@ -104,7 +104,7 @@ _DRIVERCTL_FILE = "/etc/driverctl.d/pci-"
 
 
 class File(NamedTuple):
-    """A file as it is, or as planned. ``path`` is absolute on the machine; ``text`` of None: there is none."""
+    """A file as it is, or as planned. ``path`` is absolute on the machine; ``text`` of None: no such file."""
 
     path: str
     text: str | None
@@ -116,11 +116,11 @@ class Mechanism(NamedTuple):
 
     name: str
     program: str
-    """Where it is installed, it is in /usr/bin or /usr/sbin."""
+    """Its program, in /usr/bin or /usr/sbin if installed."""
     data: tuple[tuple[str, str, int], ...] = ()
     """Path on the machine, name in ``data``, mode."""
     commands: tuple[tuple[str, ...], ...] = ()
-    """What rebuilds the initramfs of every installed kernel: the first of them that is installed. Empty: none."""
+    """Commands that rebuild the initramfs of every installed kernel; the first installed one is used. Empty: none."""
 
     def command(self, root: Path) -> tuple[str, ...]:
         """The one to run on the machine; empty if nothing is to be rebuilt."""
@@ -143,7 +143,7 @@ MECHANISMS = (
             # Drop-in files are read in the order of their names, and a later one may reset HOOKS.
             ("/etc/mkinitcpio.conf.d/zz-iommutui.conf", "mkinitcpio.conf", 0o644),
         ),
-        # The first is of Limine's hook, whose /usr/local/bin/mkinitcpio asks a question.
+        # The first belongs to Limine's hook, whose /usr/local/bin/mkinitcpio asks a question.
         (("limine-mkinitcpio",), ("mkinitcpio", "-P")),
     ),
     Mechanism(
@@ -193,7 +193,7 @@ def mechanism_of(root: Path, *, driverctl: bool = False) -> Mechanism:
             "No initramfs generator was found: mkinitcpio, initramfs-tools or dracut.",
             "'iommutui export' lists other ways, such as the kernel command line.",
         )
-    # Debian's dracut builds the images, even if parts of initramfs-tools are left.
+    # Debian's dracut builds the images even if parts of initramfs-tools remain installed.
     debians = (root / "etc/kernel/postinst.d/dracut").exists()
     found = next((each for each in usable if debians and each.name == "dracut"), usable[0])
     if found.name == "mkinitcpio":

@@ -1,4 +1,4 @@
-"""The devices that the next boot needs on their drivers, which must not persist elsewhere."""
+"""The devices that the next boot needs on their host drivers, which must not persist elsewhere."""
 
 import os
 import re
@@ -26,7 +26,7 @@ class Tables(NamedTuple):
     resume: str = ""
     """The kernel's name of the block device that ``resume=`` means: ``sda3``."""
     network_root: str = ""
-    """The word of the kernel's command line by which ``/`` comes through the network."""
+    """The word on the kernel's command line that puts ``/`` on the network."""
 
 
 def tables_of(root: Path, cmdline: str) -> Tables:
@@ -39,7 +39,7 @@ def tables_of(root: Path, cmdline: str) -> Tables:
             return ""
         except OSError as error:
             if isinstance(error, PermissionError) and os.geteuid() != 0:
-                return ""  # the process that writes is root, and checks again
+                return ""  # the writing process is root, and checks again
             raise RefusedError(f"/etc/{name} cannot be read ({error.strerror}), and the next boot uses it.") from None
 
     words = cmdline.split()

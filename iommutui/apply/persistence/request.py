@@ -63,7 +63,7 @@ class PersistRequest(NamedTuple):
     revert_last: bool = False
     driverctl: bool = False
     shown: str | None = None
-    """The digest of the changes that somebody has read; None: nobody has read any."""
+    """The digest of the reviewed changes; None: no changes were reviewed."""
 
 
 class Prepared(NamedTuple):
@@ -175,7 +175,7 @@ def carry_out(request: PersistRequest, host: Host, store: Store, run: Run = run_
             yield from store.carry_out(prepared.changes, prepared.files, prepared.mechanism, run)
 
 
-# -- the process that makes a change, and the program that asks for it
+# -- the writing process, and the asking program
 
 
 class Progress(NamedTuple):
@@ -194,7 +194,7 @@ def machine_store() -> Store:
 def serve() -> int:
     """``persist --stdin``: reads one request, makes the change, and writes events; the exit code.
 
-    A change is completed even if nobody reads the events any more or a signal asks to stop.
+    A change is completed even if no one reads the events any more or a signal asks to stop.
     """
     code = 0
     with held_signals():

@@ -29,7 +29,7 @@ from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 MARKER = "Made by iommutui"
 SIZE_LIMIT = 1 << 20
-"""The most bytes of a file that is replaced or removed; no file of ours is longer."""
+"""The maximum size in bytes of a file that is replaced or removed; no file of ours is longer."""
 
 Run = Callable[[tuple[str, ...]], Iterator[str]]
 """Runs a command and yields its lines. Raises IommutuiError if it fails."""
@@ -51,7 +51,7 @@ class Record(NamedTuple):
     made: dict[str, str] = {}  # noqa: RUF012 - never changed in place
     """SHA-256 of every file of ours, by path."""
     mechanism: str = ""
-    """The name of the one that the files are for."""
+    """The name of the mechanism that the files are for."""
     boot: str | None = None
     """The ``boot_id`` that it was made in."""
 
@@ -172,7 +172,7 @@ class Store:
 
     def _keep(self, record: Record) -> None:
         self._record.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        # Everyone may see what persists.
+        # Every user may see what persists.
         _replace(self._record, to_line(record), 0o644)
 
 
@@ -224,12 +224,13 @@ def _sum(text: str) -> str:
 
 
 LONGEST = 1800.0
-"""It is given up after these seconds."""
+"""Seconds after which the command is given up."""
 
 
 def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[str]:
-    """Its lines as they come. Raises IommutuiError if it does not start, fails, or takes longer than ``longest``
-    seconds.
+    """Runs the command and yields its lines as they come.
+
+    Raises IommutuiError if it does not start, fails, or takes longer than ``longest`` seconds.
 
     It has its own session, so it survives the end of the terminal. It does not wait for a child that is stuck in the
     kernel.

@@ -1,9 +1,9 @@
 """Error messages of the kernel, QEMU, libvirt and the shell, and their causes on this Host.
 
-One entry in a table for each message, by family: its patterns, and a function that looks at the Host for the causes
-that fit, most likely first; causes that the Host rules out are left out. Of two messages in the same place of a text
-the one with more literal characters in its pattern is meant; what is only the name of an errno, or a harmless note,
-counts where nothing else is known.
+Each message has an entry in a table, by family: its patterns, and a function that checks the Host and gives the causes
+that fit, most likely first; causes that the Host rules out are left out. Of two messages at the same place in a text,
+the one with more literal characters in its pattern is chosen; the bare name of an errno, or a harmless note, counts
+only if nothing else is recognised.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ class Diagnosis(NamedTuple):
     """The names of the messages, the most specific first; empty if none is known."""
     causes: tuple[Cause, ...]
     about: tuple[str, ...]
-    """Without causes: what is known of the devices and groups that the text names. Whole sentences."""
+    """If there are no causes: the facts about the devices and groups that the text names. Whole sentences."""
     named: bool
     """Whether the text or the caller names a device or group."""
 
@@ -82,7 +82,7 @@ def explain(
 
 
 def recognised(paste: Paste, messages: Sequence[Message] = MESSAGES) -> list[Match]:
-    """The messages of a text, the most specific first: each place belongs to one, and each message is there once."""
+    """The messages of a text, the most specific first: each place belongs to one message, and each is listed once."""
     every = sorted(_matches(paste, messages), key=lambda m: (-m.rank[0], -m.rank[1], m.start, m.message.name))
     kept: list[Match] = []
     for match in every:
@@ -120,7 +120,7 @@ def _causes(
 
 
 def _about(host: Host, model: Model, devices: Sequence[Device], number: int | None) -> Iterator[str]:
-    """Where each device is bound, whether its group can be handed over, and why not; without any, the IOMMU."""
+    """Each device's driver, whether its group can be handed over, and why not; without devices, the IOMMU's state."""
     for device in devices:
         on = f"{'on ' if device.driver else ''}{driver_words(host, device)}"
         yield f"{device.address} is {on}: {device_name(device)}."

@@ -58,7 +58,7 @@ REMEDIES = {
     Code.IN_USE: SHUT_DOWN,
     Code.GROUP_FILE_OPEN: SHUT_DOWN,
 }
-"""What to do about a reason of the engine."""
+"""The remedy for each reason of the engine."""
 
 # fmt: off
 NO_DEVICE = Kind("no-device", "This machine has no device {it}.",
@@ -111,7 +111,7 @@ class Found(NamedTuple):
 
     @property
     def wanted(self) -> str:
-        """The driver that it is about: vfio-pci if it names none."""
+        """The driver that the message is about: vfio-pci if it names none."""
         return self.driver or VFIO_PCI
 
     @property
@@ -186,7 +186,7 @@ class Found(NamedTuple):
         return [self.say(NOT_RESPONDING, device)] if device is not None and device.silent else []
 
     def users(self, device: Device | None) -> str:
-        """Who has a node of the device open; empty if no one is seen."""
+        """The processes that have a node of the device open; empty if none is visible."""
         return openers_words(self.uses.of(device.address).openers) if device is not None else ""
 
     def of_no_use(self, device: Device) -> Iterator[Cause]:

@@ -73,7 +73,7 @@ def in_use(found: Found) -> Iterator[Cause]:
 
 
 def no_device(found: Found) -> Iterator[Cause]:
-    """ENODEV from loading a module: it found no device that it could drive."""
+    """ENODEV from loading a module: it found no device to drive."""
     module = underscored(found.words.get("module", "nvidia")).partition("_")[0]
     vendor = _MAKERS.get(module)
     every = [found.device] if found.device else list(found.host.devices.values())

@@ -1,4 +1,4 @@
-"""An error message as people paste it: several lines, prefixes of logs, quotes, wrapping, numbers for errnos.
+"""A pasted error message: several lines, log prefixes, quotes, wrapping, numbers for errnos.
 
 Patterns are compared with the text in lower case, without spaces and quotes, so that no wrapping matters.
 """
@@ -60,7 +60,7 @@ class Paste(NamedTuple):
 
 
 LIMIT = 100_000
-"""Characters of a text that are read, from its end: a whole log would take seconds, and errors stand last."""
+"""How many characters of a text are read, from its end: a whole log would take seconds, and errors come last."""
 
 
 def read(text: str) -> Paste:

@@ -123,7 +123,7 @@ def firmware_asks(found: Found) -> list[Cause]:
 
 
 def no_type1(found: Found) -> list[Cause]:
-    """No driver of the container fits (``VFIO_CHECK_EXTENSION``): type 1 is not loaded, or isolates nothing."""
+    """No IOMMU driver of the container fits (``VFIO_CHECK_EXTENSION``): type 1 is not loaded, or isolates nothing."""
     return _without_isolation(found) or [found.say(NO_TYPE1)]
 
 

@@ -127,12 +127,12 @@ def framebuffer_unbind(found: Found) -> list[Cause]:
 
 
 def _framebuffers(found: Found) -> list[Screen]:
-    """The displays on which a framebuffer of the firmware is left."""
+    """The displays that still have a framebuffer of the firmware."""
     return [screen for screen in found.uses.screens if screen.firmware]
 
 
 def errno(found: Found) -> Iterator[Cause]:
-    """Nothing but an errno: the causes for which this machine answers a write to the device with it."""
+    """A bare errno: the causes for which this machine answers a write to the device with it."""
     device, host = found.device, found.host
     if found.errno == "EINVAL":
         yield from found.firmware_regions()
@@ -157,7 +157,7 @@ def errno(found: Found) -> Iterator[Cause]:
     elif found.errno == "ENODEV" and device is None and ".sh" in found.text and not _framebuffers(found):
         yield found.say(SCRIPT_FRAMEBUFFER)
     elif found.errno == "EINVAL" and found.model is not VFIO_GROUP and (device is not None or "write" in found.text):
-        # Up to 5.18 no probe is refused: a driver that does not belong there is a BUG_ON.
+        # Up to 5.18 no probe is refused: a driver that must not bind there hits a BUG_ON.
         yield from busy(found)
 
 

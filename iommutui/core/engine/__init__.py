@@ -1,7 +1,7 @@
-"""``transition(Host, event, model) -> Outcome``: what the kernel does with one write or ioctl.
+"""``transition(Host, event, model) -> Outcome``: the effect of one write or ioctl.
 
-The mechanics that do not depend on the model are a module each here, with the versions in which they changed: matching,
-binding, claims, hot-plug. They ask the model for what it decides.
+The mechanics that do not depend on the model have a module each here, with the versions in which they changed:
+matching, binding, claims, hot-plug. They call the model for its rules.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ _HANDLERS: dict[type, Callable[..., Outcome]] = {
 
 
 def transition(host: Host, event: Event, model: Model) -> Outcome:
-    """What the kernel answers to the event under the model, and the Host that it leaves behind."""
+    """The kernel's answer to the event under the model, and the resulting Host."""
     outcome = _HANDLERS[type(event)](host, event, model)
     if outcome.groups:
         return outcome

@@ -1,6 +1,6 @@
 """Writes to ``driver_override``, ``unbind``, ``bind`` and ``drivers_probe`` (``drivers/base``, ``drivers/pci``).
 
-Also the traces a driver leaves on its device, in the group, and for whoever has the device open.
+Also what a driver leaves behind: on its device, in the group, and for a process that has the device open.
 """
 
 from iommutui.core.address import sort_key
@@ -15,7 +15,7 @@ OVERRIDE_LIMIT = 4095
 
 
 def override(host: Host, event: Override, model: Model) -> Outcome:
-    """``driver_override_store``: nothing is checked but the length, and nothing is bound or unbound by it."""
+    """``driver_override_store``: only the length is checked, and nothing is bound or unbound."""
     device = host.devices.get(event.device)
     if device is None:
         return missing(host, event.device, "ENOENT")
@@ -29,7 +29,7 @@ def override(host: Host, event: Override, model: Model) -> Outcome:
     if unbind_pending(group, device) and not since(host, (6, 12)):
         # The write waits for the device lock, which the blocked unbind holds.
         return _behind(host, event, in_use(group, device))
-    gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver_override")  # it is known from now on
+    gaps = tuple(gap for gap in device.gaps if gap.attribute != "driver_override")  # the override is known from now on
     return Outcome(OK, host.with_device(device._replace(driver_override=value, gaps=gaps)))
 
 
@@ -73,7 +73,7 @@ def bind(host: Host, event: Bind, model: Model) -> Outcome:
         return refused(host, "EBUSY" if modern else "ENODEV", reason)
     group = host.group_of(device.address)
     if unbind_pending(group, device):
-        # Inside the kernel the driver is still set: that is seen at once, or once the lock of the device is free.
+        # Inside the kernel the driver is still set: ``bind`` sees that at once, or once the device lock is free.
         why = in_use(group, device)
         return _behind(host, event, why) if modern else refused(host, "ENODEV", *why)
     check = _core_check(host, device, driver, model)
@@ -88,7 +88,7 @@ def bind(host: Host, event: Bind, model: Model) -> Outcome:
 
 
 def probe(host: Host, event: Probe, model: Model) -> Outcome:
-    """``drivers_probe_store``: says ok unless the driver core itself refuses, whether anything is bound or not."""
+    """``drivers_probe_store``: succeeds unless the driver core itself refuses, whether anything is bound or not."""
     device = host.devices.get(event.device)
     if device is None:
         return missing(host, event.device)
@@ -140,7 +140,7 @@ def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
 def driverless(host: Host, device: Device) -> Device:
     """The device after an unbind; it can be bound to the same driver again."""
     driver = device.driver
-    # An override may have bound a driver that does not know the device, and would not bind to it otherwise.
+    # An override may have bound a driver that does not know the device and would not bind to it without one.
     forced = device.driver_override == driver and not is_vfio(host, device, driver)
     if driver is not None and (not forced or fit_of(device, driver) is not None):
         device = proven(host, device, driver)
@@ -149,7 +149,7 @@ def driverless(host: Host, device: Device) -> Device:
 
 
 def driver_left(host: Host, group: Group, model: Model) -> Host:
-    """The Host after a driver has left a member of the group, whatever the Host says of the group.
+    """The Host after a driver was unbound from a member of the group, whatever the Host says about the group.
 
     The last VFIO device takes ``/dev/vfio/N`` with it, and that the container (``vfio_device_remove_group``); the last
     driver takes with it the domain that it had attached.
@@ -162,7 +162,7 @@ def driver_left(host: Host, group: Group, model: Model) -> Host:
 
 
 def holding(host: Host, group: Group, device: Device) -> Host:
-    """The Host on which the owner of the group is what an unbind of this device waits for."""
+    """The Host on which an unbind of this device waits for the owner of the group."""
     if group.claim is None or device.address in group.claim.opened:
         return host
     opened_too = tuple(sorted((*group.claim.opened, device.address), key=sort_key))

@@ -63,7 +63,7 @@ def _open_group(host: Host, group: Group, model: Model) -> Check:
 
 
 def _open_for_device(host: Host, group: Group, device: Device, event: ClaimDevice, model: Model) -> Check:
-    """``open`` of the file that the claim goes through: the device's own, or the group's, unless the owner has that.
+    """``open`` of the file for the claim: the device's own, or the group's unless the owner has it open already.
 
     The device's own is there while a VFIO driver is bound and no unbind waits (``vfio_device_add``, 6.6), and never in
     no-IOMMU mode.
@@ -111,7 +111,7 @@ def release_device(host: Host, event: ReleaseDevice, model: Model) -> Outcome:
 
 
 def _go_on(host: Host, model: Model) -> Host:
-    """What waited behind an unbind goes on: a ``remove``, then writes to devices whose unbind has ended.
+    """Continues what waited behind an unbind: a ``remove``, then writes to devices whose unbind has ended.
 
     ``bind`` waits since 5.15 (seen on 6.1 and 6.12; before, ``bind_store`` says ENODEV), an override up to 6.11 (seen
     on 5.10 and 6.1; later ``driver_override_store`` does not take the lock of the device).

@@ -68,7 +68,7 @@ def _scan_order(host: Host) -> list[Device]:
     for device in sorted((*host.devices.values(), *gone), key=lambda d: sort_key(d.address)):
         name = device.parent or device.address.rpartition(":")[0]
         buses.setdefault(name, []).append(device)
-        # A bus whose bridge was not recorded still exists while a device is on it.
+        # A bus whose bridge was not recorded exists as long as a device is on it.
         if device.parent is None or (device.parent not in known and device.address in host.devices):
             roots[name] = None
     found: list[Device] = []
@@ -82,7 +82,7 @@ def _scan_order(host: Host) -> list[Device]:
 
 
 def _unreachable(host: Host, device: Device) -> bool:
-    """A device behind a VMD is found by the VMD's driver."""
+    """Whether only a VMD's driver can find the device."""
     controller = controller_of(host, device)
     return controller is not None and controller.driver != VMD
 
@@ -118,7 +118,7 @@ def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tupl
 
 
 def finish_removal(host: Host, model: Model) -> Host:
-    """The Host after a release: a ``remove`` that waited goes on, to its end or to the next device that is in use."""
+    """The Host after a release: a ``remove`` that waited continues to its end or to the next device in use."""
     leaving = [address for address in host.removed if address in host.devices]
     if not leaving:
         return host
@@ -170,7 +170,7 @@ def _parted(host: Host, device: Device) -> Device:
 
 
 def _not_isolated(host: Host, device: Device) -> list[Device]:
-    """The functions of its slot that were ever in one group with it; the kernel comes to the newest of them last."""
+    """The functions of its slot that were ever in one group with it; the kernel visits the newest of them last."""
     found = [
         other
         for other in host.same_slot(device.address)

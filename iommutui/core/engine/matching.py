@@ -8,7 +8,7 @@ from iommutui.core.reasons import Code, Reason, groupless
 
 
 def is_iommu(host: Host, device: Device) -> bool:
-    """Whether an active IOMMU is this function, as AMD's are: no driver gets it.
+    """Whether this function is itself an active IOMMU, as AMD's are: no driver can bind to it.
 
     Up to 6.15 nothing matches it (``match_driver = false`` in ``iommu_init_pci``, commit cbbc00be2ce3; seen on 5.10 and
     6.1, and in the source of 6.12.118). Commit 3be5fa236649 reverted that for 6.16, where ``really_probe`` refuses a
@@ -26,7 +26,7 @@ def candidates(host: Host, device: Device) -> list[str]:
         known = host.has_driver(override) if host.drivers is not None else _named(host, override)
         return [override] if known else []
     found = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio and host.has_driver(fit.driver)]
-    # Their tables are of classes, and no alias of a module shows them. Built in, they are registered before the others.
+    # Their tables match classes, and no module alias shows that. They are built in, so they come before the others.
     registered = found if host.drivers is None else [driver.name for driver in host.drivers]
     ports = [name for name in (PCIEPORT, SHPCHP) if name in registered and matches_class(device, name)]
     # Given ids, they load before the driver that would otherwise bind to the device.
@@ -56,7 +56,7 @@ def matches_class(device: Device, driver: str) -> bool:
 
 
 def takes_any(host: Host, driver: str) -> bool:
-    """Whether the driver's probe accepts every device that an override brings."""
+    """Whether the driver's probe accepts every device with an override that names it."""
     row = host.driver_table.get(driver)
     return row is not None and row.any_device
 
@@ -66,7 +66,7 @@ def fit_of(device: Device, driver: str) -> Fit | None:
 
 
 def proven(host: Host, device: Device, driver: str) -> Device:
-    """The device, which has been seen on the driver, so that the driver's own probe is known to accept it."""
+    """The device, marked as accepted by the driver's own probe, because it has been seen on the driver."""
     if driver in (STUB, VFIO_PCI):
         return device
     if device.fits is None:
@@ -99,7 +99,7 @@ DENYLIST = {
     )
     for device in devices
 }
-"""What ``vfio-pci`` itself refuses with EINVAL (``vfio_pci_dev_in_denylist``), and since when."""
+"""Devices that ``vfio-pci`` itself refuses with EINVAL (``vfio_pci_dev_in_denylist``), and since which kernel."""
 
 
 def own_probe(host: Host, device: Device, driver: str) -> Check:
@@ -162,13 +162,13 @@ def taken_by_ids(host: Host, device: Device) -> list[str]:
 
 
 def denylist_is_off(host: Host) -> bool:
-    """Whether the command line turns off what ``vfio-pci`` refuses by itself (``disable_denylist``)."""
+    """Whether the command line turns off the denylist of ``vfio-pci`` (``disable_denylist``)."""
     value = parameter(host.cmdline, "vfio_pci.disable_denylist")
     return value is not None and value[:1] in "1yY"
 
 
 def _holds(text: str, device: Device) -> bool:
-    """``vendor:device[:subvendor[:subdevice[:class[:mask]]]]`` in hex; what is left out matches everything."""
+    """``vendor:device[:subvendor[:subdevice[:class[:mask]]]]`` in hex; an omitted field matches everything."""
     try:
         given = [int(part, 16) for part in text.split(":")]
     except ValueError:

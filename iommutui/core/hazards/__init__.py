@@ -77,13 +77,13 @@ def _name(hazard: Hazard) -> str:
 
 
 def unaccepted(hazards: Iterable[Hazard], accepted: Iterable[Acceptance]) -> tuple[Hazard, ...]:
-    """The dangers that nobody has accepted yet, and those that nobody can accept."""
+    """The dangers that have not been accepted yet, and those that cannot be accepted."""
     done = frozenset(accepted)
     return tuple(h for h in hazards if h.severity is Severity.DANGER and (h.refused or h.acceptance not in done))
 
 
 def refusals_of(hazards: Iterable[Hazard]) -> list[Reason]:
-    """The dangers that nobody can accept, as reasons not to permit a plan."""
+    """The dangers that cannot be accepted, as reasons not to permit a plan."""
     return [
         Reason(Code.HOST_NEEDS, None, h.device, facts=(("hazard", h.code), ("unknown", h.unknown), *h.facts))
         for h in hazards
@@ -101,7 +101,7 @@ _FACT = re.compile(r"\{(\w+)\}")
 
 
 def filled(template: str, facts: dict[str, str]) -> str:
-    """A template of ``Kind.says`` with its facts, which are never templates themselves."""
+    """A template of ``Kind.says``, filled with facts, which are never templates themselves."""
     known = defaultdict(str, facts)
     parts = _OPTIONAL.split(template)  # the parts in brackets are at odd indices
     kept = (part for n, part in enumerate(parts) if n % 2 == 0 or all(known[name] for name in _FACT.findall(part)))
@@ -142,7 +142,7 @@ def hazard_sentence(hazard: Hazard) -> str:
 
 
 def dangers_words(hazards: Iterable[Hazard]) -> str:
-    """Every danger with its evidence; where one of them is refused, those that are."""
+    """Every danger with its evidence; if any is refused, only the refused ones."""
     every = list(hazards)
     refused = [hazard for hazard in every if hazard.refused]
     said = " ".join(hazard_sentence(hazard) for hazard in refused or every)

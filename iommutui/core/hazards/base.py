@@ -19,7 +19,7 @@ class Severity(StrEnum):
 
 
 class Topic(StrEnum):
-    """What it is about."""
+    """What a hazard is about."""
 
     DISPLAY = "display"
     STORAGE = "storage"
@@ -43,7 +43,7 @@ class Hazard(NamedTuple):
     unknown: str = ""
     """Why it is unknown (an errno name, ``not-recorded``); empty if it is known."""
     refused: bool = False
-    """Nobody can accept it: the running system would not survive, or the unbind would never return."""
+    """It cannot be accepted: the running system would not survive, or the unbind would never return."""
 
     def fact(self, name: str) -> str:
         """One of the facts, or an empty string."""
@@ -51,7 +51,7 @@ class Hazard(NamedTuple):
 
     @property
     def acceptance(self) -> "Acceptance":
-        """The words that accept it."""
+        """The acceptance of this hazard."""
         return Acceptance(self.code, self.device)
 
 
@@ -103,13 +103,12 @@ class Moves(NamedTuple):
     uses: Uses
     goals: list[tuple[Device, Goal]]
     taken: list[Device]
-    """No kernel driver has them afterwards."""
+    """Devices without a host driver afterwards."""
     given: list[Device]
-    """They go to a virtual machine."""
+    """Devices handed over to a virtual machine."""
     leaving: list[Device]
-    """They leave their kernel driver, wherever they go: what the host does with them ends at that moment. With the ones
-    that vanish because their physical function is unbound, and those of which it is not known whether they have a
-    driver."""
+    """Devices unbound from their host driver, whatever their target: the host stops using them at that moment. Includes
+    virtual functions that vanish because their physical function is unbound, and devices whose driver is unknown."""
 
 
 Check = Callable[[Moves], Iterable[Hazard]]

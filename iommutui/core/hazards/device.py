@@ -34,7 +34,7 @@ TAKEN_BACK = Kind(
 
 
 def card_split(moves: Moves) -> Iterator[Hazard]:
-    """Functions of a card that stay behind on a kernel driver while another goes to a VFIO driver."""
+    """Functions of a card that stay on a host driver while another goes to a VFIO driver."""
     moved = {device.address for device, _ in moves.goals}
     for device in moves.given:
         for other in moves.host.card(device.address):
@@ -45,9 +45,9 @@ def card_split(moves: Moves) -> Iterator[Hazard]:
 
 
 def virtual_functions(moves: Moves) -> Iterator[Hazard]:
-    """A physical function with virtual functions, which may go with its driver; a danger where one of them is used.
+    """A physical function with virtual functions, which may vanish with its driver; a danger if one of them is used.
 
-    The driver's ``remove()`` may take them away; if it does not, the PCI core only warns.
+    The driver's ``remove()`` may remove them; if it does not, the PCI core only warns.
     """
     for device in moves.leaving:
         virtual = [moves.host.devices[a] for a in device.virtfns if a in moves.host.devices]
@@ -154,7 +154,7 @@ _OWN = frozenset({"device_specific", "acpi", "flr", "af_flr", "pm"})
 def resets(moves: Moves) -> Iterator[Hazard]:
     """Devices that a reset does not restore after a virtual machine used them, and what else a reset affects.
 
-    ``reset_method`` (from 5.15) has what resets one function, its bus included where it is alone on it. The bus or
+    ``reset_method`` (from 5.15) lists what resets one function, including its bus if it is alone on it. The bus or
     slot of several functions is reset as well if one owner has all of them (``vfio_pci_dev_set_hot_reset()``). VFIO
     refuses that to anyone who does not own every group on it (``vfio_pci_ioctl_pci_hot_reset()``): "depends on group
     16 which is not owned".

@@ -1,4 +1,4 @@
-"""The devices that carry the machine's network traffic."""
+"""Hazards of devices that carry the machine's network traffic."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -52,7 +52,7 @@ def networks(moves: Moves) -> Iterator[Hazard]:
 
 
 def _carries_on(kind: Kind, lost: Sequence[Network], kept: Iterable[Network]) -> str:
-    """The interface that does the same and stays: another member of a bond, or another way out.
+    """The remaining interface that does the same: another member of a bond, or another route.
 
     The session is bound to its address, so only a bond keeps it.
     """

@@ -50,7 +50,7 @@ IN_USE = Kind(
 
 
 def displays(moves: Moves) -> Iterator[Hazard]:
-    """Displays that go dark: less bad while a monitor stays with the host."""
+    """Displays that go dark: less severe if the host keeps a monitor."""
     for device in moves.taken:
         screen = next(iter(moves.uses.of(device.address).screens), Screen(device.address))
         shows = screen.firmware is not None and bool(screen.monitors or screen.console)
@@ -76,7 +76,7 @@ def _shown(screen: Screen) -> dict[str, str]:
 
 
 def _kept(moves: Moves) -> str:
-    """The monitors that stay with the host, on displays that go on showing something."""
+    """The monitors that the host keeps, on displays that still show a picture."""
     dark = {device.address for device in moves.taken} | {screen.device for screen in _removed(moves)}
     return listed(f"{name} of {s.device}" for s in moves.uses.screens if s.device not in dark for name in s.monitors)
 
@@ -87,7 +87,7 @@ def _is_vga(device: Device) -> bool:
 
 
 def firmware_framebuffer(moves: Moves) -> Iterator[Hazard]:
-    """The firmware's framebuffer lies on a BAR: a virtual machine cannot map it (BOOTFB, efifb, simpledrm)...
+    """The firmware's framebuffer is in a BAR, which a virtual machine then cannot map (BOOTFB, efifb, simpledrm)...
 
     unless vfio-pci removes it when it takes a device of class 0300, not of 0302 or 0380: from 6.0
     (``aperture_remove_conflicting_pci_devices()``, commit d17378062079), and up to 6.4 whichever VGA card it takes

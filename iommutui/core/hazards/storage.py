@@ -52,7 +52,7 @@ IDLE = Kind(
 )  # fmt: skip
 
 _CLASSES = ("01", "0c03", "0c00", "0805")
-"""Controllers that disks may be on: storage, USB, FireWire, SD cards."""
+"""Classes of controllers that may have disks: storage, USB, FireWire, SD cards."""
 
 
 _KIND_OF = {
@@ -74,7 +74,7 @@ _COMMANDS = {
 
 
 def disks(moves: Moves) -> Iterator[Hazard]:
-    """A hazard for each kind of use of a device's disks; or one that their uses are unknown."""
+    """A hazard for each kind of use of a device's disks, or one that says that their uses are unknown."""
     lost = _members_lost(moves)
     for device in moves.leaving:
         own = moves.uses.of(device.address).storage
@@ -98,7 +98,7 @@ def disks(moves: Moves) -> Iterator[Hazard]:
 
 
 def _members_lost(moves: Moves) -> Counter[tuple[Held, str]]:
-    """How many members of each array go with the devices."""
+    """How many members each array loses with the devices."""
     uses = [use for device in moves.leaving for use in moves.uses.of(device.address).storage if use.array]
     members = {(use.held, use.array, use.device, use.chain[-1:]) for use in uses}
     return Counter((held, array) for held, array, *_ in members)

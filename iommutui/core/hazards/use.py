@@ -72,7 +72,7 @@ def mediated(moves: Moves) -> Iterator[Hazard]:
 
 
 def plugged(moves: Moves) -> Iterator[Hazard]:
-    """Thunderbolt devices behind a controller that leaves."""
+    """Thunderbolt devices behind a controller that is unbound."""
     for device in moves.leaving:
         names = listed(name for each in moves.uses.of(device.address).plugged for name in each.names)
         if names:

@@ -23,10 +23,10 @@ class Leg(NamedTuple):
     chain: tuple[str, ...]
     """Labels, from the top down to the function's own: ``("dm-0 (vg-root)", "nvme0n1p3")``."""
     array: str
-    """The first array on the way that can lose members; ``spare`` is how many more, None if that does not show."""
+    """The first array on the path that can lose members; ``spare`` is how many more, None if unknown."""
     spare: int | None
     server: str = ""
-    """The address of the server, where it is known."""
+    """The address of the server, if it is known."""
 
 
 class BlockDevices:
@@ -36,15 +36,15 @@ class BlockDevices:
         self._survey = survey
         self.paths = dict(survey.devices("class/block", "storage"))
         self.spares: dict[str, tuple[str, int | None]] = {}
-        """Of a device of a file system that has several: its name, and how many more it can lose."""
+        """For each device of a file system with several: the name of the file system, and how many more it can lose."""
         self.served: dict[str, str] = {}
-        """The server's address (or nothing) of each source of a mount that is a server's."""
+        """The server's address, or an empty text, for each mount source that is on a server."""
         self.backing: dict[str, str] = {}
-        """What the file behind a loop device is on."""
+        """The block devices that hold the file behind a loop device."""
         self._caches = _caches(survey) if any(name.startswith("bcache") for name in self.paths) else {}
 
     def attribute(self, name: str, attribute: str) -> str:
-        """``dev``, ``dm/name``... of a block device; empty if it has none."""
+        """An attribute such as ``dev`` or ``dm/name`` of a block device; empty if it has none."""
         return self._survey.attribute(f"{self.paths[name]}/{attribute}") if name in self.paths else ""
 
     def lower(self, name: str) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ class BlockDevices:
         return next((name for name in self.paths if self.attribute(name, "dev") == number), None)
 
     def owners(self, name: str) -> tuple[tuple[Address, ...], str]:
-        """The functions that the device itself is on, and its NVMe subsystem if that has several controllers."""
+        """The device's own functions, and its NVMe subsystem if that has several controllers."""
         places, subsystem = self._places(name)
         return tuple(dict.fromkeys(a for place in places for a in functions_above(place))), subsystem
 
@@ -145,7 +145,7 @@ class BlockDevices:
         """How many members an array can lose now: one for raid10, which every layout survives; all paths but one for
         multipath.
 
-        Of LVM's mirrors and RAID sysfs shows neither the level nor what is in sync: ``dmsetup status`` tells root.
+        For LVM's mirrors and RAID, sysfs shows neither the level nor what is in sync; ``dmsetup status`` does, to root.
         """
         if name.startswith("dm-"):
             if self.attribute(name, "dm/uuid").startswith("mpath-"):

@@ -1,7 +1,7 @@
-"""Network interfaces in use, and storage that comes over the network.
+"""Network interfaces in use, and storage over the network.
 
-Routes, addresses, and the interfaces that bonds, bridges and VLANs stand on; network file systems, and disks of iSCSI,
-NVMe over Fabrics, nbd and the like.
+Routes, addresses, and the interfaces below bonds, bridges and VLANs; network file systems, and disks of iSCSI, NVMe
+over Fabrics, nbd and the like.
 """
 
 import os
@@ -72,7 +72,7 @@ def _talk(survey: Survey, session: str | None) -> _Talk:
     routes = read_routes(survey)
     addresses = [*proc_tables.addresses6(_table(survey, "if_inet6"))]
     default = {route.interface for route in routes if not route.network.prefixlen}
-    # A default route of IPv6 is learnt from a router, whether or not there is an address.
+    # An IPv6 default route is learnt from a router, whether or not there is an address.
     told = (route for route in routes if route.network.version == 4 or route.network.prefixlen)
     addressed = {route.interface for route in told if not route.local}
     addressed |= {found.interface for found in addresses if not found.address.is_link_local}
@@ -127,7 +127,7 @@ _KINDS = frozenset(
 )
 _ADDRESS_OPTIONS = ("addr=", "mon_addr=", "mountaddr=")
 _NETWORK_DISK, _ISCSI, _FABRICS = r".*/(?:nbd|rbd|drbd)\d+", r".*/session(\d+)/", r"(.*/nvme-fabrics/ctl/nvme\d+)"
-"""Compiled where a disk is found that no PCI function has: a listing has no time for it."""
+"""Compiled only if a disk without a PCI function is found: a listing has no time for it."""
 
 
 class Far(NamedTuple):
@@ -156,7 +156,7 @@ def _literal(text: str) -> str:
 
 
 def server_of_disk(survey: Survey, place: str) -> str | None:
-    """The server of a disk (or of an NVMe controller) by its place in sysfs; None if no network is behind it."""
+    """The server of a disk (or of an NVMe controller), by its path in sysfs; None if it is not on the network."""
     if session := re.match(_ISCSI, place):
         folder = "class/iscsi_connection"
         every = survey.listed(folder, f"connection{session[1]}:")
@@ -172,7 +172,7 @@ def server_of_disk(survey: Survey, place: str) -> str | None:
 
 
 def through(survey: Survey, far: Sequence[Far], network: Sequence[Network]) -> list[Storage]:
-    """The network devices that lead to the servers, by the routes; otherwise every one that may, of which one must
+    """The network devices that lead to the servers, by the routes; if unknown, every device that may, of which one must
     remain.
 
     For ``/``, every device that may carry it counts.

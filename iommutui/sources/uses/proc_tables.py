@@ -1,4 +1,4 @@
-"""The tables of ``/proc`` and ``/etc/fstab`` as values. Pure: bytes in, values out; any other line is left out."""
+"""The tables of ``/proc`` and ``/etc/fstab`` as values. Pure: bytes in, values out; invalid lines are skipped."""
 
 import re
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ class Mount(NamedTuple):
     """A line of ``/proc/self/mountinfo``."""
 
     number: str
-    """``259:3``; of its own (``0:25``) for a file system that has no one disk, such as btrfs."""
+    """``259:3``; an anonymous number (``0:25``) for a file system without a single disk, such as btrfs."""
     point: str
     kind: str
     source: str
     options: tuple[str, ...] = ()
-    """Of the file system: ``("rw", "lowerdir=/run/live/rootfs")``."""
+    """Options of the file system: ``("rw", "lowerdir=/run/live/rootfs")``."""
 
 
 class Swap(NamedTuple):
@@ -76,11 +76,11 @@ class Route(NamedTuple):
     interface: str
     network: IPv4Network | IPv6Network
     direct: bool
-    """It leads to the link itself, not through a gateway."""
+    """Whether it leads to the link itself, not through a gateway."""
 
     @property
     def local(self) -> bool:
-        """It leads only to hosts on the link."""
+        """Whether it leads only to hosts on the link."""
         return self.network.is_link_local or self.network.is_multicast
 
 

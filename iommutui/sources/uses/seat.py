@@ -17,7 +17,7 @@ _FIRMWARE = frozenset(
         *("simple-framebuffer", "efi-framebuffer", "vesa-framebuffer"),
     }
 )
-"""Who owns the firmware's framebuffer in ``/proc/iomem``, and its platform devices."""
+"""Owners of the firmware's framebuffer in ``/proc/iomem``, and its platform devices."""
 _RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 
 
@@ -44,7 +44,7 @@ def read_display(survey: Survey, console: bool) -> tuple[Screen, ...]:
 
 
 def _held_by_nvidia(survey: Survey, screen: Screen) -> tuple[str, ...]:
-    """``nvidia_drm`` holds every card that it shows (``modeset=Y``), and its console one more (``fbdev=Y``)."""
+    """``nvidia_drm`` keeps every card that it shows in use (``modeset=Y``), and its console does too (``fbdev=Y``)."""
     if survey.attribute("module/nvidia_drm/parameters/modeset") != "Y":
         return ()
     console = screen.console or survey.attribute("module/nvidia_drm/parameters/fbdev") == "Y"
@@ -65,8 +65,8 @@ def _firmware(survey: Survey) -> dict[Address, str]:
 def firmware_in(iomem: str) -> dict[Address, str]:
     """The firmware's framebuffer in ``/proc/iomem``, by the function in whose BAR it lies.
 
-    Resources are indented below the one that they lie in. Users without privileges see every range as zero, and the
-    names in the same places.
+    Resources are indented below the one that contains them. Unprivileged users see every range as zero, but the same
+    names.
     """
     found: dict[Address, str] = {}
     above: list[tuple[int, str]] = []
@@ -86,7 +86,7 @@ def firmware_in(iomem: str) -> dict[Address, str]:
 
 _BLUETOOTH = "0005"
 _LETTERS = 0xFFFF_FFFE
-"""KEY_ESC to KEY_S: what has every one of them is a keyboard, to udev as well."""
+"""KEY_ESC to KEY_S: a device with all of them is a keyboard, as udev also assumes."""
 
 _X_AND_Y = 0x3
 _BTN_LEFT, _BTN_TOUCH = 1 << 0x110, 1 << 0x14A

@@ -11,10 +11,10 @@ from iommutui.sources.uses.network import Far, server_of
 from iommutui.sources.uses.survey import TABLE, Survey
 
 MOST = 8
-"""Mount points that are kept of one file system, the shortest ones."""
+"""How many mount points of one file system are kept, the shortest ones."""
 
 Tops = dict[str, list[str]]
-"""What is used, by the name of its block device: mount points, or the names of swap areas and pools."""
+"""Uses by the name of the block device: mount points, or the names of swap areas and pools."""
 
 
 def read_storage(survey: Survey, everything: bool) -> tuple[list[Storage], list[Far]]:
@@ -57,7 +57,7 @@ def _mounts(survey: Survey) -> list[proc_tables.Mount]:
 
 
 def _mounted(survey: Survey, blocks: BlockDevices, table: Sequence[proc_tables.Mount]) -> Tops:
-    """Mount points by block device: also of file systems on several devices, or on files of other file systems."""
+    """Mount points by block device, including file systems on several devices, or on files of other file systems."""
     points: dict[str, set[str]] = {}
     btrfs, zfs = _btrfs(survey, blocks), _zfs_members(survey, blocks, table)
     for mount in table:
@@ -129,7 +129,7 @@ def _btrfs(survey: Survey, blocks: BlockDevices) -> dict[str, tuple[str, ...]]:
 def _zfs_members(
     survey: Survey, blocks: BlockDevices, table: Sequence[proc_tables.Mount]
 ) -> dict[str, tuple[str, ...]]:
-    """The members of the pools that something is mounted from, as `_pools` finds them."""
+    """The members of pools with mounts, as `_pools` finds them."""
     if all(mount.kind != "zfs" for mount in table):
         return {}
     found: dict[str, tuple[str, ...]] = {}
@@ -161,7 +161,7 @@ def _holding(mounted: Mapping[str, Iterable[str]], path: str) -> str | None:
 def _pools(survey: Survey, blocks: BlockDevices, reached: set[str]) -> tuple[Tops, Tops]:
     """Members of imported ZFS pools, as udev reports them: the kernel does not know what ZFS holds.
 
-    Where no member of a pool is known, any disk without another known use may be one: the second value.
+    If no member of a pool is known, any disk without another known use may be one: the second value.
     """
     place = f"{survey.root}/proc/spl/kstat/zfs"
     names = names_in(place)
@@ -195,7 +195,7 @@ _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PAR
 
 
 def _fstab(survey: Survey, blocks: BlockDevices, mounted: set[str]) -> Tops:
-    """Unmounted file systems in ``/etc/fstab``. A tag without udev's link to its device cannot be followed."""
+    """Unmounted file systems in ``/etc/fstab``. A tag can be resolved only through udev's link to its device."""
     found: Tops = {}
     for entry in proc_tables.fstab(survey.table("etc/fstab", "fstab")):
         tag, equals, value = entry.source.partition("=")

@@ -12,7 +12,7 @@ from iommutui.sources.tree import Tree, Unreadable, functions_in, names_in, read
 SHORT = 1 << 16
 """Bytes; no file written by hand is longer."""
 TABLE = 1 << 22
-"""Bytes of a table of the kernel; the mounts of a host with thousands of containers stay below it."""
+"""Bytes of a kernel table; the mounts of a host with thousands of containers stay below this."""
 
 
 class ClassDevice(NamedTuple):
@@ -25,7 +25,7 @@ class ClassDevice(NamedTuple):
 class Survey(Tree):
     """Collects the uses of a tree's devices, and the gaps in them.
 
-    A file that a running machine lacks does not exist. One that a recording lacks may not have been recorded, unless
+    A file missing on a running machine does not exist. A file missing in a recording may not have been recorded, unless
     it is ``optional``: many machines lack it.
     """
 
@@ -34,10 +34,10 @@ class Survey(Tree):
     def __init__(self, root: str) -> None:
         super().__init__(root)
         self.gaps: dict[str, str] = {}
-        """Why a field of `Uses` may be incomplete: the first of the reasons."""
+        """Why each field of `Uses` may be incomplete: the first reason found."""
 
     def miss(self, field: str, why: str) -> None:
-        """The field may be incomplete."""
+        """Notes that the field may be incomplete."""
         self.gaps.setdefault(field, why)
 
     def check(self, field: str, value: object, optional: bool = False) -> None:
@@ -61,7 +61,7 @@ class Survey(Tree):
         return data if isinstance(data, bytes) else b""
 
     def resolve(self, place: str) -> str:
-        """Where a link below sysfs leads, below sysfs; the place itself if it is not a link, or leads outside."""
+        """The target of a link below sysfs, below sysfs; the path itself if it is not a link, or leads outside."""
         target = read_link(f"{self.sys}/{place}")
         path = os.path.normpath(f"{place.rpartition('/')[0]}/{target}")
         return place if not target or path.startswith(("../", "/")) else path

@@ -1,1 +1,1 @@
-"""Tests that run as root in a guest of the harness, and nowhere else."""
+"""Tests that run as root in a guest of the harness and nowhere else."""

@@ -1,4 +1,4 @@
-"""Chooses the next event at random, and the shortest sequence of events that still shows a difference."""
+"""Choose the next event at random, and find the shortest sequence of events that still shows a difference."""
 
 import random
 import time
@@ -29,7 +29,7 @@ from .walk import Difference, Walk
 
 
 class Chooser:
-    """What to do next, at random: mostly whole rebinds in a few groups, now and then a claim or a removal."""
+    """Chooses what to do next, at random: mostly whole rebinds in a few groups, now and then a claim or a removal."""
 
     def __init__(self, seed: int, walk: Walk) -> None:
         self.random = random.Random(seed)
@@ -40,7 +40,7 @@ class Chooser:
         self.focus = {*self.random.sample(numbers, 3), *self.random.sample(shared, min(4, len(shared)))}
 
     def next(self) -> Event:
-        """One event."""
+        """The next event."""
         while not self.queue:
             self.queue.extend(self._some())
         return self.queue.popleft()
@@ -118,7 +118,7 @@ class Report(NamedTuple):
 
 
 def random_walk(walk: Walk, seed: int, steps: int) -> Report:
-    """Steps until there are enough of them or two facts differ."""
+    """Step until ``steps`` events are done or two facts differ."""
     chooser = Chooser(seed, walk)
     done: list[Event] = []
     tried = 0
@@ -135,7 +135,7 @@ def random_walk(walk: Walk, seed: int, steps: int) -> Report:
 def shrink(
     events: Sequence[Event], fails: Callable[[Sequence[Event]], list[Difference]], seconds: float
 ) -> tuple[list[Event], list[Difference]]:
-    """The shortest sequence found in the time that still fails, by leaving out ever smaller parts of it."""
+    """Leave out smaller and smaller parts, and return the shortest sequence found in the time that still fails."""
     end = time.monotonic() + seconds
     kept, shown, size = list(events), fails(events), max(1, len(events) // 2)
     while shown and time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Keeps these tests away from machines that are not guests of the harness."""
+"""Keep these tests off machines that are not guests of the harness."""
 
 import json
 import os
@@ -15,19 +15,19 @@ from .disk import image, mounted, swap
 from .program import Answer, Run, command
 
 __all__ = ["image", "mounted", "swap"]
-"""Fixtures of their own module, for every test here."""
+"""Fixtures from another module, for every test here."""
 
 HERE = Path(__file__).parent
 VFIO = HERE.parent / "vfio.py"
 
 
 def in_guest() -> bool:
-    """Tell whether this is a guest: somebody may set a variable by accident, but not the kernel's command line."""
+    """Return whether this is a guest: a variable may be set by accident, but the kernel's command line may not."""
     return "IOMMUTUI_GUEST" in os.environ and "iommutui.guest=1" in Path("/proc/cmdline").read_text().split()
 
 
 def pytest_report_header() -> list[str]:
-    """Say which driver each device has as the tests begin: a missing one explains many a failure."""
+    """Report each device's driver as the tests begin: a missing driver explains many failures."""
     if not in_guest():
         return []
     bound = (f"{address} {pci.driver(address) or '-'}" for address in pci.devices())
@@ -35,7 +35,7 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip every test of this directory outside of a guest; no fixture is set up for a skipped test."""
+    """Skip every test of this directory outside a guest; no fixture is set up for a skipped test."""
     if not in_guest():
         for item in items:
             if item.path.is_relative_to(HERE):
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def iommutui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the program; journals go to a directory of the test's own."""
+    """Run the program; journals go to the test's own directory."""
     state = tmp_path / "state"
     state.mkdir(mode=0o755)
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(state))
@@ -79,7 +79,7 @@ def restored() -> Iterator[pci.State]:
 
 @pytest.fixture
 def vfio_status() -> Callable[[int], dict[str, Any]]:
-    """Return a function that asks for the state of a group, in another process."""
+    """Return a function that queries the state of a group from another process."""
 
     def ask(group: int) -> dict[str, Any]:
         command = [sys.executable, str(VFIO), "status", str(group)]
@@ -91,9 +91,9 @@ def vfio_status() -> Callable[[int], dict[str, Any]]:
 
 @pytest.fixture
 def vfio_hold(restored: pci.State) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Return a function that has a group claimed by another process until the test ends.
+    """Return a function that makes another process claim a group until the test ends.
 
-    It takes the group and further words for ``vfio.py hold`` and returns the outcome of each step, with the
+    It takes the group and more arguments for ``vfio.py hold``. It returns the outcome of each step, and the
     process as ``process``.
     """
     running: list[subprocess.Popen[str]] = []

@@ -1,4 +1,4 @@
-"""The NVMe disk of the topology ``gpu``, in use: a mounted file system, swap."""
+"""Use the NVMe disk of the topology ``gpu``: a mounted file system, swap."""
 
 import fcntl
 import os
@@ -16,15 +16,15 @@ BLKBSZSET = 0x4008_1271
 
 
 def run(*words: str) -> None:
-    """Runs a program that has to succeed."""
+    """Run a program that has to succeed."""
     subprocess.run(words, check=True, capture_output=True)
 
 
 @contextmanager
 def written(image: Path, block_size: int) -> Iterator[None]:
-    """The disk, with the content of an image for as long as this lasts.
+    """Give the disk the content of an image until this ends.
 
-    Nothing is behind the disk, so its content is what Linux remembers: as long as somebody has the disk open, and
+    The disk has no storage, so its content is what Linux has cached: as long as a process has the disk open and
     nobody changes the size of its blocks.
     """
     held = os.open(NODE, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""VFIO files that this process has open, as a virtual machine would."""
+"""Open VFIO files in this process, as a virtual machine would."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from . import pci
 BIND_IOMMUFD = ord(";") << 8 | 118
 
 OWNER = "walk"
-"""Its name to the engine."""
+"""The owner's name in the engine."""
 
 
 class Files:
@@ -25,7 +25,7 @@ class Files:
         self._devices: dict[int, dict[Address, int]] = {}
 
     def claim(self, number: int, devices: Iterable[Address]) -> str:
-        """Group into a container, an IOMMU for it, and its devices opened as far as they are VFIO's."""
+        """Put the group into a container, set the IOMMU, and open the devices that VFIO has."""
         opened: list[int] = []
         try:
             opened.append(os.open(vfio.NODES / str(number), os.O_RDWR | os.O_CLOEXEC))
@@ -43,7 +43,7 @@ class Files:
         return "ok"
 
     def open(self, number: int, address: Address) -> str:
-        """One device of a group that is claimed."""
+        """Open one device of a claimed group."""
         if address in self._devices[number]:
             return "ok"
         try:
@@ -56,21 +56,21 @@ class Files:
         return "ok"
 
     def close(self, number: int, address: Address) -> None:
-        """One device."""
+        """Close one device."""
         os.close(self._devices[number].pop(address))
 
     def release(self, number: int) -> None:
-        """Everything of a group."""
+        """Close every file of a group."""
         for descriptor in (*self._devices.pop(number).values(), *self._groups.pop(number)):
             os.close(descriptor)
 
     def release_all(self) -> None:
-        """Everything."""
+        """Close every file."""
         for number in list(self._groups):
             self.release(number)
 
     def status(self, number: int) -> dict[str, object]:
-        """What the kernel says of a group."""
+        """What the kernel reports about a group."""
         if number not in self._groups:
             return vfio.status(number)
         flags = vfio.group_flags(self._groups[number][0])
@@ -89,10 +89,10 @@ class DeviceFiles:
         self._iommufds: dict[str, int] = {}
         self._open: dict[Address, int] = {}
         self.owners: dict[Address, str] = {}
-        """Of each device that is bound to an iommufd."""
+        """The owner of each device that is bound to an iommufd."""
 
     def claim(self, event: ClaimDevice) -> str:
-        """Opens the device's file and binds it to the owner's iommufd."""
+        """Open the device's file and bind it to the owner's iommufd."""
         if event.owner not in self._iommufds:
             self._iommufds[event.owner] = os.open("/dev/iommu", os.O_RDWR | os.O_CLOEXEC)
         place = pci.DEVICES / event.device / "vfio-dev"
@@ -111,13 +111,13 @@ class DeviceFiles:
         return "ok"
 
     def release(self, device: Address) -> str:
-        """Closes a device."""
+        """Close a device."""
         os.close(self._open.pop(device))
         del self.owners[device]
         return "ok"
 
     def close(self) -> None:
-        """Everything."""
+        """Close every file."""
         for device in list(self._open):
             self.release(device)
         while self._iommufds:

@@ -1,4 +1,4 @@
-"""Just enough of sysfs for the tests to read and change drivers without the code under test."""
+"""Just enough sysfs code for the tests to read and change drivers without the code under test."""
 
 import time
 from collections.abc import Callable
@@ -44,14 +44,14 @@ def set_override(address: str, name: str | None) -> None:
 
 
 def unbind(address: str) -> None:
-    """Take a device from its driver, if it has one."""
+    """Unbind a device from its driver, if it has one."""
     current = driver(address)
     if current:
         (DRIVERS / current / "unbind").write_text(address)
 
 
 def bind(address: str, name: str | None) -> None:
-    """Move a device to the driver ``name``, or to none, and leave the override that takes it there."""
+    """Bind a device to the driver ``name``, or to none, and leave the override in place."""
     unbind(address)
     set_override(address, name)
     if name:
@@ -60,7 +60,7 @@ def bind(address: str, name: str | None) -> None:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Wait until ``condition`` holds, and tell whether it does."""
+    """Wait until ``condition`` holds, and return whether it does."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -83,7 +83,7 @@ class State:
         return cls({a: driver(a) for a in present}, {a: override(a) for a in present})
 
     def restore(self) -> None:
-        """Put every device back; unbind all that moved before binding any, since a group must agree."""
+        """Restore every device. Unbind all that changed before binding any, because a group cannot be mixed."""
         moved = [a for a, name in self.drivers.items() if (DEVICES / a).exists() and driver(a) != name]
         for address in moved:
             unbind(address)

@@ -1,4 +1,4 @@
-"""The program as a command in a guest, and what it answers."""
+"""Run the program as a command in a guest, and read its answer."""
 
 import json
 import subprocess
@@ -33,9 +33,9 @@ class Answer:
 Run = Callable[..., Answer]
 
 READS_ALL = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-"""For ``setpriv``: may read the interpreter wherever it is installed."""
+"""For ``setpriv``: permits reading the interpreter wherever it is installed."""
 NOBODY = ["setpriv", "--reuid=65534", *READS_ALL]
-"""Runs a program as somebody who may write nothing that is root's."""
+"""Runs a program as a user who may not write root's files."""
 
 
 def command(*words: str) -> list[str]:

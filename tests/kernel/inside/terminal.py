@@ -1,4 +1,4 @@
-"""A real terminal for the program: tmux draws it; keys go in, the visible text comes out."""
+"""A real terminal for the program, drawn by tmux: keys go in, the visible text comes out."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from iommutui.tui.screens.review import DeliberateDialog
 
 PATIENCE = 180.0
-"""An emulated processor takes 5 to 15 seconds to start Textual alone, and longer beside other guests."""
+"""An emulated processor takes 5 to 15 seconds just to start Textual, and longer beside other guests."""
 POLL = 0.5
-"""Each look at the screen starts a process, which the one processor has to do as well."""
+"""Seconds between reads of the screen: each starts a process on the only processor."""
 
 
 class Terminal:
@@ -31,28 +31,28 @@ class Terminal:
         return done.stdout
 
     def text(self) -> str:
-        """What is on the screen."""
+        """The text on the screen."""
         return self._tmux("capture-pane", "-p", "-t", "screen")
 
     def press(self, *keys: str) -> None:
-        """Sends keys, by the names that tmux has for them."""
+        """Send keys, by their names in tmux."""
         self._tmux("send-keys", "-t", "screen", *keys)
 
     def wait(self, what: str | Callable[[str], bool]) -> str:
-        """The screen as soon as it shows the text (or the condition holds); fails with what it shows instead."""
+        """The screen, as soon as it shows the text or the condition holds; on failure, show what is there instead."""
         holds = what if callable(what) else lambda text: what in text
         deadline = time.monotonic() + PATIENCE
         while not holds(text := self.text()):
-            assert time.monotonic() < deadline, f"{what!r} does not come up; the screen shows:\n{text}"
+            assert time.monotonic() < deadline, f"{what!r} does not appear; the screen shows:\n{text}"
             time.sleep(POLL)
         return text
 
     def read(self) -> None:
-        """Takes the time that a review wants before it takes a key."""
+        """Wait as long as a review does before it takes a key."""
         time.sleep(2 * DeliberateDialog.QUIET)
 
     def close(self) -> None:
-        """Ends the program and its terminal."""
+        """End the program and its terminal."""
         self._tmux("kill-server")
 
 

@@ -1,4 +1,4 @@
-"""Plans applied with real drivers: there and back, confirmed or not, interrupted, stuck, and watched."""
+"""Plans applied with real drivers: applied and reverted, confirmed or not, interrupted, stuck, and traced."""
 
 import json
 import os
@@ -24,16 +24,16 @@ CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
 LONE = "0000:00:05.0"
 DISPLAY = "0000:00:01.0"
 LONG = 120
-"""Seconds that no test waits for: an emulated processor is slow, and nothing is taken back before."""
+"""Seconds; no test waits this long. An emulated processor is slow, and nothing may be reverted too early."""
 
 
 def _dangers(answer: Answer) -> list[str]:
-    """The options that accept what the review of this answer calls a danger."""
+    """The options that accept the dangers in this answer's review."""
     return re.findall(r"--accept \S+", answer.out + answer.err)
 
 
 def _accepting(iommutui: Run, *words: str) -> list[str]:
-    """Arguments with the options that accept every danger, taken from the program's own output."""
+    """The arguments, with the options that accept every danger, taken from the program's own output."""
     return [*words, *(part for option in _dangers(iommutui("plan", *words)) for part in option.split())]
 
 
@@ -48,7 +48,7 @@ def _accepting(iommutui: Run, *words: str) -> list[str]:
         ("card", "none"),
     ],
 )
-def test_there_and_back_with_a_plan_file(
+def test_a_plan_file_is_applied_and_reverted(
     iommutui: Run, restored: pci.State, tmp_path: Path, which: str, target: str
 ) -> None:
     devices = {"network": [LONE], "storage": [DISK], "sound": [CARD[1]], "usb": [CARD[2]], "card": CARD}[which]
@@ -69,12 +69,12 @@ def test_there_and_back_with_a_plan_file(
     assert pci.State.now() == restored
 
 
-def test_a_preset_frees_the_card_and_its_group_and_leaves_other_devices(
+def test_a_preset_frees_the_card_and_its_group_and_no_other_device(
     iommutui: Run, restored: pci.State, vfio_status: Callable[[int], dict[str, Any]]
 ) -> None:
     pci.bind(CARD[1], "vfio-pci")
     document = iommutui("plan", "--card", CARD[0], "--json").document
-    # QEMU's functions have other vendors than the display, so that they are of its group and not of its card.
+    # QEMU's functions have other vendors than the display, so that they are in its group but not on its card.
     targets = {CARD[0]: "vfio-pci", CARD[2]: "none", CARD[3]: "none"}
     assert {intent["device"]: intent["target"] for intent in document["intents"]} == targets
     assert document["counts"]["devices"] == 3
@@ -83,8 +83,8 @@ def test_a_preset_frees_the_card_and_its_group_and_leaves_other_devices(
     assert vfio_status(pci.group(CARD[0]))["viable"] is True
 
 
-def test_a_danger_has_to_be_accepted_by_its_name(iommutui: Run, restored: pci.State) -> None:
-    """The display that the firmware started on, with every other that has a monitor."""
+def test_a_danger_has_to_be_accepted_by_name(iommutui: Run, restored: pci.State) -> None:
+    """The plan takes the display that the firmware started on, and every other display that has a monitor."""
     if (pci.DEVICES / DISPLAY / "boot_vga").read_text().strip() != "1" or pci.driver(DISPLAY) is None:
         pytest.skip("the firmware's display has no driver here")
     displays = [a for a in pci.devices() if (pci.DEVICES / a / "class").read_text().startswith("0x03")]
@@ -98,7 +98,7 @@ def test_a_danger_has_to_be_accepted_by_its_name(iommutui: Run, restored: pci.St
     assert pci.driver(DISPLAY) is None
 
 
-# -- kept in time, or not
+# -- confirmed in time, or not
 
 
 def _counting(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def _start(*words: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_without_confirmation_it_reverts(iommutui: Run, restored: pci.State) -> None:
+def test_an_unconfirmed_apply_is_reverted(iommutui: Run, restored: pci.State) -> None:
     answer = iommutui("apply", f"{LONE}=vfio-pci", "--yes", "--json", "--keep-within", "3")
     assert answer.code == 5, answer.out + answer.err
     names = [event["event"] for event in answer.events]
@@ -129,7 +129,7 @@ def test_without_confirmation_it_reverts(iommutui: Run, restored: pci.State) -> 
     assert "not confirmed, and reverted" in iommutui("journal").out
 
 
-def test_confirmed_from_another_process(iommutui: Run, restored: pci.State) -> None:
+def test_another_process_confirms_an_apply(iommutui: Run, restored: pci.State) -> None:
     process = _start(f"{LONE}=vfio-pci", "--keep-within", str(LONG))
     _counting(process)
     assert "waits to be confirmed" in iommutui("journal").out
@@ -143,9 +143,7 @@ def test_confirmed_from_another_process(iommutui: Run, restored: pci.State) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
-def test_the_program_that_asked_dies_and_the_countdown_goes_on(
-    iommutui: Run, restored: pci.State, number: signal.Signals
-) -> None:
+def test_the_countdown_survives_the_asking_program(iommutui: Run, restored: pci.State, number: signal.Signals) -> None:
     process = _start(f"{LONE}=vfio-pci", "--keep-within", "15")
     _counting(process)
     process.send_signal(number)
@@ -155,7 +153,7 @@ def test_the_program_that_asked_dies_and_the_countdown_goes_on(
     assert pci.wait_for(lambda: "not confirmed, and reverted" in iommutui("journal").out, LONG)
 
 
-def test_the_terminal_dies_and_everything_reverts(iommutui: Run, restored: pci.State) -> None:
+def test_everything_is_reverted_after_the_terminal_dies(iommutui: Run, restored: pci.State) -> None:
     terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", "15"))
     assert pci.wait_for(lambda: pci.driver(LONE) == "vfio-pci", LONG)
     terminal.close()
@@ -163,7 +161,7 @@ def test_the_terminal_dies_and_everything_reverts(iommutui: Run, restored: pci.S
     assert pci.wait_for(lambda: "not confirmed, and reverted" in iommutui("journal").out, LONG)
 
 
-def test_the_terminal_dies_and_another_confirms_it(iommutui: Run, restored: pci.State) -> None:
+def test_another_terminal_confirms_after_the_first_one_dies(iommutui: Run, restored: pci.State) -> None:
     terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", str(LONG)))
     terminal.wait("iommutui keep")
     terminal.close()
@@ -172,7 +170,7 @@ def test_the_terminal_dies_and_another_confirms_it(iommutui: Run, restored: pci.
     assert "in effect" in iommutui("journal").out
 
 
-def test_an_answer_at_the_same_terminal_confirms_it(iommutui: Run, restored: pci.State) -> None:
+def test_an_answer_at_the_same_terminal_confirms_the_apply(iommutui: Run, restored: pci.State) -> None:
     terminal = Terminal(command("apply", f"{LONE}=vfio-pci", "--yes", "--keep-within", str(LONG)))
     terminal.wait("iommutui keep")
     terminal.press("-l", "keep")
@@ -181,10 +179,10 @@ def test_an_answer_at_the_same_terminal_confirms_it(iommutui: Run, restored: pci
     assert pci.driver(LONE) == "vfio-pci"
 
 
-# -- cut off
+# -- killed
 
 
-def test_kill_in_the_middle_and_recovery(iommutui: Run, restored: pci.State) -> None:
+def test_an_apply_killed_during_its_writes_can_be_reverted(iommutui: Run, restored: pci.State) -> None:
     words = _accepting(iommutui, *(f"{address}=vfio-pci" for address in CARD))
     process = _start(*words)
     assert process.stdout is not None
@@ -206,7 +204,7 @@ def test_kill_in_the_middle_and_recovery(iommutui: Run, restored: pci.State) -> 
     assert "was interrupted" not in iommutui("list").err
 
 
-def test_kill_during_the_countdown(iommutui: Run, restored: pci.State) -> None:
+def test_an_apply_killed_during_its_countdown_can_be_reverted(iommutui: Run, restored: pci.State) -> None:
     process = _start(f"{LONE}=vfio-pci", "--keep-within", str(LONG))
     _counting(process)
     for pid in _processes(process.pid):
@@ -218,7 +216,7 @@ def test_kill_during_the_countdown(iommutui: Run, restored: pci.State) -> None:
 
 
 def _processes(parent: int) -> list[int]:
-    """Every process of the program: the one that asks, the one that waits, and the one that writes."""
+    """Every process of the program: the asking, the waiting and the writing one."""
     found = []
     for place in Path("/proc").iterdir():
         if place.name.isdigit() and int(place.name) != os.getpid():
@@ -232,10 +230,10 @@ def _processes(parent: int) -> list[int]:
 # -- stuck
 
 
-def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
+def test_a_blocked_unbind_names_the_process_and_stops_the_writes(
     restored: pci.State, vfio_hold: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
-    """The claim comes after the facts that the apply goes by, as it can on any machine."""
+    """The group is claimed after the apply has read its facts, as can happen on any machine."""
     from iommutui.apply.child import Patience
     from iommutui.apply.events import Finished, StepWaiting
     from iommutui.apply.executor import execute
@@ -280,8 +278,10 @@ def test_an_unbind_that_blocks_names_the_process_and_writes_nothing_further(
     assert read_journals(directory).readable[-1].steps[-1].result == "ok"
 
 
-def test_a_modprobe_that_hangs_in_the_kernel(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its child is in state D, on a frozen file system, and holds neither us nor, once it ends, the machine."""
+def test_a_modprobe_that_hangs_in_the_kernel_is_given_up(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its child is in state D on a frozen file system. We do not wait for it, and it leaves nothing behind."""
     from iommutui.apply import real_kernel
     from iommutui.apply.child import Patience
     from iommutui.apply.kernel import Waiting
@@ -309,7 +309,7 @@ def test_a_modprobe_that_hangs_in_the_kernel(image: Path, tmp_path: Path, monkey
 
 
 def _states(word: str) -> set[str]:
-    """The states of shells that were told to do something with this word."""
+    """The process states of shells whose command contains this word."""
     found = set()
     for place in Path("/proc").iterdir():
         if place.name.isdigit():
@@ -323,7 +323,7 @@ def _states(word: str) -> set[str]:
 # -- what the host needs
 
 
-def test_the_route_to_the_world_is_not_taken_away(iommutui: Run, restored: pci.State) -> None:
+def test_the_card_of_the_default_route_is_not_unbound(iommutui: Run, restored: pci.State) -> None:
     card = next(path.name for path in (pci.DEVICES / LONE / "net").iterdir())
     try:
         for words in (["link", "set", card, "up"], ["addr", "add", "192.0.2.1/24", "dev", card],
@@ -340,7 +340,7 @@ def test_the_route_to_the_world_is_not_taken_away(iommutui: Run, restored: pci.S
     assert pci.State.now() == restored
 
 
-def test_a_mounted_disk_is_not_taken_away(iommutui: Run, restored: pci.State, mounted: Path) -> None:
+def test_a_mounted_disk_is_not_unbound(iommutui: Run, restored: pci.State, mounted: Path) -> None:
     refused = iommutui("apply", f"{DISK}=vfio-pci", "--yes")
     assert refused.code == 3
     assert f"--accept disk-mounted:{DISK}" not in refused.out + refused.err
@@ -350,7 +350,7 @@ def test_a_mounted_disk_is_not_taken_away(iommutui: Run, restored: pci.State, mo
     assert pci.State.now() == restored
 
 
-# -- watched
+# -- traced
 
 
 def test_only_the_listed_writes_are_opened_for_writing(iommutui: Run, restored: pci.State, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The commands on a real kernel, with the answers of another program beside theirs."""
+"""The commands on a real kernel, compared with the answers of another program."""
 
 import json
 import os
@@ -19,7 +19,7 @@ LONE = "0000:00:05.0"
 PORT = "0000:00:02.0"
 
 
-def test_the_group_turns_viable_with_the_last_function_and_revert_restores(
+def test_the_last_function_makes_the_group_viable_and_revert_restores_each(
     iommutui: Run, vfio_status: Ask, restored: pci.State
 ) -> None:
     number = pci.group(CARD[0])
@@ -42,7 +42,9 @@ def test_the_group_turns_viable_with_the_last_function_and_revert_restores(
     assert "nothing to revert" in nothing.err
 
 
-def test_a_whole_card_goes_and_comes_back_in_one_plan(iommutui: Run, vfio_status: Ask, restored: pci.State) -> None:
+def test_one_plan_hands_over_a_whole_card_and_revert_returns_it(
+    iommutui: Run, vfio_status: Ask, restored: pci.State
+) -> None:
     number = pci.group(CARD[0])
     preview = iommutui("preview", f"{CARD[0]}=vfio-pci", "--json")
     assert preview.code == 0
@@ -60,7 +62,7 @@ def test_a_whole_card_goes_and_comes_back_in_one_plan(iommutui: Run, vfio_status
 
 
 @pytest.mark.parametrize("target", ["pci-stub", "none"])
-def test_a_parked_or_free_device_blocks_nothing(
+def test_a_neutral_or_unbound_device_does_not_block_its_group(
     iommutui: Run, vfio_status: Ask, restored: pci.State, target: str
 ) -> None:
     number = pci.group(CARD[0])
@@ -73,7 +75,7 @@ def test_a_parked_or_free_device_blocks_nothing(
     assert pci.State.now() == restored
 
 
-def test_a_snapshot_says_the_same_as_the_machine(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+def test_a_snapshot_equals_the_live_machine(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
     pci.bind(CARD[0], "vfio-pci")
     file = str(tmp_path / "machine.json")
     assert iommutui("snapshot", "-o", file).code == 0
@@ -83,7 +85,7 @@ def test_a_snapshot_says_the_same_as_the_machine(iommutui: Run, tmp_path: Path, 
     assert recorded["host"] == live["host"]
 
 
-def test_a_group_in_use_is_left_alone(
+def test_a_device_of_a_group_in_use_is_not_unbound(
     iommutui: Run, vfio_hold: Callable[..., dict[str, Any]], restored: pci.State
 ) -> None:
     pci.bind(LONE, "vfio-pci")

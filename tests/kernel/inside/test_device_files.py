@@ -1,4 +1,4 @@
-"""Device files of VFIO and an iommufd on a kernel that has them, beside the engine's answers."""
+"""VFIO device files and iommufd, on a kernel that has them, compared with the engine's answers."""
 
 import os
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ SOON, LATE = 1.5, 60.0
 
 @pytest.fixture
 def files(restored: pci.State) -> Iterator[DeviceFiles]:
-    """Closed before drivers are put back: an unbind would wait for them."""
+    """Device files, closed before drivers are restored: an unbind would wait for them."""
     opened = DeviceFiles()
     yield opened
     opened.close()
@@ -83,7 +83,7 @@ def test_kernel_and_engine_agree(files: DeviceFiles, scene: str) -> None:
         }, event
 
 
-def test_a_device_whose_file_is_gone_is_still_its_owners(iommutui: Run, files: DeviceFiles) -> None:
+def test_a_device_being_unbound_still_belongs_to_its_owner(iommutui: Run, files: DeviceFiles) -> None:
     for event in TWO:
         write_of(event, pci.driver(event.device)).wait(LATE)  # type: ignore[union-attr]
     assert files.claim(cdev(NET, "a")) == "ok"

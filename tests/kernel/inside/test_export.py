@@ -1,4 +1,4 @@
-"""What is exported, used on a real kernel: the script by a shell, the arguments by QEMU."""
+"""Exports, used on a real kernel: a shell runs the script, QEMU takes the arguments."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ QEMU = ["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-m", "64", "-nodefau
 
 
 def exported(iommutui: Run, name: str) -> str:
-    # By name: QEMU's functions have other vendors than the display, so that they are of its group and not of its card.
+    # By name: QEMU's functions have other vendors than the display, so that they are in its group but not on its card.
     answer = iommutui("export", name, *CARD)
     assert answer.code == 0, answer.err
     return answer.out
@@ -27,7 +27,7 @@ def shell(script: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["sh", str(script), *words], capture_output=True, text=True)
 
 
-def test_the_script_hands_the_card_over_and_takes_it_back(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+def test_the_script_hands_the_card_over_and_reverts_it(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
     script = tmp_path / "rebind.sh"
     script.write_text(exported(iommutui, "shell"))
     applied = shell(script)
@@ -93,13 +93,13 @@ def virsh(*words: str) -> str:
 
 
 @pytest.mark.skipif(shutil.which("libvirtd") is None, reason="libvirtd is not installed")
-def test_libvirt_starts_with_the_card_and_gives_it_back(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
+def test_libvirt_starts_with_the_card_and_returns_it(iommutui: Run, tmp_path: Path, restored: pci.State) -> None:
     Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
     for name, line in (
         ("passwd", "libvirt-qemu:x:64055:64055::/:/usr/sbin/nologin\n"),
         ("group", "libvirt-qemu:x:64055:\n"),
     ):
-        # The daemon does not start without them; a package that starts it at boot would make them.
+        # The daemon does not start without them; a package that starts it at boot would create them.
         with open(f"/etc/{name}", "a", encoding="utf-8") as file:
             file.write(line)
     (tmp_path / "libvirtd.conf").write_text(LIBVIRTD)

@@ -1,4 +1,4 @@
-"""The guest is as the other tests assume."""
+"""The guest is what the other tests assume."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ Ask = Callable[[int], dict[str, Any]]
 needs_gpu = pytest.mark.skipif(os.environ.get("IOMMUTUI_GUEST") != "gpu", reason="needs the topology gpu")
 
 
-def test_the_kernel_is_the_one_asked_for() -> None:
+def test_the_requested_kernel_runs() -> None:
     assert platform.release().startswith(VERSIONS.get(os.environ["IOMMUTUI_GUEST_KERNEL"], ""))
 
 
@@ -53,12 +53,12 @@ def test_vfio_drivers_are_loaded() -> None:
         ("0000:00:05.0", ["0000:00:05.0"]),
     ],
 )
-def test_groups_of_the_cards(first: str, expected: list[str]) -> None:
+def test_the_cards_have_the_expected_groups(first: str, expected: list[str]) -> None:
     assert pci.members(pci.group(first)) == expected
 
 
 @needs_gpu
-def test_one_display_is_the_boot_device() -> None:
+def test_one_display_is_the_boot_display() -> None:
     boot = [a for a in pci.devices() if (pci.DEVICES / a / "boot_vga").is_file()]
     primary = [a for a in boot if (pci.DEVICES / a / "boot_vga").read_text().strip() == "1"]
     assert primary == ["0000:00:01.0"]
@@ -74,7 +74,7 @@ def test_a_device_alone_in_its_group_becomes_viable(restored: pci.State, vfio_st
 
 
 @needs_gpu
-def test_a_group_becomes_viable_with_its_last_device(restored: pci.State, vfio_status: Ask) -> None:
+def test_the_last_device_makes_its_group_viable(restored: pci.State, vfio_status: Ask) -> None:
     number = pci.group("0000:01:00.0")
     *others, last = pci.members(number)
     for address in others:

@@ -1,4 +1,4 @@
-"""A virtual machine as the holder: QEMU itself has a network card of this guest, and an unbind of the card waits."""
+"""A virtual machine holds a device: QEMU has a network card of this guest, and an unbind of the card waits."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ LATE = 180.0
 
 @pytest.fixture
 def machine(restored: pci.State, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """QEMU with the card and a name, as libvirt starts it; it has no program to run."""
+    """QEMU with the card and a name, as libvirt starts it, and nothing to boot."""
     program = shutil.which("qemu-system-x86_64")
     if program is None:
         pytest.skip("needs QEMU in the guest")
@@ -42,7 +42,7 @@ def machine(restored: pci.State, tmp_path: Path) -> Iterator["subprocess.Popen[b
 
 
 def _has_device(files: Path) -> bool:
-    """Whether a process has got a device; what it closes while it is looked at is none."""
+    """Whether a process has a device open; files that it closes meanwhile do not count."""
     for file in os.listdir(files):
         with suppress(FileNotFoundError):
             if os.readlink(files / file) == "anon_inode:[vfio-device]":
@@ -50,7 +50,7 @@ def _has_device(files: Path) -> bool:
     return False
 
 
-def test_a_virtual_machine_is_named_and_its_card_left_alone_while_an_unbind_waits(
+def test_a_waiting_unbind_names_the_virtual_machine_and_leaves_its_card_alone(
     iommutui: Run, machine: "subprocess.Popen[bytes]"
 ) -> None:
     number, owner = pci.group(CARD), f"VM win11 (pid {machine.pid})"

@@ -1,4 +1,4 @@
-"""Drivers that take devices by ``ids``, as ``vfio-pci.ids=`` on the kernel's command line makes them."""
+"""Drivers that bind devices by ``ids``, as with ``vfio-pci.ids=`` on the kernel's command line."""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from iommutui.sources import load
 from . import pci
 
 OWN, ID = "e1000e", "8086:10d3"
-"""The driver of the guest's network cards, and their id."""
+"""The host driver of the guest's network cards, and their id."""
 
 
 def modprobe(*words: str) -> None:
-    """Loads a module, or with -r takes it away."""
+    """Load a module, or with -r remove it."""
     subprocess.run(["modprobe", *words], check=True)
 
 
 @pytest.fixture(params=[VFIO_PCI, STUB])
 def taker(request: pytest.FixtureRequest, restored: pci.State) -> Iterator[str]:
-    """A driver with ids, loaded before the cards' own, as a boot does it that is told so."""
+    """A driver with ids, loaded before the cards' host driver, as the command line can ask for at boot."""
     name: str = request.param
     modprobe("-r", OWN, name)
     modprobe(name, f"ids={ID}")
@@ -35,7 +35,7 @@ def taker(request: pytest.FixtureRequest, restored: pci.State) -> Iterator[str]:
     modprobe(name)
 
 
-def test_ids_take_a_device_until_an_override_says_otherwise(taker: str) -> None:
+def test_ids_bind_a_device_unless_it_has_an_override(taker: str) -> None:
     cards = [Address(a) for a in pci.devices() if (pci.DEVICES / a / "device").read_text().strip() == "0x10d3"]
     assert [pci.driver(address) for address in cards] == [taker] * len(cards)
     card = cards[0]

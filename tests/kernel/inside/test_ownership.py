@@ -1,4 +1,4 @@
-"""Facts of ownership that a walk does not reach: each once, on this kernel, beside the engine's answer."""
+"""Facts about ownership that a walk does not reach, on this kernel, compared with the engine's answer."""
 
 from pathlib import Path
 
@@ -22,8 +22,8 @@ def card() -> Address:
     return next(d.address for d in alone if d.driver == "e1000e")
 
 
-def test_the_last_vfio_device_takes_the_claim_with_it(restored: pci.State, card: Address) -> None:
-    """Its container is detached while the owner still has every file open, so the group is the kernel's again."""
+def test_unbinding_the_last_vfio_device_ends_the_claim(restored: pci.State, card: Address) -> None:
+    """Its container is detached while the owner still has every file open, so the host owns the group again."""
     host = load()
     if not since(host, (5, 19)):
         pytest.skip("older kernels wait for the container")

@@ -1,4 +1,4 @@
-"""Journals after a reboot: the harness boots the guest twice, with the same directory for them.
+"""Journals after a reboot: the harness boots the guest twice with the same journal directory.
 
 The first boot leaves one apply in effect and one that was cut off, and puts the devices back without a word to the
 program; the second finds them.
@@ -21,7 +21,7 @@ LONE = "0000:00:05.0"
 SOUND = "0000:01:00.1"
 PLACE = Path(os.environ.get("IOMMUTUI_GUEST_JOB", "/nowhere"), "reboot")
 LEFT = PLACE / "left"
-"""What the first boot tells the second."""
+"""State that the first boot leaves for the second."""
 
 
 def _iommutui(*words: str) -> Answer:

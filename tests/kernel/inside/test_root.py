@@ -1,4 +1,4 @@
-"""Somebody who is not root applies: sudo makes another process root, for the writes alone."""
+"""A user who is not root applies: sudo makes another process root, for the writes only."""
 
 import os
 import shlex
@@ -22,14 +22,14 @@ SECRET = "correct horse"
 
 @pytest.fixture
 def journals() -> Iterator[None]:
-    """The machine's own journals, which are gone afterwards."""
+    """The machine's own journals, removed afterwards."""
     yield
     shutil.rmtree("/var/lib/iommutui", ignore_errors=True)
 
 
 @pytest.fixture
 def user(journals: None) -> Iterator[list[str]]:
-    """Runs a program as somebody who has a stand-in for ``sudo`` that asks nothing."""
+    """Run a program as a user with a stand-in for ``sudo`` that asks for no password."""
     place = Path("/run/iommutui-test")
     place.mkdir(mode=0o755)
     helper = place / "become"
@@ -45,7 +45,7 @@ def user(journals: None) -> Iterator[list[str]]:
 
 @pytest.fixture
 def sudoer(journals: None) -> Iterator[list[str]]:
-    """Runs a program as somebody who may use ``sudo``, with a password."""
+    """Run a program as a user who may use ``sudo`` with a password."""
     subprocess.run(["useradd", "-m", "sam"], check=True)
     subprocess.run(["chpasswd"], input=f"sam:{SECRET}\n", text=True, check=True)
     rule = Path("/etc/sudoers.d/sam")
@@ -76,7 +76,7 @@ def test_sudo_asks_for_a_password_at_the_terminal(restored: pci.State, sudoer: l
     assert pci.driver(LONE) == "vfio-pci"
 
 
-def test_sudo_without_an_answer_leaves_everything_unchanged(restored: pci.State, sudoer: list[str]) -> None:
+def test_an_unanswered_sudo_changes_nothing(restored: pci.State, sudoer: list[str]) -> None:
     words = [*sudoer, *command("apply", f"{LONE}=vfio-pci", "--yes")]
     terminal = Terminal(["sh", "-c", f"trap : INT; {shlex.join(words)}; echo ended with $?; sleep 600"])
     try:
@@ -90,7 +90,7 @@ def test_sudo_without_an_answer_leaves_everything_unchanged(restored: pci.State,
     assert pci.State.now() == restored
 
 
-def test_a_user_becomes_root_for_the_writes_only(iommutui: Run, restored: pci.State, user: list[str]) -> None:
+def test_a_user_applies_and_reverts_through_sudo(iommutui: Run, restored: pci.State, user: list[str]) -> None:
     applied = iommutui("apply", f"{LONE}=vfio-pci", "--yes", prefix=user)
     assert applied.code == 0, applied.out + applied.err
     assert pci.driver(LONE) == "vfio-pci"
@@ -100,7 +100,7 @@ def test_a_user_becomes_root_for_the_writes_only(iommutui: Run, restored: pci.St
     assert pci.State.now() == restored
 
 
-def test_a_claim_that_only_root_can_see_is_a_refusal_and_no_drift(
+def test_a_claim_that_only_root_can_see_is_refused_not_reported_as_drift(
     iommutui: Run, restored: pci.State, user: list[str], vfio_hold: Callable[..., dict[str, Any]]
 ) -> None:
     pci.bind(LONE, "vfio-pci")

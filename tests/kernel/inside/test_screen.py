@@ -1,4 +1,4 @@
-"""The screen on a real kernel, by its keys, with the answers of another program beside it."""
+"""The screen on a real kernel, driven by keys, compared with the answers of another program."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ CARD = ["0000:01:00.0", "0000:01:00.1", "0000:01:00.2", "0000:01:00.3"]
 
 @pytest.fixture
 def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: pci.State) -> Iterator[Terminal]:
-    """The program on a terminal; journals go to a directory of the test's own."""
+    """The program on a terminal; journals go to the test's own directory."""
     state = tmp_path / "state"
     state.mkdir(mode=0o755)
     monkeypatch.setenv("IOMMUTUI_STATE_DIR", str(state))
@@ -37,7 +37,7 @@ def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored: pci.State)
 
 
 def select(screen: Terminal, address: str) -> None:
-    """Puts the cursor on a device, by filtering for it: what is typed replaces the filter before."""
+    """Move the cursor to a device by filtering for it; the text replaces any earlier filter."""
     screen.press("/")
     screen.press("-l", address)
     screen.press("Enter")
@@ -45,13 +45,13 @@ def select(screen: Terminal, address: str) -> None:
 
 
 def chosen(address: str) -> Callable[[str], bool]:
-    """Whether the cursor is on this device; rows leave the domain out."""
+    """Whether the cursor is on this device; rows omit the domain."""
     short = address.removeprefix("0000:")
     return lambda text: any("▌" in line and short in line for line in text.splitlines())
 
 
 def carry_out(screen: Terminal, key: str, review: str) -> None:
-    """Opens a review, agrees to it, and waits until its result is on the screen and its dialogs are gone."""
+    """Open a review, accept it, and wait until its result is on the screen and its dialogs are closed."""
     screen.press(key)
     screen.wait(review)
     screen.read()
@@ -61,18 +61,18 @@ def carry_out(screen: Terminal, key: str, review: str) -> None:
 
 
 def leave(screen: Terminal, what: str) -> None:
-    """Esc, and waits until it has had its effect: with the next key right behind it, it would be another key."""
+    """Press Esc and wait for its effect: followed at once by another key, it would be read as a different key."""
     screen.press("Escape")
     screen.wait(lambda text: what not in text)
 
 
 def row(address: str, word: str) -> Callable[[str], bool]:
-    """Whether the screen has a row of this device with this word."""
+    """Whether the screen has a row for this device with this word."""
     short = address.removeprefix("0000:")
     return lambda text: any(short in line and word in line and "│" in line for line in text.splitlines())
 
 
-def test_a_card_leaves_function_by_function_and_comes_back(
+def test_a_card_is_handed_over_one_function_at_a_time_and_reverted(
     screen: Terminal, vfio_status: Ask, restored: pci.State
 ) -> None:
     number = pci.group(CARD[0])
@@ -97,7 +97,7 @@ def test_a_card_leaves_function_by_function_and_comes_back(
     screen.press("q")
 
 
-def test_what_happens_outside_shows_up_and_leaves_the_plan_alone(screen: Terminal, restored: pci.State) -> None:
+def test_a_change_from_outside_is_shown_and_the_staged_plan_stays(screen: Terminal, restored: pci.State) -> None:
     other = CARD[3]
     screen.wait(LONE.removeprefix("0000:"))
     screen.press("/")

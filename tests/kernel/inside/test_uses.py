@@ -1,4 +1,4 @@
-"""What a real machine does with its devices, and that a preview names it as what the host loses."""
+"""Devices in use on a real machine: a preview names what the host would lose."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def interface() -> Iterator[str]:
 
 
 def hazards(*intents: str, prefix: Sequence[str] = (), **variables: str) -> dict[str, dict[str, Any]]:
-    """What a preview says, by code."""
+    """The hazards in a preview, by code."""
     command = [*prefix, sys.executable, "-m", "iommutui", "preview", "--json", *intents]
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, **variables}
@@ -38,26 +38,26 @@ def hazards(*intents: str, prefix: Sequence[str] = (), **variables: str) -> dict
     return {hazard["code"]: hazard for hazard in Answer(result).document["hazards"]}
 
 
-def test_a_mounted_disk(mounted: Path) -> None:
+def test_a_mounted_disk_is_a_hazard(mounted: Path) -> None:
     found = hazards(f"{DISK}=vfio-pci")["disk-mounted"]
     assert (found["severity"], found["device"]) == ("danger", DISK)
     assert found["facts"]["what"] == str(mounted)
     assert found["facts"]["chain"] == f"{mounted} ← nvme0n1"
 
 
-def test_swap(swap: None) -> None:
+def test_a_disk_with_swap_is_a_hazard(swap: None) -> None:
     found = hazards(f"{DISK}=none")["swap-active"]
     assert (found["severity"], found["device"]) == ("danger", DISK)
     assert found["facts"]["chain"] == "[SWAP] ← nvme0n1"
 
 
-def test_a_disk_that_nothing_uses() -> None:
+def test_an_unused_disk_is_no_hazard() -> None:
     found = hazards(f"{DISK}=vfio-pci")
     assert "disk-mounted" not in found
     assert found["disk-leaves"]["facts"]["disks"] == "nvme0n1"
 
 
-def test_the_default_route_and_the_session_that_comes_through_it(interface: str) -> None:
+def test_the_card_of_the_default_route_and_the_session_is_a_hazard(interface: str) -> None:
     found = hazards(f"{NIC}=none", SSH_CONNECTION="192.0.2.9 50000 192.0.2.2 22")
     assert [(code, found[code]["severity"]) for code in ("ssh-session", "default-route")] == [
         ("ssh-session", "danger"),
@@ -71,12 +71,12 @@ def test_an_interface_that_is_down_is_no_hazard() -> None:
     assert not {"ssh-session", "default-route", "network-address"} & set(hazards(f"{NIC}=none"))
 
 
-def test_a_display_that_a_process_has_open() -> None:
+def test_a_display_that_a_process_has_open_is_a_hazard() -> None:
     cards = [name for name in os.listdir(f"/sys/bus/pci/devices/{VGA}/drm") if name.startswith("card")]
     held = os.open(f"/dev/dri/{cards[0]}", os.O_RDONLY)
     try:
         found = hazards(f"{VGA}=none")
-        # QEMU has a monitor on each of its displays, so that others stay with the host.
+        # QEMU has a monitor on each of its displays, so the host keeps others.
         assert found["boot-display"]["severity"] == "warn"
         assert "of 0000:02:00.0" in found["boot-display"]["facts"]["remains"]
         assert found["boot-display"]["facts"]["monitors"].startswith("Virtual-")

@@ -1,6 +1,6 @@
-"""The engine and this guest's kernel take the same random walk, and agree at each step.
+"""The engine and this guest's kernel take the same random walk and agree at each step.
 
-``IOMMUTUI_WALK_STEPS`` says how many steps, ``IOMMUTUI_WALK_SEED`` which ones; a guest's command can set them:
+``IOMMUTUI_WALK_STEPS`` sets how many steps and ``IOMMUTUI_WALK_SEED`` which ones. A guest's command can set both:
 ``python -m tests.kernel run -k trixie -t shared --timeout 0 -- env IOMMUTUI_WALK_STEPS=5000 .venv/bin/python -m pytest
 tests/kernel/inside/test_walk.py``.
 """
@@ -25,9 +25,9 @@ SHRINKING = 240.0
 
 @pytest.fixture
 def walk(infrastructure: frozenset[str], capsys: pytest.CaptureFixture[str]) -> Iterator[Walk]:
-    """Kernel and engine, at the start and at the end with every device on its own driver.
+    """Kernel and engine; every device is on its host driver before and after.
 
-    The events are in ``walk`` in the guest's job directory, line by line: a kernel that dies says no more.
+    The events go to ``walk`` in the guest's job directory, one per line, to survive a crash of the kernel.
     """
     with (Path(os.environ["IOMMUTUI_GUEST_JOB"]) / "walk").open("w", buffering=1) as log:
         with capsys.disabled():

@@ -1,7 +1,7 @@
 """A random walk of primitive operations on this guest's own kernel, compared with the engine at each step.
 
-The walk is random in what it does and when, but never binds a driver to a device that it does not know, and on old
-kernels leaves out what is known to crash them. A difference is shrunk to the shortest sequence that still shows one.
+The walk chooses operations at random, but never binds a driver to a device that the driver does not know, and skips
+what is known to crash old kernels. A difference is shrunk to the shortest sequence that still shows one.
 """
 
 import time
@@ -38,14 +38,14 @@ from .owner import OWNER, DeviceFiles, Files
 from .writes import Write, write_of
 
 SOON, SETTLING, LATE = 1.5, 15.0, 60.0
-"""Seconds: what is to block has not returned by the first, drivers are in place by the second, and what is not to block
-has returned by the third."""
+"""Seconds: a write that should block has not returned by the first, drivers are bound by the second, and a write that
+should not block has returned by the third."""
 
 PORT = "own probe of pcieport: it failed on a port that pcieport had just left"
 SHPC = "own probe of shpchp: whether it takes a bridge is up to the bridge's hot-plug controller"
-BACK = "own probe on a device that a rescan brought back: its memory may lie where no bridge passes it on"
+BACK = "own probe on a device that a rescan brought back: its memory may be where no bridge forwards it"
 RULES = (PORT, SHPC, BACK)
-"""Why a fact is set aside; everything else has to agree."""
+"""Reasons to set a difference aside; everything else has to agree."""
 
 State = dict[Address, tuple[str | None, str | None, int | None]]
 """Driver, override and group of every device."""
@@ -70,17 +70,17 @@ def seen() -> State:
 
 
 def predicted(host: Host) -> State:
-    """Every device as the engine has it."""
+    """Every device as the engine predicts it."""
     return {a: (d.driver, d.driver_override, d.group) for a, d in host.devices.items()}
 
 
 class Walk:
-    """Kernel and engine side by side. ``differences`` ends it."""
+    """Kernel and engine side by side; the walk ends at the first of ``differences``."""
 
     def __init__(self, infrastructure: frozenset[str], log: Callable[[str], object] = lambda _: None) -> None:
         self.infrastructure = infrastructure
         self.log = log
-        """Told of each event before it is done: if the kernel dies of it, that is the last line."""
+        """Called with each event before it is done: if the kernel dies of it, that is the last line."""
         self.files = Files()
         self.device_files = DeviceFiles()
         self.has_iommufd = Path("/dev/iommu").exists()
@@ -95,7 +95,7 @@ class Walk:
     # -- one step
 
     def step(self, event: Event) -> bool:
-        """Does it to both and compares; False where it is not safe or has nothing to act on."""
+        """Do the event on both and compare; return False if it is not safe or has nothing to act on."""
         device = None if isinstance(event, ClaimGroup | ReleaseGroup | Rescan) else self.host.devices.get(event.device)
         outcome = transition(self.host, event, self.model)
         if not self._sensible(event, device, outcome):
@@ -122,9 +122,9 @@ class Walk:
         return True
 
     def _let_go(self, event: Event, device: Device, write: Write) -> None:
-        """What a waiting write shows meanwhile, then its end: nothing else is to be done while it waits.
+        """Check what a waiting write shows meanwhile, then end it: nothing else may be done while it waits.
 
-        Only links are read: the other files of a device whose unbind waits do not answer before it ends.
+        Only links are read: while an unbind waits, reads of the device's other files block.
         """
         for address in below(self.host, device.address):
             expected = self.host.devices[address].driver
@@ -156,19 +156,19 @@ class Walk:
         return "ok"
 
     def _sensible(self, event: Event, device: Device | None, outcome: Outcome) -> bool:
-        """Whether the event is safe on this kernel, and acts on something that is there."""
+        """Whether the event is safe on this kernel and acts on something that exists."""
         if outcome.crash is not None or any(r.code == "unfit-driver" for r in outcome.reasons):
             return False
         if isinstance(event, Probe | Bind) and device is not None and _turned_down(device):
             return False
         if isinstance(event, Bind) and device is not None and _may_fail(device, event.driver):
-            return False  # Its errno would be that of whatever the driver trips over.
+            return False  # The errno would depend on where the driver fails.
         claims = self.files.claims
         if isinstance(event, ClaimGroup):
             group = self.host.groups.get(event.group)
             if group is None or not has_node(self.host, group) or event.group in claims:
                 return False
-            # Old kernels attach a domain below the drivers of a group that is not viable: unbinding them oopses.
+            # Old kernels attach a domain under the host drivers of a group that is not viable: unbinding them oopses.
             return not self.old or bool(self.model.verdict(self.host, group).viable)
         if isinstance(event, ReleaseGroup):
             return event.group in claims
@@ -193,16 +193,16 @@ class Walk:
             return False
         for address in below(self.host, device.address):
             if is_iommu(self.host, self.host.devices[address]):
-                return False  # Its driver does not know that it can be taken away.
+                return False  # Its driver cannot handle a removal.
             several = self.host.same_slot(address) or not address.endswith(".0")
             if address in self.infrastructure or (self.old and several):
-                return False  # A function of several comes back without a group on old kernels, and oopses later.
+                return False  # On old kernels, one of several functions returns without a group, and an oops follows.
             if self._is_conventional(address) and not since(self.host, (6, 12)):
-                return False  # The IOMMU driver of 6.1 trips over its list of devices when the group is claimed later.
+                return False  # The IOMMU driver of 6.1 crashes on its device list when the group is claimed later.
         return True
 
     def _is_conventional(self, address: Address) -> bool:
-        """Whether the device is on a conventional bus, where all share the bridge's name for DMA."""
+        """Whether the device is on a conventional PCI bus, where all devices use the bridge's requester ID for DMA."""
         parent = self.host.devices[address].parent
         above = self.host.devices.get(parent) if parent is not None else None
         return above is not None and above.pcie_type not in PORT_TYPES
@@ -232,7 +232,7 @@ class Walk:
         self._compare(f"nodes after {event}", nodes, with_node)
         dead = self.files.claims.keys() - nodes
         for number in dead:
-            # The last VFIO device has gone, and with it all that was owned; the file is still to be closed.
+            # The last VFIO device is gone, and the claim with it; the file still has to be closed.
             self.files.release(number)
         claimed = self.files.claims
         for address in self.device_files.owners:
@@ -260,10 +260,10 @@ class Walk:
             return BACK
         return None
 
-    # -- from where the kernel is
+    # -- start again from the kernel's state
 
     def _start_again(self) -> None:
-        """The Host anew, with what this process owns, and what a scan would find."""
+        """Scan the Host again, and add what this process owns."""
         removed = self.host.removed
         self.host = self._kept(load())._replace(removed=removed)
         for number, devices in self.files.claims.items():
@@ -278,7 +278,7 @@ class Walk:
                 self.host = self.host.with_group(held._replace(claim=claim))
 
     def _kept(self, host: Host) -> Host:
-        """The Host with what is known of each device and one look at it does not show."""
+        """The Host, with what is known about each device and one scan does not show."""
         devices = dict(host.devices)
         for address, known in self.host.devices.items():
             if address in devices:
@@ -286,7 +286,7 @@ class Walk:
         return host._replace(devices=devices)
 
     def reset(self) -> None:
-        """Everything back on its own driver, as well as that can be done."""
+        """Return every device to its host driver, as far as possible."""
         self.files.release_all()
         self.device_files.close()
         Write(pci.SYSFS / "bus/pci/rescan", "1").wait(LATE)
@@ -304,7 +304,7 @@ class Walk:
         self.host = settled(load())
 
     def checked_against_sources(self) -> list[Difference]:
-        """What a scan of this machine finds other than the engine's Host."""
+        """The differences between a scan of this machine and the engine's Host."""
         found, known = load(), predicted(self.host)
         fresh = predicted(found)
         return [
@@ -315,16 +315,16 @@ class Walk:
 
 
 def _may_fail(device: Device, driver: object) -> bool:
-    """Whether the device has been away, and the driver is one that talks to it in its probe."""
+    """Whether the device was removed before, and the driver accesses it in its probe."""
     return device.not_isolated_from is not None and driver not in (VFIO_PCI, STUB, PCIEPORT)
 
 
 def _refusing(device: Device, driver: str | None) -> Device:
-    """The device with what its driver has shown: it does not take it any more."""
+    """The device, marked as one that this driver has refused."""
     fits = (fit._replace(refused=True, proven=False) if fit.driver == driver else fit for fit in device.fits or ())
     return device._replace(fits=tuple(fits))
 
 
 def _turned_down(device: Device) -> bool:
-    """Whether the override asks for a driver that has left the device free before: nobody knows what it does now."""
+    """Whether the override names a driver that has refused the device before: its next answer cannot be predicted."""
     return any(fit.refused for fit in device.fits or () if fit.driver == device.driver_override)

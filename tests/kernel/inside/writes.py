@@ -1,4 +1,4 @@
-"""Writes to sysfs that may wait for long."""
+"""Writes to sysfs that may block for a long time."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ from . import pci
 
 
 class Write(threading.Thread):
-    """A write that may wait for long. ``errno`` is there once it has returned."""
+    """A write that may block for a long time. ``errno`` is set once it has returned."""
 
     def __init__(self, path: Path, text: str) -> None:
         super().__init__(daemon=True)
@@ -28,7 +28,7 @@ class Write(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Writes at once, as the kernel has it only in one piece."""
+        """Write with one system call: the kernel takes the value only in one piece."""
         try:
             descriptor = os.open(self.path, os.O_WRONLY)
             try:
@@ -46,7 +46,7 @@ class Write(threading.Thread):
 
 
 def write_of(event: Event, driver: str | None) -> Write:
-    """The write that the event stands for; an unbind goes through ``driver``, which the device is on."""
+    """The write that the event stands for; an unbind goes through ``driver``, the device's present driver."""
     if isinstance(event, Override):
         return Write(pci.DEVICES / event.device / "driver_override", f"{event.driver or ''}\n")
     if isinstance(event, Unbind):

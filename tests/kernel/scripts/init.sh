@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# First program of the guest: puts the root directory together and goes there.
-# The root is the host's own, read-only through 9p, with a tmpfs above it for whatever the guest writes.
+# The guest's first program: assembles the root directory and switches to it.
+# The root is the host's, read-only through 9p, with a tmpfs above it for the guest's writes.
 
 /bin/busybox mkdir -p /proc /sys /dev /host /job /top /root
 /bin/busybox --install -s /bin
@@ -22,7 +22,7 @@ done < /modules/order
 
 nine_p=trans=virtio,version=9p2000.L,msize=262144
 mount -t 9p -o "ro,cache=loose,$nine_p" host /host || give_up "no access to the host's files"
-# No cache: what the host finds in the job directory after a crash must be all that was written.
+# No cache: after a crash, the host must find everything that was written in the job directory.
 mount -t 9p -o "rw,cache=none,access=any,$nine_p" job /job || give_up "no job directory"
 . /job/guest.conf
 

@@ -1,5 +1,5 @@
 #!/usr/bin/busybox sh
-# Second program of the guest, in its final root directory: starts udev, runs the command, and ends the guest.
+# The guest's second program, in its final root directory: starts udev, runs the command, and ends the guest.
 
 job=$1
 b=/usr/bin/busybox
@@ -12,7 +12,7 @@ stamp() {
     echo "$1 $uptime" >> "$job/timing"
 }
 
-# The name of a virtio serial port is only to be had from sysfs.
+# Only sysfs shows the name of a virtio serial port.
 port() {
     for place in /sys/class/virtio-ports/*; do
         read -r name < "$place/name"
@@ -37,10 +37,10 @@ $b hostname iommutui-guest
 $b ip link set lo up
 
 if [ -n "$UDEV" ]; then
-    # A guest on a busy machine may need many minutes. A driver that arrives while the tests run is taken for a fault of
-    # theirs, so that the guest rather ends than begins too early.
+    # A guest on a busy machine may need many minutes. A driver that loads while the tests run would look like a failure
+    # of the tests, so end the guest rather than begin too early.
     /usr/lib/systemd/systemd-udevd --daemon --resolve-names=never --event-timeout=$patience
-    # The rest of the machine has nothing the tests look at, and takes its time.
+    # The tests use no other devices, and triggering those would take long.
     udevadm trigger --action=add --subsystem-match=pci --subsystem-match=virtio
     if ! udevadm settle --timeout=$patience; then
         echo "guest: drivers were not loaded within $patience s" > /dev/kmsg
@@ -56,13 +56,13 @@ done
 
 stamp command
 if [ -n "$TTY" ]; then
-    # The terminal forgets its size when nobody has it open.
+    # The terminal forgets its size when no process has it open.
     exec 3<> /dev/hvc0
     $b stty -F /dev/hvc0 rows "$ROWS" cols "$COLUMNS"
     $b setsid -c $b sh "$job/guest.sh" < /dev/hvc0 > /dev/hvc0 2>&1 3>&-
     status=$?
 else
-    # Programs get pipes, which unlike the ports can be opened more than once (as /dev/stdout).
+    # Programs get pipes: unlike the ports, they can be opened more than once (as /dev/stdout).
     $b mkfifo /run/stdout /run/stderr
     $b cat /run/stdout > "$(port out)" &
     out=$!
@@ -70,7 +70,7 @@ else
     err=$!
     $b sh "$job/guest.sh" < /dev/null > /run/stdout 2> /run/stderr
     status=$?
-    # A process the command left behind may keep the pipes open forever.
+    # A process that the command left behind may keep the pipes open forever.
     tries=0
     while [ $tries -lt 30 ] && { kill -0 $out || kill -0 $err; } 2> /dev/null; do
         $b sleep 0.1
@@ -80,6 +80,6 @@ fi
 stamp end
 $b dmesg > "$job/dmesg"
 echo $status > "$job/status"
-# Not a clean shutdown: that would wait for devices a test left stuck.
+# Not a clean shutdown, which would wait for devices that a test left stuck.
 echo b > /proc/sysrq-trigger
 $b sleep 60

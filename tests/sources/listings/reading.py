@@ -1,4 +1,4 @@
-"""Helpers for the tests of listings: texts in, machines out."""
+"""Helpers for tests of listings: text in, machine out."""
 
 from iommutui.core.host import Device, Host
 from iommutui.sources import Opened, open_text
@@ -8,7 +8,7 @@ SOUND = "Audio device [0403]: NVIDIA Corporation GP106 High Definition Audio Con
 
 
 def opened(text: str) -> Opened:
-    """The machine in a text, and what is told of it."""
+    """The machine in a text, with the notes on it."""
     return open_text(text)
 
 

@@ -1,4 +1,4 @@
-"""The script that records a machine without iommutui: what it prints opens as the machine itself does."""
+"""The script that records a machine without iommutui: its output opens as the same machine."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ SECRETS = ("0a1b2c3d", "alice-laptop", "aabbccddeeff", "SERIAL-4711", "my-volume
 
 
 def machine(path: Path) -> FakeTree:
-    """A small machine with a secret in every corner that has room for one."""
+    """A small machine with a secret in every place that can hold one."""
     tree = FakeTree(path)
     tree.device("0000:00:01.0", device="1901", class_code="060400", header_type=1, driver="pcieport", group=1)
     tree.device("0000:01:00.0", vendor="10de", device="2204", class_code="030000", driver="nvidia", group=1,
@@ -33,13 +33,13 @@ def machine(path: Path) -> FakeTree:
 
 
 def captured(root: str, shell: str = "sh") -> str:
-    """What the script prints of a tree."""
+    """The script's output for a tree."""
     done = subprocess.run([*shell.split(), str(SCRIPT), root], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return done.stdout
 
 
-def test_the_machine_opens_as_the_tree_does(tmp_path: Path) -> None:
+def test_the_output_opens_as_the_tree_does(tmp_path: Path) -> None:
     tree = machine(tmp_path)
     host = redact(load(os.fspath(tree)))
     again = redact(open_text(captured(os.fspath(tree))).host)
@@ -58,30 +58,30 @@ def test_every_shell_prints_the_same(tmp_path: Path, shell: str) -> None:
     assert captured(tree, shell) == captured(tree)
 
 
-def test_a_tree_without_proc_is_captured_without_a_complaint(tmp_path: Path) -> None:
+def test_a_tree_without_proc_is_captured_without_messages(tmp_path: Path) -> None:
     tree = machine(tmp_path)
     shutil.rmtree(tmp_path / "proc")
     assert open_text(captured(os.fspath(tree))).host.devices.keys() == load(os.fspath(tree)).devices.keys()
 
 
-def test_no_secret_is_in_what_it_prints(tmp_path: Path) -> None:
+def test_the_output_contains_no_secret(tmp_path: Path) -> None:
     text = captured(os.fspath(machine(tmp_path)))
     assert [secret for secret in SECRETS if secret in text] == []
 
 
-def test_a_capture_cannot_write_or_lead_anywhere_else(tmp_path: Path) -> None:
+def test_a_capture_cannot_write_or_link_outside(tmp_path: Path) -> None:
     text = captured(os.fspath(machine(tmp_path)))
     evil = f"{text}[sys/../../../tmp]\nx=1\n[sys/bus]\n../../../../tmp/y=1\nz>/etc/passwd\n[etc]\nq=1\n"
     assert open_text(evil).host == open_text(text).host
     assert not any(os.path.lexists(f"/tmp/{name}") for name in "xy")
 
 
-def test_another_version_is_refused() -> None:
+def test_a_capture_of_another_version_is_refused() -> None:
     with pytest.raises(SourceError, match="another version"):
         open_text("iommutui-capture 7\n[sys/bus/pci/devices]\n")
 
 
-def test_the_script_is_clean() -> None:
+def test_the_script_passes_shellcheck() -> None:
     try:
         done = subprocess.run(["shellcheck", "-s", "sh", str(SCRIPT)], capture_output=True, text=True, check=False)
     except FileNotFoundError:

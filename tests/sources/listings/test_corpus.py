@@ -1,4 +1,4 @@
-"""Listings of real machines, against what is known of each: groups, members, ids, drivers."""
+"""Listings of real machines, compared with the known facts of each: groups, members, ids, drivers."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.shared import SHARED
 FOLDERS = sorted(path.parent for path in (SHARED / "corpus").glob("*/meta.json"))
 
 ODD = "virtmanager-testdriver-nodedev"
-"""A document that has addresses twice, and numbers that no function has."""
+"""A document with duplicate addresses and impossible function numbers."""
 
 _LINE = re.compile(
     r"(?m)^[\s>#]*(?:IOMMU [Gg]roup \d+ )?((?:[0-9a-f]{4,5}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) "
@@ -33,7 +33,7 @@ def _members(machine: Host) -> dict[str, list[str]]:
 
 @pytest.mark.skipif(not FOLDERS, reason="no corpus")
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_a_machine_opens_as_it_is(folder: Path) -> None:
+def test_a_listing_opens_with_the_machines_known_facts(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     files = _files(folder, meta)
     machine = load(files)
@@ -49,16 +49,16 @@ def test_a_machine_opens_as_it_is(folder: Path) -> None:
 
 @pytest.mark.skipif(not FOLDERS, reason="no corpus")
 @pytest.mark.parametrize("folder", [f for f in FOLDERS if f.name != ODD], ids=lambda folder: folder.name)
-def test_a_folder_opens_with_at_least_what_its_main_file_tells(folder: Path) -> None:
+def test_a_folder_opens_with_at_least_the_facts_of_its_main_file(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     members = _members(load(str(folder)))
-    for number, told in meta["groups_map"].items():
-        assert {*told} <= {*members[number]}
+    for number, listed in meta["groups_map"].items():
+        assert {*listed} <= {*members[number]}
 
 
 @pytest.mark.skipif(not FOLDERS, reason="no corpus")
 @pytest.mark.parametrize("folder", [f for f in FOLDERS if f.name != "asokolsky-duo"], ids=lambda folder: folder.name)
-def test_the_ids_are_those_of_the_text(folder: Path) -> None:
+def test_the_ids_are_taken_from_the_text(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     for path in (Path(file) for file in _files(folder, meta) if not file.endswith(("gz", "xml"))):
         machine = load(str(path))

@@ -1,4 +1,4 @@
-"""Damage to a listing: quoting, wrapping, encodings, noise; and the message if nothing is left."""
+"""Damage to a listing: quoting, wrapping, encodings, noise; and the message if nothing can be read."""
 
 import bz2
 import contextlib
@@ -31,7 +31,7 @@ LISTING = f"IOMMU Group 1:\n\t01:00.0 {GPU}\n\t\tKernel driver in use: nouveau\n
 WHOLE = [("nouveau", "1c02", 1), (None, "10f1", 1)]
 
 
-def told(text: str) -> list[tuple[str | None, str | None, int | None]]:
+def facts_of(text: str) -> list[tuple[str | None, str | None, int | None]]:
     """Driver, device id and group of every function."""
     return [(d.driver, d.device_id, d.group) for d in host(text).devices.values()]
 
@@ -78,17 +78,17 @@ def told(text: str) -> list[tuple[str | None, str | None, int | None]]:
     ],
 )
 def test_a_listing_survives_common_damage(text: str) -> None:
-    assert told(text) == WHOLE
+    assert facts_of(text) == WHOLE
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
-def test_any_encoding(tmp_path: Path, encoding: str) -> None:
+def test_any_encoding_is_read(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "paste"
     path.write_bytes(f"Grüße — so ist es:\n{LISTING}".encode(encoding))
     assert len(load(str(path)).devices) == 2
 
 
-def test_a_flags_line_that_was_wrapped_before_its_group() -> None:
+def test_a_flags_line_wrapped_before_its_group_is_read() -> None:
     text = f"01:00.0 {GPU}\n\tFlags: bus master, fast devsel, latency 0, IRQ 25, NUMA node 0,\nIOMMU group 1\n"
     assert groups(host(text)) == {1: ["0000:01:00.0"]}
 
@@ -96,14 +96,14 @@ def test_a_flags_line_that_was_wrapped_before_its_group() -> None:
 @pytest.mark.parametrize(
     "wrapped", ["IOMMU\ngroup 1", "IOMMU group\n\t1", "NUMA\nnode 0, IOMMU group 1", "NUMA\n\tnode 0, IOMMU\ngroup 1"]
 )
-def test_a_group_that_was_wrapped_is_not_taken_for_none(wrapped: str) -> None:
+def test_a_wrapped_group_is_not_taken_for_a_missing_one(wrapped: str) -> None:
     above = f"00:1f.0 {SOUND}\n\tFlags: fast devsel, IOMMU group 7\n"
     text = f"{above}01:00.0 {GPU}\n\tFlags: bus master, {wrapped}\n\tKernel driver in use: x\n"
-    assert told(text)[1] == ("x", "1c02", 1)
+    assert facts_of(text)[1] == ("x", "1c02", 1)
 
 
-def test_a_time_that_is_no_stamp_stays() -> None:
-    assert told(f"It was 10:22:01 when I ran it.\n{LISTING}") == WHOLE
+def test_a_time_that_is_not_a_timestamp_is_kept() -> None:
+    assert facts_of(f"It was 10:22:01 when I ran it.\n{LISTING}") == WHOLE
     assert len(host("".join(f"0{n}:00.0 3D controller: A\n0{n}:00.1 Audio device: B\n" for n in range(3))).devices) == 6
 
 
@@ -127,7 +127,7 @@ def test_nothing_is_concluded_from_a_truncated_line() -> None:
     )
 
 
-def test_a_revision_that_was_wrapped_is_read() -> None:
+def test_a_wrapped_revision_is_read() -> None:
     text = f"01:00.0 {GPU}\n".replace(" (rev a1)", " (rev\na1) (prog-if 00 [VGA controller with a long name])")
     (gpu,) = host(text).devices.values()
     assert (gpu.device_id, gpu.revision) == ("1c02", "a1")
@@ -146,14 +146,14 @@ def test_ids_are_not_guessed_from_two_joined_lines() -> None:
     assert (found.device_id, found.gap("vendor") is not None) == (None, True)
 
 
-def test_where_a_line_begins_within_another_one_neither_has_the_ids_of_the_other() -> None:
+def test_two_overlapping_lines_do_not_swap_their_ids() -> None:
     text = f"IOMMU Group 1 01:00.0 {GPU[:50]}IOMMU Group 2 02:00.0 {SOUND}\n"
-    assert told(text) == [(None, None, 1), (None, "10f1", 2)]
+    assert facts_of(text) == [(None, None, 1), (None, "10f1", 2)]
     (found,) = host(f"01:00.0 {GPU[:50]}02:00.0 {SOUND}\n").devices.values()
     assert (found.device_id, found.class_code, found.gap("vendor") is not None) == (None, "0300", True)
 
 
-def test_lines_that_a_program_has_escaped_are_told_apart() -> None:
+def test_escaped_newlines_separate_lines() -> None:
     assert len(host(f"IOMMU Group 1 01:00.0 {GPU}\\nIOMMU Group 1 01:00.1 {SOUND}\\n").devices) == 2
     assert len(host(f"01:00.0 {GPU}\\n01:00.1 {SOUND}\\n").devices) == 2
 
@@ -168,7 +168,7 @@ def test_a_damaged_line_is_counted_as_ignored(damaged: str) -> None:
 
 
 @pytest.mark.parametrize("first", ["", f"01:0.0 {GPU}\n", "01:00.0\n"])
-def test_a_function_does_not_take_the_details_of_one_whose_first_line_is_damaged(first: str) -> None:
+def test_details_below_a_damaged_first_line_belong_to_no_function(first: str) -> None:
     port = f"00:1c.0 {SOUND}\n\tKernel driver in use: pcieport\n"
     lost = f"{first}\tSubsystem: ZOTAC Device [19da:1438]\n\tKernel driver in use: nouveau\n"
     above, below = host(f"{port}{lost}02:00.0 {SOUND}\n\tKernel driver in use: x\n").devices.values()
@@ -179,7 +179,7 @@ def test_a_function_does_not_take_the_details_of_one_whose_first_line_is_damaged
     assert (unbound.driver, unbound.gap("driver") is not None) == (None, True)
 
 
-def test_details_that_have_lost_their_indentation_are_the_functions_own() -> None:
+def test_details_without_indentation_belong_to_the_function_above() -> None:
     details = "Subsystem: ZOTAC Device [19da:1438]\nRegion 0: Memory at f0 [size=16M]\nKernel driver in use: nouveau\n"
     found = opened(f"01:00.0 {GPU}\n{details}Kernel modules: nouveau,\nnvidia\n01:00.1 {SOUND}\n")
     assert [d.driver for d in found.host.devices.values()] == ["nouveau", None]
@@ -194,7 +194,7 @@ def test_nothing_is_concluded_from_missing_lines(end: str) -> None:
     assert not {"driver", "iommu_group"} & {gap.attribute for gap in host(text).devices[gpu.address].gaps}
 
 
-def test_an_indented_listing_below_indented_groups_is_not_taken_into_the_last_of_them() -> None:
+def test_an_indented_listing_below_indented_groups_does_not_join_the_last_group() -> None:
     listing = f"00:01.0 {SOUND}\n\tKernel driver in use: x\n01:00.0 {GPU}\n"
     text = f"me@box:~$ ./groups.sh\nIOMMU Group 1:\n\t01:00.0 {GPU}\nme@box:~$ lspci -nnk\n{listing}"
     for indented in (text, f"Here:\n{textwrap.indent(text, '    ')}"):
@@ -202,7 +202,7 @@ def test_an_indented_listing_below_indented_groups_is_not_taken_into_the_last_of
         assert [d.driver for d in host(indented).devices.values()] == ["x", None]
 
 
-def test_typographic_quotes_are_those_that_were_typed() -> None:
+def test_typographic_quotes_are_read_as_plain_ones() -> None:
     assert groups(host(NODEDEV.replace("'", "\u2019"))) == {1: ["0000:01:00.0", "0000:01:00.1"]}
     assert groups(host(json.dumps(PROXMOX).replace('"', "\u201c"))) == {1: ["0000:01:00.0", "0000:01:00.1"]}
 
@@ -256,7 +256,7 @@ def test_a_text_that_is_too_large_is_refused_by_its_size(tmp_path: Path) -> None
 
 
 def cost(text: str) -> float:
-    """The least CPU time that reading a text takes, whatever it says."""
+    """The least CPU time that reading a text takes, whatever the result."""
     times = []
     for _ in range(3):
         start = time.process_time()
@@ -269,22 +269,22 @@ def cost(text: str) -> float:
 @pytest.mark.parametrize(
     "line", ["[\n", '{"a":\n', "<device>\n", "01:00.0 A: b\n", "Slot: 01:00.0\n", "Linux version 5\n"]
 )
-def test_eight_times_as_much_takes_about_eight_times_as_long(line: str) -> None:
-    assert cost(line * 16_000) < 24 * cost(line * 2_000)  # 64 where every line is compared with every other
+def test_the_cost_of_reading_is_linear(line: str) -> None:
+    assert cost(line * 16_000) < 24 * cost(line * 2_000)  # 64 if every line were compared with every other
 
 
-def test_an_element_without_an_end_is_left() -> None:
+def test_an_element_without_an_end_is_ignored() -> None:
     for before in range(12):
         with pytest.raises(SourceError):
             host("x" * before + "<device>")
 
 
-def test_a_tree_of_lspci_is_known_and_refused() -> None:
+def test_the_tree_of_lspci_is_recognised_and_refused() -> None:
     with pytest.raises(SourceError, match=r"line 2: This is 'lspci -t'"):
         host("$ lspci -tv\n-[0000:00]-+-00.0  Intel Corporation\n           +-02.0  Intel\n")
 
 
-def test_hostile_names_are_no_control_characters() -> None:
+def test_hostile_names_keep_no_control_characters() -> None:
     found = host(LISTING.replace("GP106", "GP\x07\x1b]0;x\x07106\u202e"))
     assert all(ord(char) >= 32 for d in found.devices.values() for char in d.device_name or "")
 
@@ -296,7 +296,7 @@ class TestArchives:
     """A recorded tree in one file."""
 
     def archive(self, tmp_path: Path, mode: Mode) -> Path:
-        """A machine packed up."""
+        """An archive of a machine."""
         root = tmp_path / "machine"
         root.mkdir()
         FakeTree(root).device("0000:01:00.0", vendor="10de", device="2204", driver="nvidia", group=1)
@@ -324,7 +324,7 @@ class TestArchives:
         assert not os.path.lexists("/tmp/iommutui-out")
         assert sorted(os.listdir(tmp_path)) == ["any-name", "machine"]
 
-    def test_a_compressed_listing(self, tmp_path: Path) -> None:
+    def test_a_compressed_listing_is_read(self, tmp_path: Path) -> None:
         for pack in (gzip.compress, bz2.compress):
             path = tmp_path / "log"
             path.write_bytes(pack(LISTING.encode()))
@@ -364,7 +364,7 @@ def test_any_lines_are_read_or_refused(text: str) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_lines(data: bytes) -> None:
+def test_any_bytes_are_split_into_clean_lines(data: bytes) -> None:
     lines = Text(decode(data))
     assert all("\n" not in line and "\r" not in line and "\x1b[" not in line for line in lines.lines)
 

@@ -1,4 +1,4 @@
-"""Every format that is read, in small: what it tells, and what it leaves unknown."""
+"""A small example of every format: the facts it gives, and those it leaves unknown."""
 
 import json
 import pprint
@@ -180,14 +180,14 @@ WITHOUT_IDS = {
 
 
 @pytest.mark.parametrize("name", [*WITH_IDS, *WITHOUT_IDS])
-def test_the_groups_of_every_format(name: str) -> None:
+def test_every_format_gives_the_groups(name: str) -> None:
     text = {**WITH_IDS, **WITHOUT_IDS}[name]
     assert groups(host(text)) == ONE_GROUP
     assert groups(host(f"root@box:~# something\n{text}\nThat is all.\n")) == ONE_GROUP
 
 
 @pytest.mark.parametrize("name", WITH_IDS)
-def test_the_ids_of_every_format_that_has_them(name: str) -> None:
+def test_every_format_with_ids_gives_them(name: str) -> None:
     found = host(WITH_IDS[name]).devices.values()
     assert [(d.vendor_id, d.device_id) for d in found] == [("10de", "1c02"), ("10de", "10f1")]
 
@@ -199,12 +199,12 @@ def test_missing_ids_are_a_gap(name: str) -> None:
         assert each.gap("vendor") is not None
 
 
-def test_a_fence_that_ends_below_an_empty_group_begins_nothing() -> None:
+def test_a_closing_fence_below_an_empty_group_starts_no_listing() -> None:
     text = f"```\nIOMMU Group 1:\n\t01:00.0 {GPU}\nIOMMU Group 2:\n```\n\n02:00.0 {SOUND}\n"
     assert groups(host(text)) == {1: ["0000:01:00.0"]}
 
 
-def test_a_row_of_a_table_that_names_no_group_has_none_from_above() -> None:
+def test_a_table_row_without_a_group_does_not_inherit_one() -> None:
     head = "| Group | Device | Driver |\n|---|---|---|\n"
     machine = host(
         f"{head}| 1 | 01:00.0 {GPU} | nouveau |\n| - | 02:00.0 {SOUND} | none |\n| 2 or 3 | 03:00.0 {GPU} | |\n"
@@ -214,7 +214,7 @@ def test_a_row_of_a_table_that_names_no_group_has_none_from_above() -> None:
     assert next(d.driver for d in machine.devices.values()) == "nouveau"
 
 
-def test_a_table_without_a_column_of_groups_is_left_as_it_is() -> None:
+def test_a_table_without_a_group_column_is_ignored() -> None:
     assert groups(host(f"| Group of people | Card |\n|---|---|\n| 5 | none |\n\nIOMMU Group 1 01:00.0 {GPU}\n")) == {
         1: ["0000:01:00.0"]
     }
@@ -224,7 +224,7 @@ def test_a_format_without_drivers_leaves_them_unknown() -> None:
     assert all(d.driver is None and d.gap("driver") for d in host(WITH_IDS["Arch wiki, grouped"]).devices.values())
 
 
-def test_a_listing_with_drivers_tells_which_devices_are_free() -> None:
+def test_a_listing_with_drivers_shows_which_devices_are_unbound() -> None:
     text = f"01:00.0 {GPU}\n\tSubsystem: ZOTAC Device [19da:1438]\n\tKernel driver in use: nouveau\n01:00.1 {SOUND}\n\n"
     machine = host(text)
     assert [d.driver for d in machine.devices.values()] == ["nouveau", None]
@@ -234,7 +234,7 @@ def test_a_listing_with_drivers_tells_which_devices_are_free() -> None:
     assert device(text).gap("iommu_group") is not None
 
 
-def test_a_script_that_names_drivers_tells_which_devices_are_free() -> None:
+def test_a_script_that_names_drivers_shows_which_devices_are_unbound() -> None:
     gpu, sound = host(WITH_IDS["iommu_viewer"]).devices.values()
     assert (gpu.driver, gpu.revision, sound.driver, sound.gap("driver")) == ("nouveau", "a1", None, None)
 
@@ -244,13 +244,13 @@ def test_a_script_that_found_no_groups_lists_functions() -> None:
     assert (len(machine.devices), machine.groups) == (2, {})
 
 
-def test_modules_are_candidates_and_not_what_is_bound() -> None:
+def test_listed_modules_are_not_taken_as_bound() -> None:
     text = f"01:00.0 {GPU}\n\tKernel modules: nvidiafb, nouveau\n"
     assert device(text).driver is None
     assert device(text).gap("driver") is None
 
 
-def test_records_tell_what_the_tags_say() -> None:
+def test_records_are_read_by_their_tags() -> None:
     gpu, sound = host(VMM).devices.values()
     assert (gpu.driver, sound.driver, sound.gap("driver")) == ("nouveau", None, None)
     assert (gpu.vendor_name, gpu.device_name) == ("NVIDIA Corporation", "GP106 [GeForce GTX 1060 3GB]")
@@ -265,24 +265,24 @@ def test_nodedev_names_members_that_were_not_dumped() -> None:
     assert sound.gap("driver") is not None
 
 
-def test_numbers_that_no_function_has_are_left_out() -> None:
+def test_impossible_numbers_of_functions_are_left_out() -> None:
     odd = NODEDEV.replace("<function>0</function>", "<function>50</function>")
     assert list(host(odd + NODEDEV).devices) == ["0000:01:00.0", "0000:01:00.1"]
 
 
-def test_proxmoxs_omissions_are_a_gap_of_every_group() -> None:
+def test_devices_that_proxmox_omits_are_a_gap_of_every_group() -> None:
     assert all(group.gap("members") for group in host(json.dumps(PROXMOX)).groups.values())
     bridge = {"id": "0000:00:01.0", "class": "0x060400", "vendor": "0x8086", "device": "0x1901", "iommugroup": 1}
     assert not any(group.gap("members") for group in host(json.dumps([*PROXMOX, bridge])).groups.values())
 
 
-def test_iommugroup_minus_one_is_no_group() -> None:
+def test_iommugroup_minus_one_means_no_group() -> None:
     found = device(json.dumps([{**PROXMOX[0], "iommugroup": -1}]))
     assert found.group is None
     assert found.gap("iommu_group") is None
 
 
-def test_the_columns_of_a_table_are_those_of_its_heading_in_every_row() -> None:
+def test_the_heading_of_a_table_names_the_columns_of_every_row() -> None:
     rows = "".join(f"│ {n} │ 0000:0{n}:00.0 │ 0x10de │ 0x030000 │ 0x1c02 │\n├───┼───┤\n" for n in range(9))
     found = host(f"│ iommugroup │ id │ vendor │ class │ device │\n╞═══╪═══╡\n{rows}")
     assert [(d.group, d.vendor_id, d.device_id, d.class_code) for d in found.devices.values()] == [
@@ -290,12 +290,12 @@ def test_the_columns_of_a_table_are_those_of_its_heading_in_every_row() -> None:
     ]
 
 
-def test_columns_that_were_shifted_give_no_ids() -> None:
+def test_shifted_columns_give_no_ids() -> None:
     (found,) = host("│ 0x2204 │ 0x1c02 │ 0000:01:00.0 │ 1 │ 0x030000 │ a b │\n").devices.values()
     assert (found.vendor_id, found.group) == (None, 1)
 
 
-def test_a_document_as_python_prints_it() -> None:
+def test_a_document_printed_by_python_is_read() -> None:
     printed = pprint.pformat({**IOMMU_INFO, "bios": {"date": None, "vendor": 'Carl\'s "Best"'}}, width=60)
     for text in (repr({"board": {}, **IOMMU_INFO}), printed, printed.replace("NVIDIA", "NVI\nDIA")):
         found = host(f"It's this:\n> {text}\nIt isn't mine.\n")
@@ -303,7 +303,7 @@ def test_a_document_as_python_prints_it() -> None:
         assert [d.vendor_name for d in found.devices.values()] == ["NVIDIA Corporation"] * 2
 
 
-def test_a_report_of_nixos_facter() -> None:
+def test_a_report_of_nixos_facter_is_read() -> None:
     entry = {
         "base_class": {"hex": "0003", "name": "Display controller"},
         "sub_class": {"hex": "0002", "name": "3D controller"},
@@ -321,12 +321,12 @@ def test_a_report_of_nixos_facter() -> None:
 
 
 @pytest.mark.parametrize("value", [7, ["nouveau"], {"name": "nouveau"}, "nouveau Module: x"])
-def test_an_impossible_driver_is_none(value: object) -> None:
+def test_an_impossible_driver_name_is_ignored(value: object) -> None:
     found = device(json.dumps([{**PROXMOX[0], "driver": value}]))
     assert (found.driver, found.gap("driver") is not None) == (None, True)
 
 
-def test_links_joined_into_one_line() -> None:
+def test_links_joined_into_one_line_are_read() -> None:
     line = (
         "/sys/kernel/iommu_groups/1/devices: total 0 lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:01:00.0 -> ../../a "
         "lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:01:00.1 -> ../../b /sys/kernel/iommu_groups/2/devices: total 0 "
@@ -335,7 +335,7 @@ def test_links_joined_into_one_line() -> None:
     assert groups(host(line)) == {**ONE_GROUP, 2: ["0000:02:00.0"]}
 
 
-def test_bridges_tell_what_is_below_them() -> None:
+def test_bridges_give_the_parents_of_devices() -> None:
     port = "00:01.0 PCI bridge [0604]: Intel Port [8086:1901]\n\tBus: primary=00, secondary=01\n"
     text = f"{port}01:00.0 {GPU}\n\tFlags: x\n"
     assert device(text).parent == "0000:00:01.0"
@@ -372,7 +372,7 @@ def test_domains_of_more_than_four_digits_are_kept() -> None:
         ),
     ],
 )
-def test_names_with_brackets_colons_and_commas(text: str, class_code: str, ids: str) -> None:
+def test_names_with_brackets_colons_and_commas_are_read(text: str, class_code: str, ids: str) -> None:
     (found,) = host(text).devices.values()
     assert found.class_code == class_code
     assert f"{found.vendor_id}:{found.device_id}" == ids

@@ -1,4 +1,4 @@
-"""Several listings in one paste or in several files: merged where they agree, told apart where they do not."""
+"""Several listings in one paste or in several files: merged if they agree, kept apart if they do not."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ APART = f"IOMMU Group 1 00:01.0 {PORT}\nIOMMU Group 2 01:00.0 {GPU}\nIOMMU Group
 
 
 def lspci(driver: str) -> str:
-    """What ``lspci -nnk`` says with the card on a driver."""
+    """The output of ``lspci -nnk`` with the card on this driver."""
     return (
         f"00:01.0 {PORT}\n\tKernel driver in use: pcieport\n01:00.0 {GPU}\n\tKernel driver in use: {driver}\n"
         f"01:00.1 {SOUND}\n"
@@ -36,7 +36,7 @@ def test_conclusions_stay_within_one_commands_output(between: str) -> None:
     assert not {"driver", "iommu_group"} & {gap.attribute for gap in sound.gaps}
 
 
-def test_a_listing_below_set_in_groups_is_not_taken_into_the_last_of_them() -> None:
+def test_a_listing_below_indented_groups_does_not_join_the_last_group() -> None:
     text = f"IOMMU Group 1:\n\t00:01.0 {PORT}\nIOMMU Group 2:\n\t01:00.0 {GPU}\n{lspci('nouveau')}"
     assert groups(host(text)) == {1: ["0000:00:01.0"], 2: ["0000:01:00.0"]}
 
@@ -54,7 +54,7 @@ def test_before_and_after_are_two_states(tmp_path: Path, between: str) -> None:
         load(f"{path}#3")
 
 
-def test_a_driver_that_changed_is_another_state() -> None:
+def test_a_changed_driver_is_another_state() -> None:
     found = opened(lspci("nouveau") + "\n$ lspci -nnk\n" + lspci("vfio-pci"))
     assert "2 states" in found.notes[0]
     assert found.host.devices[next(a for a in found.host.devices if a.endswith("01:00.0"))].driver == "vfio-pci"
@@ -66,7 +66,7 @@ def test_the_fullest_state_is_shown() -> None:
     assert groups(found.host) == {1: ["0000:00:01.0", "0000:01:00.0", "0000:01:00.1"]}
 
 
-def test_one_line_that_contradicts_a_listing_is_named_with_the_other() -> None:
+def test_two_contradicting_lines_are_both_named() -> None:
     odd = f"{BOTH}IOMMU Group 7 01:00.0 {GPU}\n" + "".join(f"IOMMU Group 9 02:{n:02x}.0 {GPU}\n" for n in range(5))
     with pytest.raises(SourceError, match=r"line 2: group 1; the paste, line 4: group 7"):
         host(odd)
@@ -80,7 +80,7 @@ def test_another_card_in_a_slot_is_reported_and_not_mixed() -> None:
     assert any("10de:1c02" in note and "10de:2204" in note for note in found.notes)
 
 
-def test_two_boots_in_a_log_that_differ_are_two_states() -> None:
+def test_two_differing_boots_in_a_log_are_two_states() -> None:
     boot = "[    0.0] Linux version 6.1.0 (x)\n" + "".join(
         f"[    0.4] pci 0000:0{n}:00.0: Adding to iommu group {n}\n" for n in range(4)
     )
@@ -89,7 +89,7 @@ def test_two_boots_in_a_log_that_differ_are_two_states() -> None:
     assert (found.host.kernel, sorted(found.host.groups)) == ("6.8.0", [0, 1, 2, 5])
 
 
-def test_a_function_that_was_removed_is_where_it_came_back() -> None:
+def test_a_removed_function_is_in_the_group_it_returned_to() -> None:
     log = (
         "[ 0.4] pci 0000:01:00.0: Adding to iommu group 1\n[ 0.4] pci 0000:02:00.0: Adding to iommu group 2\n"
         "[ 9.0] pci 0000:02:00.0: Removing from iommu group 2\n[ 9.5] pci 0000:02:00.0: Adding to iommu group 7\n"
@@ -180,13 +180,13 @@ class TestFiles:
     """Several ``--from``."""
 
     def files(self, tmp_path: Path, *texts: str) -> list[str]:
-        """The texts as files."""
+        """Files with these texts."""
         paths = [tmp_path / f"{n}.txt" for n in range(len(texts))]
         for path, text in zip(paths, texts, strict=True):
             path.write_text(text)
         return [str(path) for path in paths]
 
-    def test_groups_here_and_drivers_there(self, tmp_path: Path) -> None:
+    def test_groups_and_drivers_may_come_from_different_files(self, tmp_path: Path) -> None:
         machine = load(self.files(tmp_path, lspci("nouveau"), BOTH))
         assert [(d.group, d.driver) for d in machine.devices.values()] == [(1, "pcieport"), (1, "nouveau"), (1, None)]
 
@@ -202,7 +202,7 @@ class TestFiles:
             load(self.files(tmp_path, lspci("nvidia"), other))
         assert "not listings of one machine" in caught.value.remedy
 
-    def test_a_file_without_a_function_says_so(self, tmp_path: Path) -> None:
+    def test_a_file_without_functions_is_named(self, tmp_path: Path) -> None:
         assert "1.txt names no PCI device." in open_source(self.files(tmp_path, BOTH, "nothing here\n")).notes[0]
         with pytest.raises(SourceError, match=r"0\.txt names no PCI device"):
             load(self.files(tmp_path, "nothing here\n", "nor here\n"))
