@@ -127,3 +127,22 @@ def test_two_kernels_on_one_machine() -> None:
 
 def test_every_change_has_a_sentence() -> None:
     assert all(change_sentence(Difference(kind, "a", "b", "c")).endswith(".") for kind in ChangeKind)
+
+
+def test_two_cards_with_one_chip_that_change_places_have_moved() -> None:
+    boards = [{"subsystem_vendor_id": "8086", "subsystem_device_id": board} for board in ("0001", "0002")]
+    before = machine(*(device(f"0000:0{n}:00.0", group=n, **boards[n]) for n in (0, 1)))
+    after = machine(*(device(f"0000:0{n}:00.0", group=n, **boards[1 - n]) for n in (0, 1)))
+    assert kinds(before, after)[:2] == [ChangeKind.MOVED, ChangeKind.MOVED]
+
+
+def test_another_board_with_the_same_chip_is_another_card_unless_one_side_names_no_board() -> None:
+    boards = [{"subsystem_vendor_id": "1043", "subsystem_device_id": board} for board in ("0001", "0002")]
+    one, other = (machine(GPU._replace(**board)) for board in boards)
+    assert kinds(one, other) == [ChangeKind.REMOVED, ChangeKind.ADDED]
+    assert kinds(one, machine(GPU)) == []
+
+
+def test_the_model_of_an_unknown_kernel_is_not_compared() -> None:
+    found = changes(machine(GPU, kernel="5.10.0"), machine(GPU, kernel=None))
+    assert [change.kind for change in found] == [ChangeKind.UNKNOWN]
