@@ -51,8 +51,8 @@ _LABELLED = re.compile(r"\s*(?:(?!IOM+U Group)[A-Z\[][^:\[\n]{0,40}(?::(?:\s|$)|
 """How a detail begins: with what it tells, or as a comment."""
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
 _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
-_ABOUT_DRIVER = re.compile(r"^\W*(?:\w+ ){0,2}\w*(?:kern|driv|treib)|in use", re.IGNORECASE | re.MULTILINE)
-"""In a line that is none of the above: it was about the driver, and is damaged."""
+_ABOUT_DRIVER = ("in use", "driver", "Driver", "drivr", "treiber")
+"""A line with one of these that is none of the above was about the driver, and is damaged."""
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {
     "Endpoint": 0,
@@ -237,7 +237,8 @@ def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str |
             below = below or bus
             # Words take precedence over a dump, except for the class, which a dump shows in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
-    if "driver" not in facts and _ABOUT_DRIVER.search("\n".join(other)) is not None:
+    rest = "\n".join(other)
+    if "driver" not in facts and any(word in rest for word in _ABOUT_DRIVER):
         facts["driver"] = UNTOLD
     elif "modules" in seen:
         facts.setdefault("driver", None)
