@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from iommutui.core.errors import SourceError
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
-from iommutui.sources import load
+from iommutui.sources import load, open_text
 from iommutui.sources.snapshot import write
 from tests.bench.keys import TABLE_SCRIPT, Program, keys
 from tests.bench.measure import Ratio, commands, cpu, first_frames
@@ -47,6 +50,15 @@ def pastes(folder: Path) -> Iterator[Ratio]:
         reference = cpu(lambda: path.read_bytes().decode().splitlines(), 9)  # noqa: B023
         ours = cpu(lambda: load(str(path)), 5)  # noqa: B023
         yield Ratio(f"opening {name}, 1 MB, beside reading it", _ms(ours), _ms(reference), ours / reference, 20.0)
+    for line in ("[", '{"a":', "<device>", "01:00.0 A: b", "Slot: 01:00.0", "Linux version 5"):
+        few, many = (cpu(partial(_open, f"{line}\n" * count), 3) for count in (2_000, 16_000))
+        name = f"16 000 lines of {line} beside 2 000"
+        yield Ratio(name, _ms(many), _ms(few), many / few, 24.0)  # 64 if every line were compared with every other
+
+
+def _open(text: str) -> None:
+    with suppress(SourceError):
+        open_text(text)
 
 
 def engine(folder: Path) -> Iterator[Ratio]:

@@ -116,7 +116,9 @@ def test_settings_that_change_the_writes_are_refused_and_named(machine: Reacting
 
 def test_no_setting_hides_a_danger_from_the_applying_process(machine: ReactingTree) -> None:
     (Path(machine.root) / "sys/bus/pci/devices" / GPU / "boot_vga").write_text("1\n")
-    _, request = _request_with_settings(machine, {"nvidia": "user"}, INTENTS)
+    asked, request = _request_with_settings(machine, {"nvidia": "user"}, INTENTS)
+    assert not request.accepted
+    assert not any(hazard.code == "boot-display" for hazard in asked.hazards)
     server = Server("apply", "--stdin")
     server.send(request_to_json(request), end=True)
     (event,) = server.events()

@@ -137,8 +137,9 @@ def test_two_cards_with_one_chip_that_change_places_have_moved() -> None:
 
 
 def test_another_board_with_the_same_chip_is_another_card_unless_one_side_names_no_board() -> None:
-    boards = [{"subsystem_vendor_id": "1043", "subsystem_device_id": board} for board in ("0001", "0002")]
-    one, other = (machine(GPU._replace(**board)) for board in boards)
+    one, other = (
+        machine(GPU._replace(subsystem_vendor_id="1043", subsystem_device_id=board)) for board in ("0001", "0002")
+    )
     assert kinds(one, other) == [ChangeKind.REMOVED, ChangeKind.ADDED]
     assert kinds(one, machine(GPU)) == []
 
