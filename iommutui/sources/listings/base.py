@@ -20,6 +20,7 @@ IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
 _ID = re.compile(r"([0-9a-fA-F]{4}|[0-9a-fA-F]{6})|0x([0-9a-fA-F]{1,4}|[0-9a-fA-F]{6})")
 _BYTE = re.compile(r"(?:0x)?(?:00)?([0-9a-fA-F]{2})")
 _NAME_AND_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]")
+_DRIVER_NAME = re.compile(r"[\w.+-]*\w", re.ASCII)
 _ID_FIELDS = ("vendorid", "hex", "value", "id")
 """Fields of an object that stands for a vendor or device."""
 
@@ -138,10 +139,18 @@ def facts_of(entry: Mapping[str, Any]) -> Facts:
     facts = cast(Facts, {name: value for name, value in found.items() if isinstance(value, str)})
     driver = entry.get("driver", " ") or ""
     if isinstance(driver, str) and not re.search(r"\s", driver):
-        facts["driver"] = driver or None
+        facts["driver"] = driver_of(driver)
     if re.fullmatch(r"\d{1,9}|-1|None|", group := str(entry.get("iommugroup", "?"))):
         facts["group"] = int(group) if group.isdecimal() else None
     return facts
+
+
+def driver_of(value: str) -> str | None:
+    """The driver that a word names, without marks around it; None for none, and UNTOLD for what is not a name."""
+    name = value.strip("`*_~\"'()<>[]{}.;:|\\")
+    if name.lower() in ("", "-", "none", "n/a"):
+        return None
+    return name if _DRIVER_NAME.fullmatch(name) is not None else UNTOLD
 
 
 def _named(value: Any) -> tuple[str | None, str | None]:

@@ -16,6 +16,7 @@ _ADDRESSES = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_addres
 _OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
 _OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
 _OTHER_NAMES |= {"deviceId": "device", "device_id": "device", "class_code": "class", "name": "device_name"}
+_OTHER_NAMES |= {"group": "iommugroup", "group_id": "iommugroup"}
 _OTHER_NAMES |= {"product_id": "device", "product": "device_name"}
 _OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "interface"}
 _OTHER_NAMES |= {"sub_vendor": "subsystem_vendor", "sub_device": "subsystem_device", "model": "device_name"}
@@ -81,10 +82,9 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
             if (place := next(places, None)) is not None:
                 yield *place, entry
             else:
-                for name, each in value.items():
-                    groups = each if isinstance(each, list) and "group" in str(name).lower() else []
-                    numbered = [(item, item.get("id")) for item in groups if isinstance(item, dict)]
-                    waiting += numbered or [(each, entry.get("iommugroup"))]
+                # A virtual machine has an id and devices as well, and a name.
+                around = value.get("id") if "devices" in value and "name" not in value else None
+                waiting += [(each, entry.get("iommugroup", around)) for each in value.values()]
 
 
 JSON = Importer(
@@ -135,6 +135,7 @@ TABLE = Importer(
 _TAG = re.compile(r"\s*([A-Za-z]+):[ \t]*(.*?)\s*$")
 _TAGS = {"slot", "device", "class", "vendor", "physlot", "driver", "module", "numanode", "dtnode", "iommugroup", "ids"}
 """The tags of ``lspci -vmm`` (pciutils 3.13, ``show_machine``) besides those below: any other is damaged."""
+_ONCE = ("Class", "Vendor", "Driver", "IOMMUGroup")
 _FIELDS = {"SVendor": "subsystem_vendor", "SDevice": "subsystem_device", "Rev": "revision", "ProgIf": "interface"}
 
 
@@ -147,6 +148,9 @@ def _read_record(text: Text, at: int) -> Read:
         if (found := _TAG.match(text.lines[end])) is not None:
             # -vm, the old form: the address is the first of two lines "Device".
             tag = "Slot" if found[1] == "Device" and end == at else found[1]
+            if tag.lower() in tags and tag in _ONCE:
+                cut = True
+                break  # another record, whose first line is damaged or missing
             tags.setdefault(_FIELDS.get(tag, tag.lower()), found[2])
         cut = cut or found is None or not (found[1] in _FIELDS or found[1].lower() in _TAGS)
         end += 1

@@ -58,10 +58,12 @@ def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = 
     """The functions from a line on, of this form: those indented below the heading, or not named before."""
     found: list[Record] = []
     deep = blank = False
+    # With a blank line below the heading, all lines are apart, and so they are in a form that names each function.
+    apart = form is not None or (at < len(text.lines) and not text.lines[at].strip())
     while at < len(text.lines):
         line, kind = text.lines[at], text.kinds[at]
         if kind is None and _RULE.match(line):
-            blank = blank or (not line.strip() and bool(found))
+            blank = not apart and (blank or (not line.strip() and bool(found)))
             at += 1
             continue
         if kind is None and (bare := _BARE.match(line)) is not None:
@@ -72,7 +74,7 @@ def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = 
         if kind not in _READERS or (deep and not deeper) or (form and not form.match(line)):
             break
         records, end = _READERS[kind](text, at)
-        if not records or ((blank or not deeper) and _is_of_another(records[0], found, blank)):
+        if not records or (not deeper and _is_of_another(records[0], found, blank)):
             break  # a listing of the whole machine has begun
         deep, blank = deeper, False
         found += records
@@ -81,11 +83,10 @@ def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = 
 
 
 def _is_of_another(record: Record, found: list[Record], blank: bool) -> bool:
-    """Whether it is no more of a group of these: named before; or below a blank line, and lower, or without details."""
+    """Whether it is not in the group of these: named before, or below a blank line that no details explain."""
     if any(record.address == each.address for each in found):
         return True
-    last = found[-1] if found else record
-    return blank and (last.end == last.line + 1 or (record.address or "") < (last.address or ""))
+    return blank and not any(each.end > each.line + 1 for each in found)
 
 
 def _depth(line: str) -> int:

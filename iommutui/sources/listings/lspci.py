@@ -10,7 +10,18 @@ import re
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.drivers import KNOWN
 from iommutui.core.pci_classes import class_code
-from iommutui.sources.listings.base import BDF, IDS, UNTOLD, Facts, Importer, Read, Record, facts_of, of_config
+from iommutui.sources.listings.base import (
+    BDF,
+    IDS,
+    UNTOLD,
+    Facts,
+    Importer,
+    Read,
+    Record,
+    driver_of,
+    facts_of,
+    of_config,
+)
 from iommutui.sources.listings.text import Text
 
 NAME = "lspci"
@@ -49,9 +60,12 @@ _ONCE = ("subsystem", "group", "driver", "modules")
 """Details that a function has once; the first of them is printed before the others."""
 _LABELLED = re.compile(r"\s*(?:(?!IOM+U Group)[A-Z\[][^:\[\n]{0,40}(?::(?:\s|$)| at )|[0-9a-f]{2,3}: |# )")
 """How a detail begins: with what it tells, or as a comment."""
+_CLASS_NAME = re.compile(r"(?:[^\s,]+ ){0,2}[^\s,]+|[^,]* (?:controller|device|bridge|storage|interface)")
+"""A class that is in no table of ours."""
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
+_NUMBERED = re.compile(r"(?!VC\d)(?=.*(?:\d|[Gg]rou?p)).*:\s*$")
 _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
-_ABOUT_DRIVER = ("in use", "driver", "Driver", "drivr", "treiber")
+_ABOUT_DRIVER = ("in use", "driver", "Driver:", "drivr", "treiber")
 """A line with one of these that is none of the above was about the driver, and is damaged."""
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {
@@ -98,10 +112,13 @@ def read(text: Text, at: int, start: int = 0) -> Read:
 
 
 def _read_line(text: Text, at: int) -> Read:
-    """The function on a line that nothing announces: without ids or a known class it may be somebody's sentence."""
+    """The function on a line that nothing announces; without ids and a class, a long one is somebody's sentence."""
     records, end = read(text, at)
-    named = records and not {"vendor_id", "class_code"}.isdisjoint(records[0].facts)
-    return (records, end) if named else ([], at + 1)
+    for record in records:
+        class_name = record.facts.get("class_name") or ""
+        if {"vendor_id", "class_code"}.isdisjoint(record.facts) and not _CLASS_NAME.fullmatch(class_name):
+            return [], at + 1
+    return records, end
 
 
 def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
@@ -129,13 +146,13 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
         words, vendor, device, tail = found.groups()
         if (before := _IDS.search(words)) is not None:  # two lines that have run together
             words, vendor, device, tail = words[: before.start()], None, None, ""
-    elif (end := _TAIL.search(words)) is not None:
+    elif (end := _TAIL.search(words) or _DRIVER.search(words)) is not None:
         words, tail = words[: end.start()], words[end.start() :]
     more = dict(_TAIL.findall(tail)) if tail else {}
     if "rev" in more:
         facts["revision"] = more["rev"].lower()
     if tail and (driver := _DRIVER.search(tail)) is not None:
-        facts["driver"] = None if driver[1] == "none" else driver[1]
+        facts["driver"] = driver_of(driver[1])
     if tail and (group := _GROUP.search(tail)) is not None:
         facts["group"] = int(group[1])
     if (named := _WITH_CLASS.match(words)) is not None:
@@ -221,7 +238,8 @@ def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str |
         if kind == "subsystem":
             facts["subsystem_vendor_id"], facts["subsystem_device_id"] = said.lower().split(":")
         elif kind == "driver":
-            facts["driver"] = UNTOLD if broken or (last and said not in KNOWN) else None if said == "none" else said
+            lacks = broken or (last and any(name.startswith(said) and name != said for name in KNOWN))
+            facts["driver"] = UNTOLD if lacks else driver_of(said)
         elif kind == "driver_override":
             facts["driver_override"] = said
         elif kind == "group" and not (broken or last):
@@ -237,7 +255,7 @@ def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str |
             below = below or bus
             # Words take precedence over a dump, except for the class, which a dump shows in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
-    rest = "\n".join(other)
+    rest = "\n".join(line for line in other if _is_detail(line) or line[:1] in "Kk")
     if "driver" not in facts and any(word in rest for word in _ABOUT_DRIVER):
         facts["driver"] = UNTOLD
     elif "modules" in seen:
@@ -246,8 +264,8 @@ def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str |
 
 
 def _is_heading(line: str) -> bool:
-    """Whether a line that is not indented begins something else: it ends in a colon, or has a class and no label."""
-    return line.rstrip().endswith(":") or (_CLASS.search(line) is not None and not _is_detail(line))
+    """Whether a line that is not indented begins something else: as headings of groups do, or with a class."""
+    return _NUMBERED.match(line) is not None or (_CLASS.search(line) is not None and not _is_detail(line))
 
 
 def _ends_flags(lines: list[str], at: int) -> bool:

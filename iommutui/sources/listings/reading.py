@@ -22,10 +22,14 @@ _PROMPT = re.compile(r"\s*\[?[\w.-]{1,60}@([\w-]{1,60})[\w.-]*[: ][^\n@]{0,80}?[
 """A shell's prompt, with the name of the machine."""
 
 _PICKS = re.compile(
-    r"(?P<lines>\|\s*(?:sudo )?(?:[ef]?grep|rg|head|tail)\b)"
-    r"|(?P<functions>\blspci\b[^|]* -[A-Za-z]*[ds] ?[\"']?[0-9a-fA-F:])"
+    r"(?P<lines>(?:\blspci\b|\.sh\b)[^;]*\|&?\s*(?:\w+=\S+ |sudo |command |/\S*/|\\)*(?:[ef]?grep|rg|ag|awk|sed|perl"
+    r"|(?:head|tail)(?! -(?:n ?)?(?:\+|\d{3})))\b(?! +(?:-\w*v|-?\w* ?[\"']?(?:iommu|group|\.|''|\"\")))[^;]*$)"
+    r"|(?P<functions>\blspci\b[^|]* -[A-Za-z]*[ds] ?[\"']?[0-9a-fA-F:])",
+    re.IGNORECASE,
 )
-"""A command that shows some lines of its input, or ``lspci`` with a filter."""
+"""A command that shows some lines of its input, or ``lspci`` with a filter; nearly every line has IOMMU or group."""
+_SEPARATOR = "--"
+"""The line between matches with context (``grep -A``)."""
 
 _FUNCTION = re.compile(BDF)
 _SIGNS = (
@@ -144,14 +148,24 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
             or (importer.ascends and _is_before(functions, sections[-1].records[-1]))
             or any(map(str.strip, text.lines[read:start]))
         ):
-            above = next((line for line in reversed(text.lines[read:start]) if re.search(r"\w", line)), "")
-            picks = _PICKS.search(above)
-            sections.append(Section(name, importer, [], host, picks.lastgroup or "" if picks is not None else ""))
+            picked = _picked(text.lines[read:start])
+            if _SEPARATOR in text.lines[read:start] and sections:
+                sections[-1] = sections[-1]._replace(picked="lines")
+            sections.append(Section(name, importer, [], host, picked))
             seen.clear()
         seen.update(functions)
         sections[-1].records.extend(records)
         read = at
     return sections
+
+
+def _picked(above: list[str]) -> str:
+    """What the command in the last of these lines, above a listing, picked out of it."""
+    if _SEPARATOR in above:
+        return "lines"
+    lines = (line for line in reversed(above) if re.search(r"\w", line) and not line.startswith("pcilib:"))
+    found = _PICKS.search(next(lines, ""))
+    return found.lastgroup or "" if found is not None else ""
 
 
 def _is_before(functions: list[Address], last: Record) -> bool:
@@ -175,12 +189,13 @@ def _complete(section: Section, text: Text) -> None:
     """A fact that a listing shows for some functions, it shows for all: the others have no driver, or no group.
 
     Nothing follows for a line cut off before its ids, or a function with lines missing; nor for the last line of a
-    text, if the other functions have lines below them; nor if only some lines of the listing were picked out.
+    text, if all other functions have lines below them; nor if only some lines of the listing were picked out.
     """
     records = [record for _, record in section.functions()]
     every = [record.facts for record in records]
     picked = section.picked == "lines"
-    last = len(text.lines) if any(record.end > record.line + 1 for record in records) else 0
+    bare = [record for record in records if record.end == record.line + 1]
+    last = len(text.lines) if len(bare) == 1 < len(records) else 0
     drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
     groups = any("group" in facts for facts in every)
     ids = any("vendor_id" in facts for facts in every)

@@ -170,7 +170,7 @@ def _state_of(sections: list[Section]) -> State:
             for address, field, value in _told(record):
                 said = Said(address, field, value, record.line, section.name)
                 one = state.known.setdefault((address, field), said)
-                if (address is not None or field in _OF_MACHINE.values()) and not one.agrees(said):
+                if (address is not None or field == "kernel") and not one.agrees(said):
                     within.append(Clash(one, said))
     _refuse_groups(within)
     return state._replace(unsettled=[clash for clash in within if clash.one.field == "ids" or not clash.one.address])

@@ -27,7 +27,8 @@ _TYPED = str.maketrans("\u201c\u201d\u201e\u2018\u2019\u201a\u2010\u2011\u2012\u
 _QUOTED = re.compile(r"[ \t]*(?:>[ \t]?)+(?=[^\s>])|[ \t]*>[> ]*(?=[ \t]|$)")
 _PRINTABLE = re.compile(r"=(?:3D|C[23]=|E2=)")
 _EQUALS = re.compile(r"=(?![0-9A-F]{2}|\n)")
-"""What there is none of in quoted-printable, except in the heads of a mail."""
+_ENCODED = re.compile(r"^content-transfer-encoding:[ \t]*quoted-printable", re.IGNORECASE | re.MULTILINE)
+"""Quoted-printable: a head says so, or there are more codes than other signs of equality."""
 _BBCODE = r"\[/?(?i:code|quote|spoiler)\b[^\]\n]{0,80}\]"
 _BLOCKS = rf"(?:(?:</?(?:br|div|li|ol|p|pre|table|tr|ul)\b[^<>\n]{{0,200}}>|{_BBCODE})[ \t]*)+"
 _BLOCKS_FIRST = re.compile(f"^{_BLOCKS}", re.MULTILINE)
@@ -38,7 +39,7 @@ _BOLD = re.compile(r"\*\*([^\s*](?:[^\n*]*[^\s*])?)\*\*")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
 _IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
-_RUN_TOGETHER = re.compile(rf"({_IDS})(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d)")
+_RUN_TOGETHER = re.compile(rf"({_IDS})(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d{{1,9}}:?[ \t]+\S)")
 _GLUED = re.compile(rf"IOMMU (?<=\w.{{6}})(?=[Gg]roup +\d{{1,9}}:? +{_FUNCTION})")
 """A line that begins where the one before breaks off."""
 _LINKS_TOGETHER = re.compile(r"[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)")
@@ -62,11 +63,15 @@ _STAMP = re.compile(
 _GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
 _RULE = re.compile(r"[ \t|:-]*-[ \t:]*\|")
 """The line below the heads of a table."""
-_NAME_CELL = re.compile(r"\b(?:class|type|device|name|description|model|vendor|card|ids?|pci|function)\b")
+_PRIVATE_CELL = re.compile(
+    r"\b(?:serial|s/?n|notes?|comments?|remarks?|status|mac|ip|addr\w*|host\w*|user|owner|location|path|mount\w*|vm|used?)\b"
+)
+"""The head of a column that may name people, and does not describe the device."""
 _IDS_CELL = re.compile(r"\[?([0-9a-f]{4}:[0-9a-f]{4})\]?", re.IGNORECASE)
 _PLACE_CELL = re.compile(r"((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\b(.*)", re.IGNORECASE)
-_CUT = 5
-"""How many of the longest lines are equally long, and end differently, where lines have been cut."""
+_ENDS = 4
+"""How many different ends the longest lines have where they have been cut: lines of functions, and others."""
+_HEAD = re.compile(r"\W*(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]\s|\W*IOMMU Group")
 _LONGEST = 1 << 14
 """The most characters of a line that is read; only structured formats have longer ones, and are read as a whole."""
 
@@ -90,7 +95,7 @@ def decode(data: bytes) -> str:
 
 def _unwrapped(text: str) -> str:
     """The text without what mail (quoted-printable), web pages or Markdown put around characters and lines."""
-    if len(_PRINTABLE.findall(text)) > len(_EQUALS.findall(text)):
+    if _ENCODED.search(text) or len(_PRINTABLE.findall(text)) > len(_EQUALS.findall(text)):
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     if "</" in text or "<br" in text or "[/" in text:
         text = _TAG.sub("", _BLOCKS_BETWEEN.sub("\n", _BLOCKS_FIRST.sub("", text)))
@@ -150,8 +155,8 @@ def _untabled(lines: list[str]) -> list[str]:
             slot, before = place[1].rpartition(".")[0], slot
             group = named.pop("group") or (group if slot == before else "")
             driver = next((named.pop(name).strip("-") for name in columns if "driver" in name), "")
-            rest = [cell for name, cell in named.items() if cell != place[0] and _NAME_CELL.search(name)]
-            words = " ".join([place[2], *(cell for cell in rest if not _IDS_CELL.fullmatch(cell))]).strip()
+            rest = [cell for name, cell in named.items() if cell != place[0] and not _PRIVATE_CELL.search(name)]
+            words = " ".join([place[2], *(cell for cell in rest if not _IDS_CELL.fullmatch(cell))]).strip() or "Device"
             ids = [f" [{found[1]}]" for found in map(_IDS_CELL.fullmatch, rest) if found and found[1] not in words]
             number = re.fullmatch(r"\D*(\d{1,9})\D*", group)
             head = f"IOMMU Group {number[1]} " if number is not None else ""
@@ -189,8 +194,10 @@ class Text:
         self.whole = whole
         self.lines = [line[:_LONGEST] for line in whole.split("\n")] if whole else []
         longest = max(map(len, self.lines), default=0)
-        ends = {line[-6:] for line in self.lines if len(line) == longest}
-        self.columns = longest if len(ends) >= _CUT else 0
+        equal = {line for line in self.lines if len(line) == longest}
+        heads = sum(1 for line in equal if _HEAD.match(line) is not None)
+        cut = min(heads, len(equal) - heads) > 1 and len({line[-6:] for line in equal}) >= _ENDS
+        self.columns = longest if cut else 0
         """The length at which lines have been cut, as by the width of a terminal; 0 if they have not been."""
         self.kinds: list[str | None] = [None] * len(self.lines)
         """For each line the importer whose record it may begin."""

@@ -501,7 +501,7 @@ def test_columns_of_a_table_that_do_not_describe_the_device_are_left_out() -> No
 
 def test_the_devices_of_a_virtual_machine_are_not_a_group() -> None:
     card = {"pci_address": "0000:01:00.0", "vendor_id": "10de", "device_id": "1c02"}
-    assert host(json.dumps({"vms": [{"id": 100, "devices": [card]}]})).groups == {}
+    assert host(json.dumps({"vms": [{"id": 100, "name": "win11", "devices": [card]}]})).groups == {}
     assert list(host(json.dumps({"iommu_groups": [{"id": 100, "devices": [card]}]})).groups) == [100]
 
 
