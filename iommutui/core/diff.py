@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import chain
 from typing import NamedTuple, Self
 
 from iommutui.core.address import Address, sort_key
@@ -37,6 +36,7 @@ class ChangeKind(StrEnum):
     VERDICT = "verdict"
     DRIVER = "driver"
     OVERRIDE = "driver-override"
+    SUBSYSTEM = "subsystem"
     INTERFACES = "interfaces"
     UNKNOWN = "not-compared", "Not compared: {subject}, which only one side shows."
 
@@ -105,41 +105,71 @@ def _machine(was: _Side, now: _Side) -> Iterator[Difference]:
 
 
 def _pairs(before: Host, after: Host) -> dict[Address, Address]:
-    """Pairs of devices: the same ids at the same address, else the same card elsewhere, its own slot first."""
-    pairs = {a: a for a, device in before.devices.items() if a in after.devices and _is_alike(device, after.devices[a])}
-    left: dict[object, list[Address]] = defaultdict(list)
-    for address, device in after.devices.items():
-        if address not in pairs and device.vendor_id is not None:
-            left[_card(device)].append(address)
-    for address, device in before.devices.items():
-        found = left[_card(device)]
-        if address not in pairs and found:
-            same_place = (other for other in found if other.rpartition(":")[2] == address.rpartition(":")[2])
-            same_function = (other for other in found if other[-1] == address[-1])
-            pairs[address] = next(chain(same_place, same_function, found))
-            found.remove(pairs[address])
+    """Pairs of devices: the same card at the same address, else elsewhere, its own slot first; else its ids alone.
+
+    Firmware may change the ids of a board, but not move it at the same time.
+    """
+    pairs: dict[Address, Address] = {}
+    for fits, moves in ((_is_alike, False), (_is_alike, True), (_has_ids_of, False)):
+        arrived = set(pairs.values())
+        free: dict[object, list[Address]] = defaultdict(list)
+        for address, device in after.devices.items():
+            if address not in arrived:
+                free[address if not moves else (device.vendor_id, device.device_id)].append(address)
+        for address, device in before.devices.items():
+            if address in pairs or (moves and device.vendor_id is None):
+                continue
+            places = free[address if not moves else (device.vendor_id, device.device_id)]
+            found = [place for place in places if fits(device, after.devices[place])]
+            if found:
+                pairs[address] = min(found, key=lambda place: _distance(address, place))
+                places.remove(pairs[address])
     return dict(sorted(pairs.items(), key=lambda pair: sort_key(pair[0])))
 
 
-def _card(device: Device) -> tuple[str | None, ...]:
-    return device.vendor_id, device.device_id, device.subsystem_vendor_id, device.subsystem_device_id
+def _distance(one: Address, other: Address) -> int:
+    """0 in a slot of the same number, 1 for the same function of a card, else 2."""
+    return 0 if one.rpartition(":")[2] == other.rpartition(":")[2] else 1 if one[-1] == other[-1] else 2
+
+
+def _has_ids_of(one: Device, other: Device) -> bool:
+    return _agree((one.vendor_id, one.device_id), (other.vendor_id, other.device_id))
 
 
 def _is_alike(one: Device, other: Device) -> bool:
     """Whether nothing of what both sides tell says that it is another card."""
-    both = zip(_card(one), _card(other), strict=True)
-    return all(a is None or b is None or a == b for a, b in both)
+    return _has_ids_of(one, other) and _agree(_board(one), _board(other))
+
+
+def _board(device: Device) -> tuple[str | None, str | None]:
+    """The ids of the subsystem; a device without any shows zeros or ones."""
+    ids = device.subsystem_vendor_id, device.subsystem_device_id
+    return (None, None) if ids[0] in ("0000", "ffff") else ids
+
+
+def _agree(some: tuple[str | None, ...], others: tuple[str | None, ...]) -> bool:
+    return all(one is None or other is None or one == other for one, other in zip(some, others, strict=True))
 
 
 def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Difference]:
     for old, new in pairs.items():
         if old != new:
             yield Difference(ChangeKind.MOVED, device_name(after.devices[new]), old, new)
-    gone = (device for address, device in before.devices.items() if address not in pairs)
-    yield from (Difference(ChangeKind.REMOVED, device.address, device_name(device), "") for device in gone)
+    gone = [device for address, device in before.devices.items() if address not in pairs]
+    if gone and after.gap("devices"):
+        yield Difference(ChangeKind.UNKNOWN, _count(len(gone)), "", "")
+    else:
+        yield from (Difference(ChangeKind.REMOVED, device.address, device_name(device), "") for device in gone)
     arrived = set(pairs.values())
-    new_ones = (device for address, device in after.devices.items() if address not in arrived)
-    yield from (Difference(ChangeKind.ADDED, device.address, "", device_name(device)) for device in new_ones)
+    new_ones = [device for address, device in after.devices.items() if address not in arrived]
+    if new_ones and before.gap("devices"):
+        yield Difference(ChangeKind.UNKNOWN, _count(len(new_ones)), "", "")
+    else:
+        yield from (Difference(ChangeKind.ADDED, device.address, "", device_name(device)) for device in new_ones)
+
+
+def _count(number: int) -> str:
+    return f"{number} device{'s' if number != 1 else ''}"
 
 
 def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[Difference]:
@@ -177,7 +207,7 @@ def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterato
         sides = ((before.devices[old].gap(field), after.devices[new].gap(field)) for old, new in pairs.items())
         count = sum((one is None) != (other is None) for one, other in sides)
         if count:
-            yield Difference(ChangeKind.UNKNOWN, f"{words} of {count} device{'s' if count != 1 else ''}", "", "")
+            yield Difference(ChangeKind.UNKNOWN, f"{words} of {_count(count)}", "", "")
 
 
 def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tuple[list[int], list[int]]]:
@@ -211,5 +241,7 @@ def _bindings(one: Device, other: Device) -> Iterator[Difference]:
     ):
         if old != new and not (one.gap(field) or other.gap(field)):
             yield Difference(kind, other.address, old or "", new or "")
+    if not _agree(_board(one), _board(other)):
+        yield Difference(ChangeKind.SUBSYSTEM, other.address, *(":".join(map(str, _board(d))) for d in (one, other)))
     if one.interfaces != other.interfaces and one.interfaces and other.interfaces:
         yield Difference(ChangeKind.INTERFACES, other.address, " ".join(one.interfaces), " ".join(other.interfaces))

@@ -136,12 +136,28 @@ def test_two_cards_with_one_chip_that_change_places_have_moved() -> None:
     assert kinds(before, after)[:2] == [ChangeKind.MOVED, ChangeKind.MOVED]
 
 
-def test_another_board_with_the_same_chip_is_another_card_unless_one_side_names_no_board() -> None:
-    one, other = (
-        machine(GPU._replace(subsystem_vendor_id="1043", subsystem_device_id=board)) for board in ("0001", "0002")
-    )
-    assert kinds(one, other) == [ChangeKind.REMOVED, ChangeKind.ADDED]
-    assert kinds(one, machine(GPU)) == []
+def board(vendor: str, number: str) -> Device:
+    """The card with the subsystem of a board."""
+    return GPU._replace(subsystem_vendor_id=vendor, subsystem_device_id=number)
+
+
+def test_another_board_in_the_same_slot_is_a_difference_unless_one_side_shows_none() -> None:
+    (found,) = changes(machine(board("1043", "0001")), machine(board("1043", "0002")))
+    assert (found.kind, found.before, found.after) == (ChangeKind.SUBSYSTEM, "1043:0001", "1043:0002")
+    assert kinds(machine(board("1043", "0001")), machine(GPU)) == []
+    assert kinds(machine(board("1043", "0001")), machine(board("0000", "0000"))) == []
+
+
+def test_a_card_has_moved_although_one_side_shows_no_board() -> None:
+    moved = machine(GPU._replace(address=Address("0000:05:00.0")))
+    assert kinds(machine(board("1043", "0001")), moved) == [ChangeKind.MOVED]
+
+
+def test_what_an_excerpt_does_not_show_is_not_gone() -> None:
+    excerpt = machine(GPU, gaps=(Gap("devices", NOT_LISTED),))
+    assert kinds(machine(GPU, SOUND), excerpt) == [ChangeKind.UNKNOWN]
+    assert kinds(excerpt, machine(GPU, SOUND)) == [ChangeKind.UNKNOWN]
+    assert kinds(machine(GPU, SOUND), machine(GPU)) == [ChangeKind.REMOVED]
 
 
 def test_the_model_of_an_unknown_kernel_is_not_compared() -> None:

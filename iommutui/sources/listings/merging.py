@@ -54,6 +54,8 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
     )
     untold = [name for name in _UNTOLD if getattr(host, name, None) is None]
     untold += [] if any("group" in facts for several in seen.values() for facts in several) else ["iommu_groups"]
+    listed = [section for section in sections if section.functions()]
+    untold += ["devices"] if all(section.picked for section in listed) else []
     return host._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in untold))
 
 
