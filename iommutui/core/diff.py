@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple, Self
 
 from iommutui.core.address import Address, sort_key
@@ -120,16 +121,14 @@ def _pairs(before: Host, after: Host) -> dict[Address, Address]:
             if address in pairs or (moves and device.vendor_id is None):
                 continue
             places = free[address if not moves else (device.vendor_id, device.device_id)]
-            found = [place for place in places if fits(device, after.devices[place])]
-            if found:
-                pairs[address] = min(found, key=lambda place: _distance(address, place))
-                places.remove(pairs[address])
+            same_slot = (place for place in places if place.rpartition(":")[2] == address.rpartition(":")[2])
+            same_function = (place for place in places if place[-1] == address[-1])
+            nearest = chain(same_slot, same_function, places)
+            found = next((place for place in nearest if fits(device, after.devices[place])), None)
+            if found is not None:
+                pairs[address] = found
+                places.remove(found)
     return dict(sorted(pairs.items(), key=lambda pair: sort_key(pair[0])))
-
-
-def _distance(one: Address, other: Address) -> int:
-    """0 in a slot of the same number, 1 for the same function of a card, else 2."""
-    return 0 if one.rpartition(":")[2] == other.rpartition(":")[2] else 1 if one[-1] == other[-1] else 2
 
 
 def _has_ids_of(one: Device, other: Device) -> bool:
@@ -177,6 +176,7 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[D
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
         return
     rearranged: set[int] = set()
+    known = was.model.name == now.model.name or (before.kernel is None) == (after.kernel is None)
     for old, new in pairs.items():
         one, other = before.devices[old], after.devices[new]
         if (one.group is None) != (other.group is None) and not one.gap("iommu_group") and not other.gap("iommu_group"):
@@ -189,7 +189,7 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[D
             if olds != news:
                 yield Difference(ChangeKind.RENUMBERED, words[0], *words)
             then, here = was.verdict(olds[0]), now.verdict(news[0])
-            if then != here and was.tells(olds[0], here) and now.tells(news[0], then):
+            if then != here and known and was.tells(olds[0], here) and now.tells(news[0], then):
                 yield Difference(ChangeKind.VERDICT, f"group {news[0]}", then, here)
         else:
             kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED

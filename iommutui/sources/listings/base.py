@@ -21,6 +21,7 @@ _ID = re.compile(r"([0-9a-fA-F]{4}|[0-9a-fA-F]{6})|0x([0-9a-fA-F]{1,4}|[0-9a-fA-
 _BYTE = re.compile(r"(?:0x)?(?:00)?([0-9a-fA-F]{2})")
 _NAME_AND_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]")
 _DRIVER_NAME = re.compile(r"[\w.+-]*\w", re.ASCII)
+_NO_DRIVERS = ("unknown", "not", "no")
 _ID_FIELDS = ("vendorid", "hex", "value", "id")
 """Fields of an object that stands for a vendor or device."""
 
@@ -147,10 +148,10 @@ def facts_of(entry: Mapping[str, Any]) -> Facts:
 
 def driver_of(value: str) -> str | None:
     """The driver that a word names, without marks around it; None for none, and UNTOLD for what is not a name."""
-    name = value.strip("`*_~\"'()<>[]{}.;:|\\")
-    if name.lower() in ("", "-", "none", "n/a"):
+    name = value.strip("`*_\"'()<>[]{}.;:|\\")
+    if not value or name.lower() in ("-", "none", "n/a"):
         return None
-    return name if _DRIVER_NAME.fullmatch(name) is not None else UNTOLD
+    return name if _DRIVER_NAME.fullmatch(name) is not None and name.lower() not in _NO_DRIVERS else UNTOLD
 
 
 def _named(value: Any) -> tuple[str | None, str | None]:

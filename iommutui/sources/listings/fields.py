@@ -16,7 +16,6 @@ _ADDRESSES = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_addres
 _OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
 _OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
 _OTHER_NAMES |= {"deviceId": "device", "device_id": "device", "class_code": "class", "name": "device_name"}
-_OTHER_NAMES |= {"group": "iommugroup", "group_id": "iommugroup"}
 _OTHER_NAMES |= {"product_id": "device", "product": "device_name"}
 _OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "interface"}
 _OTHER_NAMES |= {"sub_vendor": "subsystem_vendor", "sub_device": "subsystem_device", "model": "device_name"}
@@ -80,10 +79,12 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
             written = [value[name] for name in _ADDRESSES if isinstance(value.get(name), str)]
             places = ((text, address) for text in written if (address := parse_pci(text)) is not None)
             if (place := next(places, None)) is not None:
+                entry.setdefault("iommugroup", value.get("group", value.get("group_id", "?")))
                 yield *place, entry
             else:
-                # A virtual machine has an id and devices as well, and a name.
-                around = value.get("id") if "devices" in value and "name" not in value else None
+                # A virtual machine has an id and devices as well, and a name of its own.
+                is_group = "devices" in value and "group" in str(value.get("name", "group")).lower()
+                around = value.get("id") if is_group else None
                 waiting += [(each, entry.get("iommugroup", around)) for each in value.values()]
 
 
@@ -135,6 +136,7 @@ TABLE = Importer(
 _TAG = re.compile(r"\s*([A-Za-z]+):[ \t]*(.*?)\s*$")
 _TAGS = {"slot", "device", "class", "vendor", "physlot", "driver", "module", "numanode", "dtnode", "iommugroup", "ids"}
 """The tags of ``lspci -vmm`` (pciutils 3.13, ``show_machine``) besides those below: any other is damaged."""
+_JOINED = re.compile(r"\s(?:Slot|Class|S?Vendor|S?Device|Driver|Module|IOMMUGroup):\s")
 _ONCE = ("Class", "Vendor", "Driver", "IOMMUGroup")
 _FIELDS = {"SVendor": "subsystem_vendor", "SDevice": "subsystem_device", "Rev": "revision", "ProgIf": "interface"}
 
@@ -148,11 +150,15 @@ def _read_record(text: Text, at: int) -> Read:
         if (found := _TAG.match(text.lines[end])) is not None:
             # -vm, the old form: the address is the first of two lines "Device".
             tag = "Slot" if found[1] == "Device" and end == at else found[1]
+            if _JOINED.search(found[2]) is not None:
+                cut = True
+                tag = ""
             if tag.lower() in tags and tag in _ONCE:
                 cut = True
                 break  # another record, whose first line is damaged or missing
             tags.setdefault(_FIELDS.get(tag, tag.lower()), found[2])
-        cut = cut or found is None or not (found[1] in _FIELDS or found[1].lower() in _TAGS)
+        known = found is not None and (found[1] in _FIELDS or found[1].lower() in _TAGS)
+        cut = cut or not (known or text.lines[end].startswith(("pcilib:", "lspci:")))
         end += 1
     address = parse_pci(tags.get("slot", "").partition(" ")[0])
     if address is None:

@@ -36,7 +36,7 @@ _LINE = re.compile(rf"{_MARKS}({_PATH})[ \t,]+(?:- )?(?:Class )?(\S.*)")
 _IDS = re.compile(IDS)
 _WITH_IDS = re.compile(rf"(.*){IDS}(.*)")
 _TAIL = re.compile(r"\((rev|prog-if) ([0-9a-fA-F]{2})\b")
-_DRIVER = re.compile(r"\bDriver: *(\S+)")
+_DRIVER = re.compile(r"\b(?:Driver|[Kk]ernel driver in use): *(\S+)")
 _GROUP = re.compile(r"\b(?:IOMMU|iommu)[ _][Gg]roup[ =:#]*(\d{1,9})\b")
 _WITH_CLASS = re.compile(r"([^\[]*)\[([0-9a-fA-F]{4})\](?::[ \t]*|[ \t]+(?=\S))(.*)")
 _NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\b")
@@ -65,8 +65,10 @@ _CLASS_NAME = re.compile(r"(?:[^\s,]+ ){0,2}[^\s,]+|[^,]* (?:controller|device|b
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
 _NUMBERED = re.compile(r"(?!VC\d)(?=.*(?:\d|[Gg]rou?p)).*:\s*$")
 _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
-_ABOUT_DRIVER = ("in use", "driver", "Driver:", "drivr", "treiber")
+_ABOUT_DRIVER = re.compile(r"in use|(?<!uses )driver|drivr|treiber|pilote|\bkern", re.IGNORECASE)
 """A line with one of these that is none of the above was about the driver, and is damaged."""
+_ABOUT_GROUP = re.compile(r"IOM|,\s*$", re.MULTILINE)
+"""A line with one of these that is none of the above may have told the group."""
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {
     "Endpoint": 0,
@@ -101,10 +103,10 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     first = end
     while end < len(lines) and lines[end].strip() and (kinds[end] is None or (end > first and _ends_flags(lines, end))):
         end += 1
-    bus, own = _take_details(text, first, end, facts) if end > first else (None, 0)
+    bus, own, lost = _take_details(text, first, end, facts) if end > first else (None, 0, False)
     below = f"{address.partition(':')[0]}:{bus}" if bus else None
     cut = (text.cut and end == len(lines)) or any(map(_SNIPPED.match, lines[first : end + 2]))
-    cut = cut or own < end - first or text.columns in map(len, lines[at:end])
+    cut = cut or lost or own < end - first or text.columns in map(len, lines[at:end]) or _goes_on(text, end)
     end = first + own
     while end > first and not (_is_detail(lines[end - 1]) or lines[end - 2].rstrip().endswith(",")):
         end -= 1  # what people write below a listing, and damaged lines
@@ -210,11 +212,11 @@ def _is_detail(line: str) -> bool:
     return line[0].isspace() or _LABELLED.match(line) is not None
 
 
-def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str | None, int]:
+def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str | None, int, bool]:
     """Adds the facts from the lines below a function.
 
-    Returns the bus behind it, if it is a bridge, and how many of the lines are its own: the rest are of another one,
-    or of another group, whose first line is damaged or missing.
+    Returns the bus behind it, if it is a bridge; how many of the lines are its own: the rest are of another one, or of
+    another group, whose first line is damaged or missing; and whether a line that told the group is damaged.
     """
     below = None
     seen: set[str] = set()
@@ -228,6 +230,9 @@ def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str |
             other.append(details[at])
             continue
         kind, said = found.lastgroup, found[found.lastgroup or 0]
+        if kind == "modules" and " in use" in details[at]:
+            other.append(details[at])
+            continue
         if kind in _ONCE:
             if kind in seen or (kind == _ONCE[0] and seen):
                 details = details[:at]
@@ -255,12 +260,18 @@ def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str |
             below = below or bus
             # Words take precedence over a dump, except for the class, which a dump shows in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
-    rest = "\n".join(line for line in other if _is_detail(line) or line[:1] in "Kk")
-    if "driver" not in facts and any(word in rest for word in _ABOUT_DRIVER):
+    rest = [line for line in other if _is_detail(line) or line[:1] in "Kk"]
+    if "driver" not in facts and any(map(_ABOUT_DRIVER.search, rest)):
         facts["driver"] = UNTOLD
     elif "modules" in seen:
         facts.setdefault("driver", None)
-    return below, len(details)
+    return below, len(details), "group" not in seen and any(map(_ABOUT_GROUP.search, rest))
+
+
+def _goes_on(text: Text, end: int) -> bool:
+    """Whether details that name no function follow below a blank line: something is missing in between."""
+    rest = text.lines[end : end + 2]
+    return len(rest) == 2 and not rest[0].strip() and text.kinds[end + 1] is None and _DETAIL.match(rest[1]) is not None
 
 
 def _is_heading(line: str) -> bool:

@@ -22,14 +22,21 @@ _PROMPT = re.compile(r"\s*\[?[\w.-]{1,60}@([\w-]{1,60})[\w.-]*[: ][^\n@]{0,80}?[
 """A shell's prompt, with the name of the machine."""
 
 _PICKS = re.compile(
-    r"(?P<lines>(?:\blspci\b|\.sh\b)[^;]*\|&?\s*(?:\w+=\S+ |sudo |command |/\S*/|\\)*(?:[ef]?grep|rg|ag|awk|sed|perl"
-    r"|(?:head|tail)(?! -(?:n ?)?(?:\+|\d{3})))\b(?! +(?:-\w*v|-?\w* ?[\"']?(?:iommu|group|\.|''|\"\")))[^;]*$)"
+    r"(?P<lines>(?:\blspci\b|\.sh\b|\biommu[\w-]*|\bdone\b).*\|&?\s*(?:\w+=\S+ |sudo |command |/\S*/|\\)*"
+    r"(?:[ef]?grep|rg|ag|ack|awk|sed|perl|findstr|(?:head|tail)(?! -(?:n ?)?(?:[+-]|\d{3})))\b"
+    r"(?! +(?:-\w*v|-?\w* ?[\"']?(?:iommu|group|\.[\"']?\s*$|''|\"\"))).*$|\b[ef]?grep\b.*\blspci\b)"
     r"|(?P<functions>\blspci\b[^|]* -[A-Za-z]*[ds] ?[\"']?[0-9a-fA-F:])",
     re.IGNORECASE,
 )
 """A command that shows some lines of its input, or ``lspci`` with a filter; nearly every line has IOMMU or group."""
 _SEPARATOR = "--"
 """The line between matches with context (``grep -A``)."""
+_NO_COMMANDS = ("```", "pcilib:", "lspci:")
+_SCRIPT_ENDS = re.compile(r"\s*(?:done|fi|\})[;\s]*$")
+_ABOVE = 2
+"""How many lines above a listing may be the command: between them, somebody may say what follows."""
+_EXCERPT = re.compile(r"^- Not known: .*\bdevices \(|# It is not known what else is in group", re.MULTILINE)
+"""What our own report says of an excerpt."""
 
 _FUNCTION = re.compile(BDF)
 _SIGNS = (
@@ -58,7 +65,7 @@ class Section(NamedTuple):
     host: str = ""
     """The name of the machine in the prompt above it."""
     picked: str = ""
-    """What the command above it picked out, so that others may be missing: ``lines``, ``functions`` or nothing."""
+    """What the command above it picked out, so that others may be missing: ``lines``, ``functions``, ``--``."""
 
     def functions(self) -> list[tuple[Address, Record]]:
         """The records of functions, by address."""
@@ -103,9 +110,14 @@ def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Read
     by_name = {importer.name: importer for importer in sorted(able, key=lambda importer: -importer.score)}
     text.kinds = _kinds(text, by_name)
     sections = _sections(text, name, by_name)
+    if _EXCERPT.search(text.whole) is not None:
+        sections = [section._replace(picked=section.picked or "functions") for section in sections]
     for section in sections:
         if section.importer.once:
             _complete(section, text)
+        for _, record in section.functions():
+            if record.facts.get("driver") == UNTOLD:
+                del record.facts["driver"]
     return Reading(name, text, sections)
 
 
@@ -149,8 +161,8 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
             or any(map(str.strip, text.lines[read:start]))
         ):
             picked = _picked(text.lines[read:start])
-            if _SEPARATOR in text.lines[read:start] and sections:
-                sections[-1] = sections[-1]._replace(picked="lines")
+            if picked == _SEPARATOR and sections:
+                sections[-1] = sections[-1]._replace(picked=_SEPARATOR)
             sections.append(Section(name, importer, [], host, picked))
             seen.clear()
         seen.update(functions)
@@ -160,11 +172,13 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
 
 
 def _picked(above: list[str]) -> str:
-    """What the command in the last of these lines, above a listing, picked out of it."""
-    if _SEPARATOR in above:
-        return "lines"
-    lines = (line for line in reversed(above) if re.search(r"\w", line) and not line.startswith("pcilib:"))
-    found = _PICKS.search(next(lines, ""))
+    """What the command in the last of these lines, above a listing, picked out of it; or the line between matches."""
+    lines = [line for line in above if line.strip()]
+    if lines == [_SEPARATOR]:
+        return _SEPARATOR
+    lines = [line for line in lines if re.search(r"\w", line) and not line.lstrip().startswith(_NO_COMMANDS)]
+    commands = [] if lines and _SCRIPT_ENDS.match(lines[-1]) else lines[-_ABOVE:]
+    found = next(filter(None, map(_PICKS.search, commands)), None)
     return found.lastgroup or "" if found is not None else ""
 
 
@@ -193,7 +207,7 @@ def _complete(section: Section, text: Text) -> None:
     """
     records = [record for _, record in section.functions()]
     every = [record.facts for record in records]
-    picked = section.picked == "lines"
+    picked = section.picked in ("lines", _SEPARATOR)
     bare = [record for record in records if record.end == record.line + 1]
     last = len(text.lines) if len(bare) == 1 < len(records) else 0
     drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
@@ -206,7 +220,7 @@ def _complete(section: Section, text: Text) -> None:
             facts.setdefault("driver", None)
         if groups and whole:
             facts.setdefault("group", None)
-        if facts.get("driver") == UNTOLD or (picked and facts.get("driver", UNTOLD) is None):
+        if picked and facts.get("driver", UNTOLD) is None:
             del facts["driver"]
 
 

@@ -35,11 +35,15 @@ _BLOCKS_FIRST = re.compile(f"^{_BLOCKS}", re.MULTILINE)
 _BLOCKS_BETWEEN = re.compile(f"{_BLOCKS}\n?")
 _TAG = re.compile(r"</?(?:a|b|code|em|font|i|span|strong|td)\b[^<>\n]{0,200}>")
 _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});")
-_BOLD = re.compile(r"\*\*([^\s*](?:[^\n*]*[^\s*])?)\*\*")
+_BOLD = re.compile(r"(?<![^\s(|>-])\*\*([^\s*/](?:[^\n*]*[^\s*])?)\*\*(?![\w/])")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
 _IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
-_RUN_TOGETHER = re.compile(rf"({_IDS})(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d{{1,9}}:?[ \t]+\S)")
+_RUN_TOGETHER, _WITH_GROUP_BEHIND = (
+    re.compile(rf"({_IDS})(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d{end})") for end in ("", r"{1,9}:?[ \t]+\S")
+)
+_GROUP_ALONE = re.compile(r"^\W*IOMMU [Gg]roup \d{1,9}:?[ \t]*$", re.MULTILINE)
+"""Lines that run together; a group at the end of a line is its own where no line is the heading of one."""
 _GLUED = re.compile(rf"IOMMU (?<=\w.{{6}})(?=[Gg]roup +\d{{1,9}}:? +{_FUNCTION})")
 """A line that begins where the one before breaks off."""
 _LINKS_TOGETHER = re.compile(r"[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)")
@@ -63,11 +67,14 @@ _STAMP = re.compile(
 _GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
 _RULE = re.compile(r"[ \t|:-]*-[ \t:]*\|")
 """The line below the heads of a table."""
+_GUEST_CELL = re.compile(r"\b(?:guest|vm)\b")
 _PRIVATE_CELL = re.compile(
+    r"^(?!.*\b(?:device|ids?|vendor|model|description|pci)\b).*"
     r"\b(?:serial|s/?n|notes?|comments?|remarks?|status|mac|ip|addr\w*|host\w*|user|owner|location|path|mount\w*|vm|used?)\b"
 )
 """The head of a column that may name people, and does not describe the device."""
 _IDS_CELL = re.compile(r"\[?([0-9a-f]{4}:[0-9a-f]{4})\]?", re.IGNORECASE)
+_IDS_IN_CELL = re.compile(r"\[[0-9a-fA-F]{4}:[0-9a-fA-F]{4}\]")
 _PLACE_CELL = re.compile(r"((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\b(.*)", re.IGNORECASE)
 _ENDS = 4
 """How many different ends the longest lines have where they have been cut: lines of functions, and others."""
@@ -149,13 +156,18 @@ def _untabled(lines: list[str]) -> list[str]:
         cells = [cell.strip(" \t`*") for cell in row.split("|")]
         if len(cells) > 1 and any(map(_GROUP_CELL.fullmatch, cells)):
             columns = ["group" if _GROUP_CELL.fullmatch(cell) else cell.lower() for cell in cells]
-        elif len(cells) == len(columns) and (place := next(filter(None, map(_PLACE_CELL.match, cells)), None)):
+        elif len(cells) == len(columns) and (place := _place_in(dict(zip(columns, cells, strict=True)))) is not None:
             named = dict(zip(columns, cells, strict=True))
             # An empty cell may say the same as above, or none: what is one device has one group.
             slot, before = place[1].rpartition(".")[0], slot
             group = named.pop("group") or (group if slot == before else "")
             driver = next((named.pop(name).strip("-") for name in columns if "driver" in name), "")
-            rest = [cell for name, cell in named.items() if cell != place[0] and not _PRIVATE_CELL.search(name)]
+            rest = [
+                cell if _PRIVATE_CELL.search(name) is None else " ".join(_IDS_IN_CELL.findall(cell))
+                for name, cell in named.items()
+                if cell != place[0] and _GUEST_CELL.search(name) is None
+            ]
+            rest = [cell for cell in rest if cell]
             words = " ".join([place[2], *(cell for cell in rest if not _IDS_CELL.fullmatch(cell))]).strip() or "Device"
             ids = [f" [{found[1]}]" for found in map(_IDS_CELL.fullmatch, rest) if found and found[1] not in words]
             number = re.fullmatch(r"\D*(\d{1,9})\D*", group)
@@ -163,6 +175,13 @@ def _untabled(lines: list[str]) -> list[str]:
             line = f"{head}{place[1]} {words}{''.join(ids)}" + (f" Driver: {driver}" if driver else "")
         rows.append(line)
     return rows
+
+
+def _place_in(row: dict[str, str]) -> re.Match[str] | None:
+    """The address in a row: the host's, where a guest has one as well."""
+    cells = sorted((_GUEST_CELL.search(name) is not None, "host" not in name, cell) for name, cell in row.items())
+    found = (_PLACE_CELL.match(cell) for guest, _, cell in cells if not guest)
+    return next(filter(None, found), None)
 
 
 class Text:
@@ -186,7 +205,8 @@ class Text:
         if whole[:1].isspace():
             whole = dedent(whole)
         if _RUN_TOGETHER.search(whole) is not None:
-            whole = _HEADING.sub(r"\1\n", _RUN_TOGETHER.sub(r"\1\n", whole))
+            together = _RUN_TOGETHER if _GROUP_ALONE.search(whole) is not None else _WITH_GROUP_BEHIND
+            whole = _HEADING.sub(r"\1\n", together.sub(r"\1\n", whole))
         if "IOMMU" in whole:
             whole = _GLUED.sub("\nIOMMU ", _WRAPPED_GROUP.sub(r"\nIOMMU\1 ", whole))
         if "lrwxrwxrwx" in whole:

@@ -5,6 +5,8 @@ import quopri
 
 import pytest
 
+from iommutui.core.models import model_for
+from iommutui.core.report import report
 from tests.sources.listings.reading import GPU, SOUND, device, groups, host, opened
 from tests.sources.listings.test_damage import LISTING, WHOLE, facts_of
 
@@ -247,3 +249,65 @@ def test_blank_lines_between_the_members_of_a_group_do_not_end_it(text: str) -> 
 @pytest.mark.parametrize("command", ["dmesg | grep -i iommu", "./ls-iommu.sh | grep Group", "lspci -vnn | head -1000"])
 def test_a_filter_that_keeps_every_function_is_no_filter(command: str) -> None:
     assert not host(f"{command}\nIOMMU Group 1 01:00.0 {GPU}\n").groups[1].gap("members")
+
+
+def test_a_heading_that_is_joined_to_the_line_above_begins_its_group() -> None:
+    text = f"IOMMU group 0\n  00:00.0 {GPU} IOMMU group 1\n  01:00.0 {GPU}\nIOMMU group 2\n  02:00.0 {GPU}\n"
+    assert groups(host(text)) == {0: ["0000:00:00.0"], 1: ["0000:01:00.0"], 2: ["0000:02:00.0"]}
+
+
+def test_the_report_of_an_excerpt_is_an_excerpt() -> None:
+    excerpt = host(
+        f"lspci -nnvk -s 01:00\n01:00.0 {GPU}\n\tFlags: x, IOMMU group 1\n\tKernel driver in use: vfio-pci\n\n"
+    )
+    again = host(report(excerpt, model_for(None)))
+    assert again.groups[1].gap("members")
+    assert again.gap("devices")
+
+
+def test_a_signature_is_not_a_line_between_matches() -> None:
+    assert facts_of(f"{LISTING}--\nAlice\n\n02:00.0 {SOUND}\n")[:2] == WHOLE
+
+
+@pytest.mark.parametrize("value", ["...", "unknown", "no driver"])
+def test_a_word_that_names_no_driver_leaves_it_unknown(value: str) -> None:
+    assert device(f"01:00.0 {GPU}\n\tKernel driver in use: {value}\n").gap("driver")
+
+
+@pytest.mark.parametrize(
+    "above",
+    ["```console\n$ lspci -nnk | grep -A3 VGA\n", "lspci -nnk | grep -A3 VGA\nOutput:\n", "grep -A2 VGA lspci.txt\n",
+     "lspci -nnk |& /bin/grep -A3 VGA\n", "lspci -nnk | LC_ALL=C grep -A3 VGA; echo\n"],
+)  # fmt: skip
+def test_a_filter_is_recognised_in_many_forms(above: str) -> None:
+    text = f"{above}00:02.0 {GPU}\n\tKernel driver in use: i915\n01:00.0 {GPU}\n\tSubsystem: A [1043:8746]\n\n"
+    assert device(text).gap("driver")
+
+
+def test_a_group_loop_with_a_filter_at_its_end_is_filtered() -> None:
+    text = f"for g in $(ls /sys/kernel/iommu_groups); do\n  echo\ndone | grep -i nvidia\nIOMMU Group 1 01:00.0 {GPU}\n"
+    assert host(text).groups[1].gap("members")
+
+
+def test_the_address_of_a_guest_is_not_that_of_the_device() -> None:
+    heads = "| Guest PCI | Device | Host PCI | IOMMU Group |\n|---|---|---|---|\n"
+    assert groups(host(f"{heads}| 06:10.0 | NIC [8086:1533] | 08:00.0 | 34 |\n")) == {34: ["0000:08:00.0"]}
+
+
+@pytest.mark.parametrize("line", ["Flags: bus master, IRQ 34, IOMM", "Flags: bus master, IRQ 34,", "IOMMU gruop 4"])
+def test_damaged_flags_leave_the_group_unknown(line: str) -> None:
+    text = f"00:01.0 {GPU}\n\tFlags: fast devsel, IOMMU group 1\n\n01:00.0 {GPU}\n\t{line}\n\tMemory at f0000000\n\n"
+    assert device(text).gap("iommu_group")
+
+
+def test_details_below_a_blank_line_show_that_something_is_missing() -> None:
+    text = (
+        f"00:01.0 {GPU}\n\tKernel driver in use: x\n01:00.0 {GPU}\n\n\tKernel driver in use: nvidia\n00:02.0 {GPU}\n\n"
+    )
+    assert device(text).gap("driver")
+
+
+def test_joined_lines_of_a_record_leave_their_facts_unknown() -> None:
+    one = "Slot:\t01:00.0\nClass:\tVGA [0300]\nVendor:\tA [10de]\nDevice:\tB [1c02]\nDriver:\tnvme\n\n"
+    other = one.replace("01:00.0", "02:00.0").replace("Device:\tB [1c02]\nDriver", "Device:\tB [1c02] Driver")
+    assert device(one + other, "0000:02:00.0").gap("driver")
