@@ -67,7 +67,7 @@ _NUMBERED = re.compile(r"(?!VC\d)(?=.*(?:\d|[Gg]rou?p)).*:\s*$")
 _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
 _ABOUT_DRIVER = re.compile(r"in use|(?<!uses )driver|drivr|treiber|pilote|\bkern", re.IGNORECASE)
 """A line with one of these that is none of the above was about the driver, and is damaged."""
-_ABOUT_GROUP = re.compile(r"IOM|,\s*$", re.MULTILINE)
+_ABOUT_GROUP = re.compile(r"IOM+U g|, IOM\w*\s*$|,\s*$")
 """A line with one of these that is none of the above may have told the group."""
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {

@@ -42,7 +42,7 @@ _IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
 _RUN_TOGETHER, _WITH_GROUP_BEHIND = (
     re.compile(rf"({_IDS})(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d{end})") for end in ("", r"{1,9}:?[ \t]+\S")
 )
-_GROUP_ALONE = re.compile(r"^\W*IOMMU [Gg]roup \d{1,9}:?[ \t]*$", re.MULTILINE)
+_GROUP_ALONE = re.compile(r"^[^\w\n]*IOMMU [Gg]roup \d{1,9}:?[ \t]*$", re.MULTILINE)
 """Lines that run together; a group at the end of a line is its own where no line is the heading of one."""
 _GLUED = re.compile(rf"IOMMU (?<=\w.{{6}})(?=[Gg]roup +\d{{1,9}}:? +{_FUNCTION})")
 """A line that begins where the one before breaks off."""
@@ -178,10 +178,9 @@ def _untabled(lines: list[str]) -> list[str]:
 
 
 def _place_in(row: dict[str, str]) -> re.Match[str] | None:
-    """The address in a row: the host's, where a guest has one as well."""
-    cells = sorted((_GUEST_CELL.search(name) is not None, "host" not in name, cell) for name, cell in row.items())
-    found = (_PLACE_CELL.match(cell) for guest, _, cell in cells if not guest)
-    return next(filter(None, found), None)
+    """The first address in a row, and not that in a guest."""
+    cells = (cell for name, cell in row.items() if _GUEST_CELL.search(name) is None)
+    return next(filter(None, map(_PLACE_CELL.match, cells)), None)
 
 
 class Text:
