@@ -65,9 +65,9 @@ _CLASS_NAME = re.compile(r"(?:[^\s,]+ ){0,2}[^\s,]+|[^,]* (?:controller|device|b
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
 _NUMBERED = re.compile(r"(?!VC\d)(?=.*(?:\d|[Gg]rou?p)).*:\s*$")
 _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
-_ABOUT_DRIVER = re.compile(r"in use|(?<!uses )driver|drivr|treiber|pilote|\bkern", re.IGNORECASE)
+_ABOUT_DRIVER = ("in use", " driver", "driver:", "drivr", "treiber", "\nkern", "\tkern", " kern", "pilote")
 """A line with one of these that is none of the above was about the driver, and is damaged."""
-_ABOUT_GROUP = re.compile(r"IOM+U g|, IOM\w*\s*$|,\s*$")
+_ABOUT_GROUP = ("iommu g", "iomu g", ", iom", ",\n")
 """A line with one of these that is none of the above may have told the group."""
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {
@@ -260,12 +260,13 @@ def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str |
             below = below or bus
             # Words take precedence over a dump, except for the class, which a dump shows in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
-    rest = [line for line in other if _is_detail(line) or line[:1] in "Kk"]
-    if "driver" not in facts and any(map(_ABOUT_DRIVER.search, rest)):
+    rest = "\n".join(["", *(line for line in other if _is_detail(line) or line[:1] in "Kk"), ""]).lower()
+    rest = rest.replace("uses driver", "")
+    if "driver" not in facts and any(word in rest for word in _ABOUT_DRIVER):
         facts["driver"] = UNTOLD
     elif "modules" in seen:
         facts.setdefault("driver", None)
-    return below, len(details), "group" not in seen and any(map(_ABOUT_GROUP.search, rest))
+    return below, len(details), "group" not in seen and any(word in rest for word in _ABOUT_GROUP)
 
 
 def _goes_on(text: Text, end: int) -> bool:

@@ -110,7 +110,7 @@ def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Read
     by_name = {importer.name: importer for importer in sorted(able, key=lambda importer: -importer.score)}
     text.kinds = _kinds(text, by_name)
     sections = _sections(text, name, by_name)
-    if _EXCERPT.search(text.whole) is not None:
+    if "ot known" in text.whole and _EXCERPT.search(text.whole) is not None:
         sections = [section._replace(picked=section.picked or "functions") for section in sections]
     for section in sections:
         if section.importer.once:

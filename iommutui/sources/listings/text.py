@@ -64,6 +64,8 @@ _STAMP = re.compile(
     r"(?:(?: [\w.-]+)? [a-z][\w./@()-]*(?:\[\d+\])?:| <[^<>\n]{1,40}>)? "
 )
 """What a log (the host, the program) or a chat (who) puts before each line."""
+_SAMPLE = 500
+"""Lines of which none has a number or a stamp, if most of the text have none."""
 _GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
 _RULE = re.compile(r"[ \t|:-]*-[ \t:]*\|")
 """The line below the heads of a table."""
@@ -124,6 +126,8 @@ def _in_json(found: re.Match[str]) -> str:
 
 def _unnumbered(lines: list[str]) -> list[str]:
     """Without the numbers that an editor, ``cat -n`` or ``grep -n`` put before each line."""
+    if not any(map(_NUMBER.match, lines[:_SAMPLE])):
+        return lines
     found = list(map(_NUMBER.match, lines))
     numbers = [int(each[1]) for each in found if each is not None]
     rising = sum(1 for one, other in pairwise(numbers) if one < other)
@@ -134,6 +138,8 @@ def _unnumbered(lines: list[str]) -> list[str]:
 
 def _unstamped(lines: list[str]) -> list[str]:
     """Without the time before each line, and without who wrote it."""
+    if not any(map(_STAMP.match, lines[:_SAMPLE])):
+        return lines
     found = list(map(_STAMP.match, lines))
     if len(found) - found.count(None) < max(2, sum(map(bool, lines)) // 2):
         return lines
