@@ -4,6 +4,7 @@ from iommutui.core.address import Address
 from iommutui.core.device import NOT_LISTED
 from iommutui.core.host import Device, Gap, Group, Host, Iommu, by_address, by_number
 from iommutui.sources.listings.base import Facts
+from iommutui.sources.listings.excerpts import Excerpt
 from iommutui.sources.listings.reading import Section
 from iommutui.sources.names import Names
 
@@ -55,7 +56,7 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
     untold = [name for name in _UNTOLD if getattr(host, name, None) is None]
     untold += [] if any("group" in facts for several in seen.values() for facts in several) else ["iommu_groups"]
     listed = [section for section in sections if section.functions()]
-    untold += ["devices"] if all(section.picked for section in listed) else []
+    untold += ["devices"] if all(section.picked is not Excerpt.WHOLE for section in listed) else []
     return host._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in untold))
 
 
@@ -66,7 +67,9 @@ def _hides(sections: list[Section]) -> bool:
     ]
     facts = [record.facts for section in shown for record in section.records]
     bridges = any(each.get("class_code", "").startswith("06") for each in facts)
-    return bool(shown) and all(bool(section.picked) or (section.importer.hides and not bridges) for section in shown)
+    return bool(shown) and all(
+        section.picked is not Excerpt.WHOLE or (section.importer.hides and not bridges) for section in shown
+    )
 
 
 def _of_one_card(seen: list[Facts]) -> list[Facts]:

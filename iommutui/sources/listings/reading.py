@@ -9,6 +9,7 @@ from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import SourceError
 from iommutui.core.printable import printable
 from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, UNTOLD, Importer, Record
+from iommutui.sources.listings.excerpts import Excerpt, is_between_matches, is_reported, picked_by_command
 from iommutui.sources.listings.text import Text
 
 LIMIT = 1 << 24
@@ -20,23 +21,6 @@ _PATIENCE = 1000
 _BOUNDARIES = r"\s*(?:```|~~~)|\s*\S{0,60}@\S{0,60}[^\n]{0,80}?[$#>%] ?|[$%] \S|# [a-z]|(?:#+|\*\*) ?[A-Z][^:]*$"
 _PROMPT = re.compile(r"\s*\[?[\w.-]{1,60}@([\w-]{1,60})[\w.-]*[: ][^\n@]{0,80}?[$#%>](?: |$)")
 """A shell's prompt, with the name of the machine."""
-
-_PICKS = re.compile(
-    r"(?P<lines>(?:\blspci\b|\.sh\b|\biommu[\w-]*|\bdone\b).*\|&?\s*(?:\w+=\S+ |sudo |command |/\S*/|\\)*"
-    r"(?:[ef]?grep|rg|ag|ack|awk|sed|perl|findstr|(?:head|tail)(?! -(?:n ?)?(?:[+-]|\d{3})))\b"
-    r"(?! +(?:-\w*v|-?\w* ?[\"']?(?:iommu|group|\.[\"']?\s*$|''|\"\"))).*$|\b[ef]?grep\b.*\blspci\b)"
-    r"|(?P<functions>\blspci\b[^|]* -[A-Za-z]*[ds] ?[\"']?[0-9a-fA-F:])",
-    re.IGNORECASE,
-)
-"""A command that shows some lines of its input, or ``lspci`` with a filter; nearly every line has IOMMU or group."""
-_SEPARATOR = "--"
-"""The line between matches with context (``grep -A``)."""
-_NO_COMMANDS = ("```", "pcilib:", "lspci:")
-_SCRIPT_ENDS = re.compile(r"\s*(?:done|fi|\})[;\s]*$")
-_ABOVE = 2
-"""How many lines above a listing may be the command: between them, somebody may say what follows."""
-_EXCERPT = re.compile(r"^- Not known: .*\bdevices \(|# It is not known what else is in group", re.MULTILINE)
-"""What our own report says of an excerpt."""
 
 _FUNCTION = re.compile(BDF)
 _SIGNS = (
@@ -64,8 +48,7 @@ class Section(NamedTuple):
     records: list[Record]
     host: str = ""
     """The name of the machine in the prompt above it."""
-    picked: str = ""
-    """What the command above it picked out, so that others may be missing: ``lines``, ``functions``, ``--``."""
+    picked: Excerpt = Excerpt.WHOLE
 
     def functions(self) -> list[tuple[Address, Record]]:
         """The records of functions, by address."""
@@ -110,8 +93,8 @@ def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Read
     by_name = {importer.name: importer for importer in sorted(able, key=lambda importer: -importer.score)}
     text.kinds = _kinds(text, by_name)
     sections = _sections(text, name, by_name)
-    if "ot known" in text.whole and _EXCERPT.search(text.whole) is not None:
-        sections = [section._replace(picked=section.picked or "functions") for section in sections]
+    if is_reported(text.whole):
+        sections = [section._replace(picked=Excerpt.FUNCTIONS) for section in sections]
     for section in sections:
         if section.importer.once:
             _complete(section, text)
@@ -160,26 +143,16 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
             or (importer.ascends and _is_before(functions, sections[-1].records[-1]))
             or any(map(str.strip, text.lines[read:start]))
         ):
-            picked = _picked(text.lines[read:start])
-            if picked == _SEPARATOR and sections:
-                sections[-1] = sections[-1]._replace(picked=_SEPARATOR)
+            picked = picked_by_command(text.lines[read:start])
+            if sections and is_between_matches(text.lines[read:start]):
+                picked = Excerpt.LINES
+                sections[-1] = sections[-1]._replace(picked=picked)
             sections.append(Section(name, importer, [], host, picked))
             seen.clear()
         seen.update(functions)
         sections[-1].records.extend(records)
         read = at
     return sections
-
-
-def _picked(above: list[str]) -> str:
-    """What the command in the last of these lines, above a listing, picked out of it; or the line between matches."""
-    lines = [line for line in above if line.strip()]
-    if lines == [_SEPARATOR]:
-        return _SEPARATOR
-    lines = [line for line in lines if re.search(r"\w", line) and not line.lstrip().startswith(_NO_COMMANDS)]
-    commands = [] if lines and _SCRIPT_ENDS.match(lines[-1]) else lines[-_ABOVE:]
-    found = next(filter(None, map(_PICKS.search, commands)), None)
-    return found.lastgroup or "" if found is not None else ""
 
 
 def _is_before(functions: list[Address], last: Record) -> bool:
@@ -207,7 +180,7 @@ def _complete(section: Section, text: Text) -> None:
     """
     records = [record for _, record in section.functions()]
     every = [record.facts for record in records]
-    picked = section.picked in ("lines", _SEPARATOR)
+    picked = section.picked is Excerpt.LINES
     bare = [record for record in records if record.end == record.line + 1]
     last = len(text.lines) if len(bare) == 1 < len(records) else 0
     drivers = any(facts.get("driver", UNTOLD) != UNTOLD for facts in every)
