@@ -10,6 +10,8 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from textwrap import dedent
 
+from iommutui.sources.listings.tables import untabled
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -66,18 +68,6 @@ _STAMP = re.compile(
 """What a log (the host, the program) or a chat (who) puts before each line."""
 _SAMPLE = 500
 """Lines of which none has a number or a stamp, if most of the text have none."""
-_GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
-_RULE = re.compile(r"[ \t|:-]*-[ \t:]*\|")
-"""The line below the heads of a table."""
-_GUEST_CELL = re.compile(r"\b(?:guest|vm)\b")
-_PRIVATE_CELL = re.compile(
-    r"^(?!.*\b(?:device|ids?|vendor|model|description|pci)\b).*"
-    r"\b(?:serial|s/?n|notes?|comments?|remarks?|status|mac|ip|addr\w*|host\w*|user|owner|location|path|mount\w*|vm|used?)\b"
-)
-"""The head of a column that may name people, and does not describe the device."""
-_IDS_CELL = re.compile(r"\[?([0-9a-f]{4}:[0-9a-f]{4})\]?", re.IGNORECASE)
-_IDS_IN_CELL = re.compile(r"\[[0-9a-fA-F]{4}:[0-9a-fA-F]{4}\]")
-_PLACE_CELL = re.compile(r"((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7])\b(.*)", re.IGNORECASE)
 _ENDS = 4
 """How many different ends the longest lines have where they have been cut: lines of functions, and others."""
 _HEAD = re.compile(r"\W*(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]\s|\W*IOMMU Group")
@@ -150,45 +140,6 @@ def _behind(marks: list[re.Match[str] | None], lines: list[str]) -> list[str]:
     return [line if mark is None else line[mark.end() :] for line, mark in zip(lines, marks, strict=True)]
 
 
-def _untabled(lines: list[str]) -> list[str]:
-    """The rows of a table by hand, with a column of groups, as the lines that a script prints."""
-    if not any("group" in heads.lower() for heads, rule in pairwise(lines) if _RULE.match(rule)):
-        return lines
-    columns: list[str] = []
-    group = slot = ""
-    rows: list[str] = []
-    for line in lines:
-        row = line[:1000].strip().removeprefix("|").removesuffix("|")
-        cells = [cell.strip(" \t`*") for cell in row.split("|")]
-        if len(cells) > 1 and any(map(_GROUP_CELL.fullmatch, cells)):
-            columns = ["group" if _GROUP_CELL.fullmatch(cell) else cell.lower() for cell in cells]
-        elif len(cells) == len(columns) and (place := _place_in(dict(zip(columns, cells, strict=True)))) is not None:
-            named = dict(zip(columns, cells, strict=True))
-            # An empty cell may say the same as above, or none: what is one device has one group.
-            slot, before = place[1].rpartition(".")[0], slot
-            group = named.pop("group") or (group if slot == before else "")
-            driver = next((named.pop(name).strip("-") for name in columns if "driver" in name), "")
-            rest = [
-                cell if _PRIVATE_CELL.search(name) is None else " ".join(_IDS_IN_CELL.findall(cell))
-                for name, cell in named.items()
-                if cell != place[0] and _GUEST_CELL.search(name) is None
-            ]
-            rest = [cell for cell in rest if cell]
-            words = " ".join([place[2], *(cell for cell in rest if not _IDS_CELL.fullmatch(cell))]).strip() or "Device"
-            ids = [f" [{found[1]}]" for found in map(_IDS_CELL.fullmatch, rest) if found and found[1] not in words]
-            number = re.fullmatch(r"\D*(\d{1,9})\D*", group)
-            head = f"IOMMU Group {number[1]} " if number is not None else ""
-            line = f"{head}{place[1]} {words}{''.join(ids)}" + (f" Driver: {driver}" if driver else "")
-        rows.append(line)
-    return rows
-
-
-def _place_in(row: dict[str, str]) -> re.Match[str] | None:
-    """The first address in a row, and not that in a guest."""
-    cells = (cell for name, cell in row.items() if _GUEST_CELL.search(name) is None)
-    return next(filter(None, map(_PLACE_CELL.match, cells)), None)
-
-
 class Text:
     """A text, line by line, numbered from 0 here and from 1 for people."""
 
@@ -206,7 +157,7 @@ class Text:
         if ">" in whole:
             lines = _behind(list(map(_QUOTED.match, lines)), lines)
         lines = _unnumbered(_unstamped(lines))
-        whole = "\n".join(_untabled(lines) if "|" in whole else lines)
+        whole = "\n".join(untabled(lines) if "|" in whole else lines)
         if whole[:1].isspace():
             whole = dedent(whole)
         if _RUN_TOGETHER.search(whole) is not None:
