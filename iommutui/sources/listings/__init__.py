@@ -1,8 +1,8 @@
 """Listings that people paste: scripts' groups, ``lspci``, kernel logs, what other tools print. A text -> `Host`.
 
 ``text`` cleans the lines, ``tables`` those of tables; an importer (``base``; each is an entry of `IMPORTERS`) makes
-records of them, as ``reading`` asks it to, and ``excerpts`` says what a filter left out; ``states`` distinguishes states,
-and ``merging`` makes a Host.
+records of them, as ``reading`` asks it to, and ``excerpts`` says what a filter left out; ``states`` distinguishes
+states, and ``merging`` makes a Host.
 """
 
 from contextlib import closing
