@@ -73,7 +73,8 @@ def as_kernels_write(host: Host) -> Host:
         facts: dict[str, Any] = {"bus": "pci", "class_name": None}
         for field in ("driver", "driver_override", "vendor_name", "device_name"):
             facts[field] = name(getattr(device, field))
-        facts["driver"] = facts["driver"] if facts["driver"] != "none" else None  # the word for no driver
+        driver = (facts["driver"] or "").strip("._-")  # which people put around names
+        facts["driver"] = None if driver.lower() in ("", "none", "no", "not", "unknown") else driver
         for field in IN_A_TEXT:
             if field.endswith(("_id", "code", "ion")):
                 text = getattr(device, field)
