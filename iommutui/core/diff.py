@@ -101,8 +101,13 @@ def _machine(was: _Side, now: _Side) -> Iterator[Difference]:
             yield Difference(kind, "the machine", old, new)
         elif old != new:
             yield Difference(ChangeKind.UNKNOWN, f"the {kind.replace('-', ' ')}", old or "", new or "")
-    if was.model.name != now.model.name and (was.host.kernel is None) == (now.host.kernel is None):
+    if was.model.name != now.model.name and _has_comparable_rules(was, now):
         yield Difference(ChangeKind.MODEL, "the kernel", was.model.name, now.model.name)
+
+
+def _has_comparable_rules(was: _Side, now: _Side) -> bool:
+    """Whether a difference of the rules is one of the kernels: not if only one kernel is known."""
+    return was.model.name == now.model.name or (was.host.kernel is None) == (now.host.kernel is None)
 
 
 def _pairs(before: Host, after: Host) -> dict[Address, Address]:
@@ -176,7 +181,7 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[D
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
         return
     rearranged: set[int] = set()
-    known = was.model.name == now.model.name or (before.kernel is None) == (after.kernel is None)
+    comparable = _has_comparable_rules(was, now)
     for old, new in pairs.items():
         one, other = before.devices[old], after.devices[new]
         if (one.group is None) != (other.group is None) and not one.gap("iommu_group") and not other.gap("iommu_group"):
@@ -189,7 +194,7 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[D
             if olds != news:
                 yield Difference(ChangeKind.RENUMBERED, words[0], *words)
             then, here = was.verdict(olds[0]), now.verdict(news[0])
-            if then != here and known and was.tells(olds[0], here) and now.tells(news[0], then):
+            if then != here and comparable and was.tells(olds[0], here) and now.tells(news[0], then):
                 yield Difference(ChangeKind.VERDICT, f"group {news[0]}", then, here)
         else:
             kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED

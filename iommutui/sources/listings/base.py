@@ -50,6 +50,9 @@ class Facts(TypedDict, total=False):
     class_name: str | None
 
 
+STDERR = ("pcilib:", "lspci:")
+"""How lines begin in which ``lspci`` complains, wherever they come between its lines."""
+
 UNTOLD = "?"
 """The driver of a function, where the listing tells drivers and of this one that it does not know."""
 

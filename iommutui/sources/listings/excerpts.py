@@ -3,6 +3,8 @@
 import re
 from enum import StrEnum
 
+from iommutui.sources.listings.base import STDERR
+
 
 class Excerpt(StrEnum):
     """What of a listing was picked out."""
@@ -22,7 +24,6 @@ _PICKS = re.compile(
     re.IGNORECASE,
 )
 """A command that shows some lines of its input, or ``lspci`` with a filter; nearly every line has IOMMU or group."""
-_NO_COMMANDS = ("```", "pcilib:", "lspci:")
 _SCRIPT_ENDS = re.compile(r"\s*(?:done|fi|\})[;\s]*$")
 _ABOVE = 2
 """How many lines above a listing may be the command: between them, somebody may say what follows."""
@@ -31,7 +32,7 @@ _REPORTED = re.compile(r"^- Not known: .*\bdevices \(|# It is not known what els
 
 def picked_by_command(above: list[str]) -> Excerpt:
     """What the command picked out that is in the last of the lines above a listing."""
-    lines = [line for line in above if re.search(r"\w", line) and not line.lstrip().startswith(_NO_COMMANDS)]
+    lines = [line for line in above if re.search(r"\w", line) and not line.lstrip().startswith(("```", *STDERR))]
     commands = [] if lines and _SCRIPT_ENDS.match(lines[-1]) else lines[-_ABOVE:]
     found = next(filter(None, map(_PICKS.search, commands)), None)
     return Excerpt.WHOLE if found is None else Excerpt(found.lastgroup or "")

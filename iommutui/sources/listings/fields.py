@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from iommutui.core.address import Address, is_pci, parse_pci
-from iommutui.sources.listings.base import BDF, FULL, Facts, Importer, Read, Record, facts_of, of_config
+from iommutui.sources.listings.base import BDF, FULL, STDERR, Facts, Importer, Read, Record, facts_of, of_config
 from iommutui.sources.listings.text import Text
 
 _DECODER = json.JSONDecoder(strict=False)
@@ -150,15 +150,15 @@ def _read_record(text: Text, at: int) -> Read:
         if (found := _TAG.match(text.lines[end])) is not None:
             # -vm, the old form: the address is the first of two lines "Device".
             tag = "Slot" if found[1] == "Device" and end == at else found[1]
-            if _JOINED.search(found[2]) is not None:
-                cut = True
-                tag = ""
             if tag.lower() in tags and tag in _ONCE:
                 cut = True
                 break  # another record, whose first line is damaged or missing
-            tags.setdefault(_FIELDS.get(tag, tag.lower()), found[2])
+            if _JOINED.search(found[2]) is None:
+                tags.setdefault(_FIELDS.get(tag, tag.lower()), found[2])
+            else:
+                cut = True
         known = found is not None and (found[1] in _FIELDS or found[1].lower() in _TAGS)
-        cut = cut or not (known or text.lines[end].startswith(("pcilib:", "lspci:")))
+        cut = cut or not (known or text.lines[end].startswith(STDERR))
         end += 1
     address = parse_pci(tags.get("slot", "").partition(" ")[0])
     if address is None:

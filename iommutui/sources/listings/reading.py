@@ -94,7 +94,10 @@ def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Read
     text.kinds = _kinds(text, by_name)
     sections = _sections(text, name, by_name)
     if is_reported(text.whole):
-        sections = [section._replace(picked=Excerpt.FUNCTIONS) for section in sections]
+        sections = [
+            section._replace(picked=Excerpt.FUNCTIONS) if section.picked is Excerpt.WHOLE else section
+            for section in sections
+        ]
     for section in sections:
         if section.importer.once:
             _complete(section, text)

@@ -11,6 +11,7 @@ from iommutui.core.address import Address
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import SourceError
 from iommutui.sources.listings.base import Record
+from iommutui.sources.listings.excerpts import Excerpt
 from iommutui.sources.listings.reading import Section
 
 _MARGIN = 2
@@ -84,9 +85,10 @@ class State(NamedTuple):
 
     def join(self, other: "State") -> None:
         """Adds another one, which differs at most in the ids of some functions."""
-        once = other.sections[-1].importer.once
-        if once and self.functions and other.functions and self.functions.isdisjoint(other.functions):
-            self.apart.append(other.sections[-1])
+        last = other.sections[-1]
+        whole = last.importer.once and last.picked is not Excerpt.LINES
+        if whole and self.functions and other.functions and self.functions.isdisjoint(other.functions):
+            self.apart.append(last)
         self.apart.extend(other.apart)
         self.unsettled.extend(other.unsettled)
         self.unsettled.extend(c for c in self.clashes(other) if c.one.field == "ids" or c.one.address is None)

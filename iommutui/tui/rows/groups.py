@@ -97,10 +97,11 @@ def _group_row(state: AppState, key: Key) -> Iterable[Span]:
     fold = "▸ " if shut else "▾ "
     if key.group is None:
         count = len(base.blocks[None]) - 1
-        yield from (Span(fold, "muted"), Span("no group  ", "strong"))
-        unknown = any(k.device and host.devices[k.device].gap("iommu_group") for k in base.blocks[None])
-        words = "of which the group is not known" if unknown else "that no IOMMU translates"
-        yield Span(f"{count} device{'s' if count != 1 else ''} {words}", "muted")
+        unknown = sum(1 for k in base.blocks[None] if k.device and host.devices[k.device].gap("iommu_group"))
+        name = "group not known" if unknown == count else "no group, or not known" if unknown else "no group"
+        words = "" if unknown else " that no IOMMU translates"
+        yield from (Span(fold, "muted"), Span(f"{name}  ", "strong"))
+        yield Span(f"{count} device{'s' if count != 1 else ''}{words}", "muted")
         return
     group = host.groups[key.group]
     found = verdicts(host, state.model)

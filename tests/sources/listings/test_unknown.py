@@ -311,3 +311,9 @@ def test_joined_lines_of_a_record_leave_their_facts_unknown() -> None:
     one = "Slot:\t01:00.0\nClass:\tVGA [0300]\nVendor:\tA [10de]\nDevice:\tB [1c02]\nDriver:\tnvme\n\n"
     other = one.replace("01:00.0", "02:00.0").replace("Device:\tB [1c02]\nDriver", "Device:\tB [1c02] Driver")
     assert device(one + other, "0000:02:00.0").gap("driver")
+
+
+def test_the_matches_of_one_filter_are_of_one_machine() -> None:
+    text = f"00:02.0 {GPU}\n\tKernel driver in use: i915\n--\n01:00.0 {GPU}\n\tKernel modules: nouveau\n\n"
+    assert not any("shares no function" in note for note in opened(text).notes)
+    assert any("shares no function" in note for note in opened(text.replace("--", "\nThe other card is here.\n")).notes)
