@@ -57,21 +57,10 @@ class Command(NamedTuple):
 
 COMMANDS: tuple[Command, ...] = (
     Command("list", "list the IOMMU groups and their devices", ("group:17", "driver:nouveau --json")),
-    Command(
-        "why", "explain why a group can be handed to a virtual machine, or why not", ("17", "09:00.0 --all-models")
-    ),
-    Command(
-        "preview",
-        "show what rebinding devices would do; nothing is written",
-        ("09:00.0=vfio-pci 09:00.1=none",),
-        module="plan",
-    ),
+    Command("why", "explain why a virtual machine can have a group, or why not", ("17", "09:00.0 --all-models")),
+    Command("preview", "show what rebinding devices would do", ("09:00.0=vfio-pci 09:00.1=none",), module="plan"),
     Command("simulate", "simulate kernel events: JSON lines in, JSON lines out", ("events.jsonl",), ""),
-    Command(
-        "plan",
-        "find the rebinds that free a card, a group or devices; save them for apply",
-        ("--card 09:00.0 -o gpu.json", "--group 17"),
-    ),
+    Command("plan", "find the rebinds that free a card or a group", ("--card 09:00.0 -o gpu.json", "--group 17")),
     Command(
         "apply",
         "rebind devices on this machine, after a review",
@@ -80,12 +69,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "export",
-        "print a plan for another program: libvirt, QEMU, Proxmox, a shell, boot loaders",
+        "print a plan for another program, such as libvirt or QEMU",
         ("libvirt --card 09:00.0", "shell 09:00.0 -o rebind.sh", ""),
     ),
     Command(
         "persist",
-        "make bindings persist: the next boot sets them before any host driver loads",
+        "bind devices at every boot, before any host driver loads",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
         f"{_EVENTS}; with --list one JSON document",
     ),
@@ -104,30 +93,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("models", "describe the models of kernel rules", ("--json",)),
 )
 
-
-HANG = 4 + max(len(command.name) for command in COMMANDS)
-"""The column in which the program's help describes each command."""
+SCREEN = Command("screen", "open the screen", (), "")
+"""Without the name of a command."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Help as wide as the terminal; an error is one sentence and a pointer to the help."""
+    """A parser whose errors are one sentence and a pointer to the help."""
 
-    def __init__(self, prog: str, *, description: str, epilog: str, usage: str | None = None) -> None:
-        super().__init__(
-            prog=prog,
-            usage=usage,
-            description=description,
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=_formatter,
-        )
-
-    def format_help(self) -> str:
-        """The formatter wraps only the options, because most of the text around them is lists."""
-        self.description = _wrapped(self.description or "")
-        lines = (self.epilog or "").splitlines()
-        self.epilog = "\n".join(_wrapped(line, HANG if line.startswith(" ") else 0) for line in lines)
-        return super().format_help()
+    def __init__(self, prog: str, description: str, epilog: str, usage: str | None = None) -> None:
+        super().__init__(prog, usage, description, epilog, allow_abbrev=False, formatter_class=_formatter)
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with the exit code of a usage error."""
@@ -160,24 +134,23 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     try:
         _, words = source.parse_known_args(argv, options)
     except argparse.ArgumentError as error:
-        screen_parser().error(str(error))
-    name = next((word for word in words if not word.startswith("-")), None)
-    if name is None:
-        return import_module("iommutui.cli.screen").run, screen_parser().parse_args(words, options)
-    command = next((command for command in COMMANDS if command.name == name), None)
-    if command is None:
-        screen_parser().error(f"unknown command {name!r}{_meant(name)}")
-    words.remove(name)
+        command_parser(SCREEN).error(str(error))
+    command, name = SCREEN, next((word for word in words if not word.startswith("-")), None)
+    if name is not None:
+        words.remove(name)
+        found = next((each for each in COMMANDS if each.name == name), None)
+        command = found or command_parser(SCREEN).error(f"unknown command {name!r}{_meant(name)}")
     return command.function("run"), command_parser(command).parse_args(words, options)
 
 
 def command_parser(command: Command) -> Parser:
-    """The parser of a command, whose module adds its own options."""
-    parser = Parser(
-        f"iommutui {command.name}",
-        description=command.help[0].upper() + command.help[1:] + ".",
-        epilog="\n".join(("examples:", *(f"  iommutui {command.name} {words}".rstrip() for words in command.examples))),
-    )
+    """The parser of a command, whose module adds its own options; that of the screen has the help of the program."""
+    if command is SCREEN:
+        parser = _program()
+    else:
+        examples = "".join(f"\n  iommutui {command.name} {words}".rstrip() for words in command.examples)
+        description = f"{command.help[0].upper()}{command.help[1:]}."
+        parser = Parser(f"iommutui {command.name}", description, f"examples:{examples}")
     add_arguments = command.function("add_arguments")
     if add_arguments is not None:
         add_arguments(parser)
@@ -187,20 +160,16 @@ def command_parser(command: Command) -> Parser:
     return parser
 
 
-def screen_parser() -> Parser:
-    """The parser without a command, which opens the screen; its help is that of the whole program."""
-    lines = "\n".join(f"  {command.name:{HANG - 4}}  {command.help}" for command in COMMANDS)
-    codes = ", ".join(f"{int(code)} {code.meaning}" for code in Exit)
-    parser = Parser(
+def _program() -> Parser:
+    commands = "\n".join(f"  {command.name:9}  {command.help}" for command in COMMANDS)
+    codes = "\n".join(f"  {int(code)}  {code.meaning}" for code in Exit)
+    return Parser(
         "iommutui",
-        usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
-        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
-        "it opens the screen (or prints the listing if there is no terminal).",
-        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\nexit codes: {codes}",
+        "Explore IOMMU groups, see why one is not viable, and rebind its devices.\n"
+        "Without a command, it opens the screen, or prints the listing if there is no terminal.",
+        f"commands:\n{commands}\n\n'iommutui COMMAND --help' describes a command.\n\nexit codes:\n{codes}",
+        "iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
     )
-    parser.add_argument("--version", action="store_true", help="show the versions that a bug report needs, and exit")
-    add_source(parser)
-    return parser
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -237,12 +206,6 @@ def _meant(name: str) -> str:
 def _formatter(prog: str) -> argparse.HelpFormatter:
     """Every ``add_argument`` makes a formatter, which without a width would import `shutil` to find one."""
     return argparse.RawDescriptionHelpFormatter(prog, width=_width())
-
-
-def _wrapped(text: str, hang: int = 0) -> str:
-    from textwrap import fill
-
-    return fill(text, _width(), subsequent_indent=" " * hang)
 
 
 def _width() -> int:
