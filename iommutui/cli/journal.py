@@ -14,7 +14,7 @@ from iommutui.apply.validation import to_object
 from iommutui.cli.options import refuse_recorded
 from iommutui.cli.output import complain, write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
+from iommutui.cli.persist import persisted, persisted_lines
 from iommutui.core.errors import Exit
 from iommutui.core.plan.drift import Change
 from iommutui.core.wording import changes_words, goal_words
@@ -53,7 +53,7 @@ def run(options: Options) -> int:
     shown = [shown_of(each) for each in ([journals.find_any(options.id)] if options.id else journals.every)]
     lasting = [] if options.id else persisted(options)
     if options.json:
-        write_json({"journals": [_document(each) for each in shown], "persisted": persisted_documents(lasting)})
+        write_json({"journals": [_document(each) for each in shown], "persisted": lasting})
         return Exit.DONE
     if not shown:
         complain(f"Nothing has been applied yet; journals would be in {directory}.")
