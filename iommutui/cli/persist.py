@@ -32,7 +32,6 @@ from iommutui.core.plan.drift import basis_of
 from iommutui.core.plan.intents import Intent
 from iommutui.core.wording import count
 
-
 _WAY_BACK = (
     f"If the screen stays dark at the next boot, press e in the boot loader's menu and add {SWITCH} to the",
     "kernel command line: that boot ignores all of this. A second menu entry with it saves the typing.",

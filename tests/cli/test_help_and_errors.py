@@ -90,10 +90,6 @@ def test_a_filter_without_matches_explains_filters(run: Run) -> None:
     assert "Nothing matches" not in run("list", "--demo", "driver:nvme").err
 
 
-def test_an_unknown_group_lists_the_groups_as_a_range(run: Run) -> None:
-    assert "The groups of this machine: 0-23." in run("why", "99", "--demo").err
-
-
 def test_a_shared_remedy_is_printed_once_below_its_causes(run: Run) -> None:
     out = run("why", "--error", "group 17 is not viable", "--demo").out
     assert out.count("is bound to") == 4
