@@ -194,7 +194,7 @@ def test_the_journal_lists_changes_times_and_how_to_revert(run: Run, machine: Re
     assert run("revert", "--yes").code == 0
     first, second = (line for line in run("journal").out.splitlines() if "  20" in line)
     assert "reverted by" in first
-    assert f"reverted {entry['id']}" in second
+    assert f"revert of {entry['id']}" in second
     assert "reverts it" not in run("journal").out
 
 
