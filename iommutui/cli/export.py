@@ -56,7 +56,7 @@ def _subject(options: Options) -> Subject:
     if options.plan:
         request = read_plan(options.plan)
         return subject_of(host, request.intents, model if options.model else MODELS[request.model or model.name])
-    return subject_of(host, wanted_intents(host, model, (), options.devices, options.card, options.group), model)
+    return subject_of(host, wanted_intents(host, model, options.devices, options.card, options.group), model)
 
 
 def _list(as_json: bool) -> int:
