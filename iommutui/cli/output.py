@@ -60,9 +60,11 @@ def folded(line: str, width: int | None) -> list[str]:
     return [f"{part} \\" for part in parts[:-1]] + parts[-1:] if command else parts
 
 
-def cut(text: str, width: int) -> str:
+def cut(text: str, width: int | None) -> str:
     """The beginning of a text that is longer than the width."""
-    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…" if width > 1 else ""
+    if width is None or len(text) <= width:
+        return text
+    return f"{text[: width - 1].rstrip()}…" if width > 1 else ""
 
 
 def _coloured(line: str) -> str:
