@@ -186,7 +186,6 @@ KINDS = {
     **dict.fromkeys(("FILE", "PATH", "A", "B"), "files"),
     **dict.fromkeys(("DEVICE", "GROUP|DEVICE"), "devices"),
     "DEVICE=TARGET": "intents",
-    "N": "groups",
     "NAME": "models",
 }
 """What completes a value, by its metavar."""
@@ -194,7 +193,6 @@ KINDS = {
 NAMES = " ".join(command.name for command in COMMANDS)
 TARGETS = "vfio-pci pci-stub none default"
 DEVICE_NAMES = "command ls /sys/bus/pci/devices 2>/dev/null"
-GROUP_NAMES = "command ls /sys/kernel/iommu_groups 2>/dev/null"
 
 
 def _all() -> Iterator[tuple[str, list[Argument]]]:
@@ -239,7 +237,6 @@ _iommutui() {{
         flags) choices=$flags ;;
         commands) choices="{NAMES}" ;;
         models) choices="{" ".join(MODELS)}" ;;
-        groups) choices=$({GROUP_NAMES}) ;;
         devices) choices=$({DEVICE_NAMES}) ;;
         intents)
             if [[ $cur == *=* ]]; then
@@ -289,11 +286,6 @@ _iommutui_devices() {{
     compadd "$@" -a devices
 }}
 
-_iommutui_groups() {{
-    local -a groups=(/sys/kernel/iommu_groups/*(N:t))
-    compadd -a groups
-}}
-
 _iommutui_intents() {{
     if compset -P '*='; then
         compadd {TARGETS}
@@ -327,7 +319,6 @@ def fish() -> str:
         "files": "-F",
         "devices": f'-f -a "({DEVICE_NAMES})"',
         "intents": f"-f -a \"({DEVICE_NAMES})=(string split ' ' '{TARGETS}')\"",
-        "groups": f'-f -a "({GROUP_NAMES})"',
         "models": f'-f -a "{" ".join(MODELS)}"',
         "none": "-f",
     }
