@@ -1,11 +1,10 @@
 """``iommutui export``: a plan as text for another program."""
 
 import argparse
-import sys
 
 from iommutui.apply.request import read_plan
-from iommutui.cli.options import read_machine
-from iommutui.cli.output import complain, write_json, write_lines
+from iommutui.cli.options import add_output, read_machine
+from iommutui.cli.output import complain, deliver, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.plan import add_presets, wanted_intents
 from iommutui.core.errors import Exit, UsageError
@@ -20,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_presets(parser)
     parser.add_argument("--plan", metavar="FILE", help="use the rebinds of a plan written by 'iommutui plan -o FILE'")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+    add_output(parser)
 
 
 def run(options: Options) -> int:
@@ -35,13 +34,8 @@ def run(options: Options) -> int:
         complain(warning)
     if options.json:
         write_json({"format": form.name, "text": export.text, "warnings": list(export.warnings)})
-    elif options.output:
-        from iommutui.sources.snapshot import save
-
-        save(export.text, options.output)
-        complain(f"Wrote {options.output}; its first lines say where it goes.")
     else:
-        sys.stdout.write(export.text)
+        deliver(export.text, options.output, "; its first lines say where it goes.")
     return Exit.DONE
 
 

@@ -125,6 +125,11 @@ def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
     return list(intents.values())
 
 
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """``-o``, for commands that print a text."""
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+
+
 def add_consent(parser: argparse.ArgumentParser) -> None:
     """``--accept`` and ``--yes``, for commands that write."""
     parser.add_argument(

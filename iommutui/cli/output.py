@@ -105,6 +105,17 @@ def write_json(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json_text(document))
 
 
+def deliver(text: str, path: str | None, note: str) -> None:
+    """Prints a text, or writes it to the file that ``-o`` names, with a note on standard error."""
+    if path is None or path == "-":
+        sys.stdout.write(text_of(text.splitlines()))
+        return
+    from iommutui.sources.snapshot import save  # imports pydantic
+
+    save(text, path)
+    complain(f"Wrote {path}{note}")
+
+
 def ask(question: str, hint: str) -> None:
     """Asks at the terminal. Raises RefusedError for any answer but yes, UsageError if there is no terminal."""
     if not sys.stdin.isatty():

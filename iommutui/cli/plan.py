@@ -7,7 +7,7 @@ from iommutui.apply.request import PLAN_KIND
 from iommutui.apply.validation import to_object
 from iommutui.cli.documents import Document, intent_documents, plan_document, predicted_document
 from iommutui.cli.options import parse_intents, read_machine, same_machine
-from iommutui.cli.output import complain, json_text, write_json, write_lines
+from iommutui.cli.output import complain, deliver, json_text, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import further_fix, plan_lines
 from iommutui.core.address import Address
@@ -109,11 +109,8 @@ def run(options: Options) -> int:
             complain(f"The plan is not permitted, so {options.output} was not written.")
         return Exit.REFUSED
     if options.output:
-        from iommutui.sources.snapshot import save
-
-        save(json_text(document), options.output)
         where = " on that machine" if same_machine(options) else ""
-        complain(f"Wrote {options.output}; 'iommutui apply {options.output}' applies it{where}.")
+        deliver(json_text(document), options.output, f"; 'iommutui apply {options.output}' applies it{where}.")
     return Exit.DONE
 
 
