@@ -47,48 +47,30 @@ from iommutui.settings import read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "intents",
-        nargs="*",
-        metavar="DEVICE=TARGET",
-        help="a target for one device, as for preview; or a file written by 'iommutui plan'",
-    )
+    words = "a target for one device, as for preview; or a file written by 'iommutui plan'"
+    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help=words)
     _add_terms(parser)
-    parser.add_argument(
-        "--stdin",
-        action="store_true",
-        help="read a request as JSON from standard input, as the screen sends it; implies --yes --json",
-    )
-    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    for option in ("--stdin", "--debug"):  # for the process that this program starts as root
+        parser.add_argument(option, action="store_true", help=argparse.SUPPRESS)
 
 
 def add_arguments_revert(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "id",
-        nargs="?",
-        metavar="ID",
-        help="a journal's id, or the beginning of one (default: the newest still in effect)",
-    )
+    words = "a journal's id, or the beginning of one (default: the newest still in effect)"
+    parser.add_argument("id", nargs="?", metavar="ID", help=words)
     _add_terms(parser)
 
 
 def _add_terms(parser: argparse.ArgumentParser) -> None:
     add_consent(parser)
-    parser.add_argument(
-        "--keep-within",
-        type=_seconds,
-        metavar="SECONDS",
-        help="revert automatically unless confirmed in time, here or with 'iommutui keep'",
-    )
+    words = "revert automatically unless confirmed in time, here or with 'iommutui keep'"
+    parser.add_argument("--keep-within", type=_seconds, metavar="SECONDS", help=words)
 
 
 def _seconds(text: str) -> float:
     try:
         return check_seconds(float(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 30") from None
-    except IommutuiError as error:
-        raise argparse.ArgumentTypeError(error.what[:1].lower() + error.what[1:].removesuffix(".")) from None
+    except (ValueError, IommutuiError) as error:
+        raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from None
 
 
 def run(options: Options) -> int:

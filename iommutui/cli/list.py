@@ -19,12 +19,8 @@ _KEYS = "driver:, group:, viable:, class:, id:, override:, bus:"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "filter",
-        nargs="*",
-        metavar="FILTER",
-        help=f"terms that must all match: words from a row, or {_KEYS}; '!' before a term inverts it",
-    )
+    words = f"terms that must all match: words from a row, or {_KEYS}; '!' before a term inverts it"
+    parser.add_argument("filter", nargs="*", metavar="FILTER", help=words)
 
 
 def run(options: Options) -> int:

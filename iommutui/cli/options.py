@@ -132,13 +132,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 def add_consent(parser: argparse.ArgumentParser) -> None:
     """``--accept`` and ``--yes``, for commands that write."""
-    parser.add_argument(
-        "--accept",
-        action="append",
-        default=[],
-        metavar="CODE:DEVICE",
-        help="accept one danger from the review, for one device; may be repeated",
-    )
+    words = "accept one danger from the review, for one device; may be repeated"
+    parser.add_argument("--accept", action="append", default=[], metavar="CODE:DEVICE", help=words)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers must still be accepted")
 
 

@@ -114,14 +114,10 @@ class Parser(argparse.ArgumentParser):
 def version_line() -> str:
     """``iommutui 0.2.0 (Python 3.11.7, Textual 8.2.3, Linux 6.1.0-13-amd64)``."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import version
 
-    try:
-        textual = version("textual")
-    except PackageNotFoundError:
-        textual = "missing"
     kernel = f"{platform.system()} {platform.release()}"
-    return f"iommutui {__version__} (Python {platform.python_version()}, Textual {textual}, {kernel})"
+    return f"iommutui {__version__} (Python {platform.python_version()}, Textual {version('textual')}, {kernel})"
 
 
 def parse(argv: Sequence[str]) -> tuple[Run, Options]:
@@ -174,22 +170,14 @@ def _program() -> Parser:
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """The options that every command takes: which machine, which kernel, which model."""
-    parser.add_argument(
-        "--from",
-        dest="source",
-        action="append",
-        metavar="PATH",
-        help="read a snapshot, a pasted listing (several are combined; FILE#2 is the second state in a file), a "
-        "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
+    path = (
+        "read a snapshot, a pasted listing (several are combined; FILE#2 is the second state in a file), a recorded "
+        "sysfs as a directory or tar archive, or '-' for standard input (default: this machine)"
     )
+    parser.add_argument("--from", dest="source", action="append", metavar="PATH", help=path)
     parser.add_argument("--demo", action="store_true", help="use a built-in example machine")
-    parser.add_argument(
-        "--kernel",
-        dest="kernels",
-        action="append",
-        metavar="RELEASE",
-        help="assume this kernel release (5.10, 6.12.1-amd64)",
-    )
+    release = "assume this kernel release (5.10, 6.12.1-amd64)"
+    parser.add_argument("--kernel", dest="kernels", action="append", metavar="RELEASE", help=release)
     parser.add_argument("--model", metavar="NAME", help="use these rules ('iommutui models' lists them)")
 
 

@@ -40,26 +40,13 @@ _WAY_BACK = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "what",
-        nargs="*",
-        metavar="DEVICE=TARGET",
-        help="a target for one device, as for preview; or a file written by 'iommutui plan', or a journal's id",
-    )
+    words = "a target for one device, as for preview; or a file written by 'iommutui plan', or a journal's id"
+    parser.add_argument("what", nargs="*", metavar="DEVICE=TARGET", help=words)
     parser.add_argument("--list", action="store_true", help="show what persists, and whether it is in force")
-    parser.add_argument(
-        "--with",
-        dest="driverctl",
-        choices=["driverctl"],
-        metavar="driverctl",
-        help="use driverctl, which acts later during boot",
-    )
+    words = "use driverctl, which acts later during boot"
+    parser.add_argument("--with", dest="driverctl", choices=["driverctl"], metavar="driverctl", help=words)
     add_consent(parser)
-    parser.add_argument(
-        "--stdin",
-        action="store_true",
-        help="read a request as JSON from standard input, as this program sends it to root",
-    )
+    parser.add_argument("--stdin", action="store_true", help=argparse.SUPPRESS)  # for the process that writes
 
 
 def run(options: Options) -> int:

@@ -26,12 +26,8 @@ from iommutui.core.wording import counts_of, effect, sentence
 
 
 def add_arguments_preview(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "intents",
-        nargs="+",
-        metavar="DEVICE=TARGET",
-        help="a target is vfio-pci, pci-stub, none (keep it free), default, or a driver that fits",
-    )
+    words = "a target is vfio-pci, pci-stub, none (keep it free), default, or a driver that fits"
+    parser.add_argument("intents", nargs="+", metavar="DEVICE=TARGET", help=words)
 
 
 def run_preview(options: Options) -> int:
@@ -47,39 +43,20 @@ def run_preview(options: Options) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "intents",
-        nargs="*",
-        metavar="DEVICE=TARGET",
-        help="a target for one device, as for preview, or a device to free",
-    )
-    parser.add_argument(
-        "--free",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="DEVICE",
-        help="free these devices for a virtual machine, and whatever else their groups need",
-    )
+    words = "a target for one device, as for preview, or a device to free"
+    parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help=words)
+    words = "free these devices for a virtual machine, and whatever else their groups need"
+    parser.add_argument("--free", nargs="+", action="extend", default=[], metavar="DEVICE", help=words)
     add_presets(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file, for 'iommutui apply'")
 
 
 def add_presets(parser: argparse.ArgumentParser) -> None:
     """Adds ``--card`` and ``--group``, which ``wanted_intents`` turns into intents."""
-    parser.add_argument(
-        "--card", action="append", default=[], metavar="DEVICE", help="free every function of this device's card"
-    )
-    parser.add_argument(
-        "--group", type=_group, action="append", default=[], metavar="N", help="free every device of this IOMMU group"
-    )
-
-
-def _group(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a group number; 'iommutui list' shows the groups") from None
+    words = "free every function of this device's card"
+    parser.add_argument("--card", action="append", default=[], metavar="DEVICE", help=words)
+    words = "free every device of this IOMMU group"
+    parser.add_argument("--group", type=int, action="append", default=[], metavar="N", help=words)
 
 
 def run(options: Options) -> int:

@@ -103,7 +103,7 @@ def test_the_numbers_of_writes_are_aligned(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--keep-within", "abc"], "'abc' is not a number of seconds"),
+        (["--keep-within", "abc"], "could not convert string to float: 'abc'"),
         (["--keep-within", "nan"], "not nan"),
         (["--keep-within", "-1"], "not -1"),
         (["--keep-within", "0"], "not 0"),

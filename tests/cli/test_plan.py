@@ -60,7 +60,7 @@ def test_a_danger_comes_with_the_option_that_accepts_it(on_demo: Run) -> None:
     [
         ([], 2, "Name the devices to plan for"),
         (["--group", "999"], 2, "no IOMMU group 999"),
-        (["--group", "x"], 2, "not a group number"),
+        (["--group", "x"], 2, "invalid int value"),
         (["--card", "00:03.2"], 3, "bridge"),
         (["--free", "0000:ff:00.0"], 1, "no device"),
         (["--free", "00:00.0"], 3, "is a host bridge of this machine"),
