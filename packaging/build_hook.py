@@ -183,8 +183,10 @@ def _sentences(text: str) -> str:
 # Completions.
 
 KINDS = {
-    **dict.fromkeys(("FILE", "PATH", "A", "B"), "files"),
-    **dict.fromkeys(("DEVICE", "GROUP|DEVICE"), "devices"),
+    "FILE": "files",
+    "PATH": "files",
+    "DEVICE": "devices",
+    "GROUP|DEVICE": "devices",
     "DEVICE=TARGET": "intents",
     "NAME": "models",
 }

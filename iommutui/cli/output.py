@@ -11,7 +11,6 @@ from iommutui.core.errors import RefusedError, UsageError
 SCHEMA = 1
 """The version of every JSON document; it grows when a field changes its meaning or is removed."""
 
-_PLAIN = str.maketrans({"✔": "+", "✖": "x", "●": "*", "→": ">", "…": "."})
 _GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
 _SIGNS = {
     r"✔ viable|^✔": _GREEN,
@@ -85,12 +84,9 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def text_of(lines: Iterable[str]) -> str:
-    """Lines as they are printed; signs that the terminal's encoding lacks become plain ones."""
+    """Lines as they are printed; characters that the terminal's encoding lacks become escapes."""
     text = "".join(line + "\n" for line in lines)
-    encoding = sys.stdout.encoding or "ascii"
-    if encoding.lower().replace("-", "") != "utf8":
-        text = text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-    return text
+    return text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)
 
 
 def json_text(document: Mapping[str, Any]) -> str:
@@ -117,7 +113,7 @@ def deliver(text: str, path: str | None, note: str) -> None:
 
 
 def ask(question: str, hint: str) -> None:
-    """Asks at the terminal. Raises RefusedError for any answer but yes, UsageError if there is no terminal."""
+    """Asks at the terminal. Raises RefusedError for any answer but yes, UsageError without a terminal."""
     if not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on.", hint)
     print(f"\n{question} [y/N] ", end="", file=sys.stderr, flush=True)
