@@ -13,10 +13,10 @@ from iommutui.export import FORMATS, Subject, render, subject_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("format", nargs="?", metavar="FORMAT", help=f"one of {', '.join(FORMATS)} (default: list them)")
-    parser.add_argument(
-        "devices", nargs="*", metavar="DEVICE", help="a device for the virtual machine, or DEVICE=TARGET as for preview"
-    )
+    words = f"one of {', '.join(FORMATS)} (default: list them)"
+    parser.add_argument("format", nargs="?", metavar="FORMAT", choices=FORMATS, help=words)
+    words = "a device for the virtual machine, or DEVICE=TARGET as for preview"
+    parser.add_argument("devices", nargs="*", metavar="DEVICE", help=words)
     add_presets(parser)
     parser.add_argument("--plan", metavar="FILE", help="use the rebinds of a plan written by 'iommutui plan -o FILE'")
     add_output(parser)
@@ -26,14 +26,11 @@ def run(options: Options) -> int:
     """Prints the export, or writes it; warnings go to standard error as well."""
     if options.format is None:
         return _list(options.json)
-    form = FORMATS.get(options.format)
-    if form is None:
-        raise UsageError(f"Unknown format {options.format!r}.", f"The formats are {', '.join(FORMATS)}.")
-    export = render(form, _subject(options))
+    export = render(FORMATS[options.format], _subject(options))
     for warning in export.warnings:
         complain(warning)
     if options.json:
-        write_json({"format": form.name, "text": export.text, "warnings": list(export.warnings)})
+        write_json({"format": options.format, "text": export.text, "warnings": list(export.warnings)})
     else:
         deliver(export.text, options.output, "; its first lines say where it goes.")
     return Exit.DONE
