@@ -16,9 +16,9 @@ def run() -> NoReturn:
     """
     gc.set_threshold(50_000)  # imports and a scan make hardly any garbage; collecting takes a twentieth of their time
     try:
-        code: int | str | None = main()
-    except SystemExit as end:
-        code = end.code
+        code = main()
+    except SystemExit as end:  # argparse, after help or a usage error
+        code = int(end.code or Exit.DONE)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -26,7 +26,7 @@ def run() -> NoReturn:
     except OSError as error:
         code = _not_written(error)
     sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else Exit.DONE if code is None else Exit.ERROR)
+    os._exit(code)
 
 
 def _not_written(error: OSError) -> int:

@@ -155,14 +155,13 @@ def _retention() -> Retention:
 
 def _elevation(plan: Plan) -> str | None:
     """The program that makes the applying process root: empty if this process may write, None without one."""
-    is_root = os.geteuid() == 0
     try:
         RealKernel().check(plan.steps)
     except NotPermittedError:
-        if is_root:
+        if os.geteuid() == 0:
             raise
         return root_program()
-    return "" if is_root or (plan.steps and may_write(journal_dir())) else root_program()
+    return "" if plan.steps and may_write(journal_dir()) else root_program()
 
 
 class _Printer:

@@ -93,12 +93,11 @@ def _events() -> Finding:
 
 
 def _names() -> Finding:
-    found = next((f"/{place}" for place in PLACES if os.path.isfile(f"/{place}")), None)
-    if found is None and not has_hardware_database():
-        what = "Neither pci.ids nor udev's hardware database was found."
-        remedy = "Install the package pci.ids (Debian, Ubuntu) or hwdata (Arch, Fedora, openSUSE)."
-        return Finding("names", "warning", what, "Vendors and devices are shown by their numbers.", remedy)
-    return Finding("names", "ok", f"Names of devices come from {found or 'the hardware database of udev'}.")
+    if any(os.path.isfile(f"/{place}") for place in PLACES) or has_hardware_database():
+        return Finding("names", "ok", "pci.ids or udev's hardware database names vendors and devices.")
+    what = "Neither pci.ids nor udev's hardware database was found."
+    remedy = "Install the package pci.ids (Debian, Ubuntu) or hwdata (Arch, Fedora, openSUSE)."
+    return Finding("names", "warning", what, "Vendors and devices are shown by their numbers.", remedy)
 
 
 def _size() -> Finding:

@@ -61,17 +61,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("preview", "show what rebinding devices would do", ("09:00.0=vfio-pci 09:00.1=none",), module="plan"),
     Command("simulate", "simulate kernel events: JSON lines in, JSON lines out", ("events.jsonl",), ""),
     Command("plan", "find the rebinds that free a card or a group", ("--card 09:00.0 -o gpu.json", "--group 17")),
-    Command(
-        "apply",
-        "rebind devices on this machine, after a review",
-        ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json --keep-within 30"),
-        _EVENTS,
-    ),
-    Command(
-        "export",
-        "print a plan for another program, such as libvirt or QEMU",
-        ("libvirt --card 09:00.0", "shell 09:00.0 -o rebind.sh", ""),
-    ),
+    Command("apply", "rebind devices, after a review", ("09:00.0=vfio-pci", "gpu.json --keep-within 30"), _EVENTS),
+    Command("export", "print a plan for libvirt, QEMU or another program", ("libvirt --card 09:00.0", "")),
     Command(
         "persist",
         "bind devices at every boot, before any host driver loads",
@@ -84,11 +75,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
     Command("snapshot", "save this machine to a file that can be opened anywhere", ("-o machine.json",), ""),
     Command("report", "print a redacted report to share when you ask for help", ("09:00.0", "-o report.md")),
-    Command(
-        "diff",
-        "compare two machines, two states of one, or one under two kernels",
-        ("before.json after.json", "--kernel 5.15 --kernel 6.8"),
-    ),
+    Command("diff", "compare two machines, or one under two kernels", ("a.json b.json", "--kernel 5.15 --kernel 6.8")),
     Command("doctor", "check what the program and passthrough need from this system", ("", "--json")),
     Command("models", "describe the models of kernel rules", ("--json",)),
 )

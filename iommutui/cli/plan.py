@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from iommutui.apply.request import PLAN_KIND
 from iommutui.apply.validation import to_object
-from iommutui.cli.documents import Document, intent_documents, plan_document, predicted_document
+from iommutui.cli.documents import intent_documents, plan_document, predicted_document
 from iommutui.cli.options import parse_intents, read_machine, same_machine
 from iommutui.cli.output import complain, deliver, json_text, write_json, write_lines
 from iommutui.cli.parser import Options
@@ -19,7 +19,7 @@ from iommutui.core.host import Host
 from iommutui.core.labels import also_takes
 from iommutui.core.models import Model
 from iommutui.core.plan.intents import Intent
-from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, free_devices, not_of_use, why_not_free
 from iommutui.core.query import find_device
 from iommutui.core.wording import counts_of, effect, sentence
@@ -70,7 +70,17 @@ def run(options: Options) -> int:
     named = [find_device(host, word.partition("=")[0]).address for word in (*words, *options.card)]
     named += [address for number in options.group for address in host.groups[number].members]
     further = beyond(host, named, intents)
-    document = {**_document(host, intents, plan, model), "beyond": [device.address for device in further]}
+    left = unaccepted(plan.hazards, ())
+    document = {
+        "kind": PLAN_KIND,
+        **plan_document(host, intents, plan, model),
+        "intents": intent_documents(intents),
+        "accept": [str(hazard.acceptance) for hazard in left if not hazard.refused],
+        "counts": counts_of(plan)._asdict(),
+        "predicted": predicted_document(plan, model),
+        "basis": to_object(plan.basis),
+        "beyond": [device.address for device in further],
+    }
     if options.json:
         write_json(document)
     else:
@@ -78,7 +88,6 @@ def run(options: Options) -> int:
         lines = [f"{more[0].upper()}{more[1:]}", ""] if more else []
         lines += plan_lines(host, plan, further_fix(host, intents, plan, model))
         if plan.permitted:
-            left = unaccepted(plan.hazards, ())
             lines += ["", effect(plan), *([accept_words(left)] if left else ())]
         write_lines(lines)
     if not plan.permitted:
@@ -140,15 +149,3 @@ def _freeing(host: Host, model: Model, devices: list[Address], said: list[Intent
     if found is None:
         raise RefusedError(why_not_free(host, devices, model, named) or "", turn_on_advice(host) or _MORE)
     return found
-
-
-def _document(host: Host, intents: list[Intent], plan: Plan, model: Model) -> Document:
-    return {
-        "kind": PLAN_KIND,
-        **plan_document(host, intents, plan, model),
-        "intents": intent_documents(intents),
-        "accept": [str(hazard.acceptance) for hazard in unaccepted(plan.hazards, ()) if not hazard.refused],
-        "counts": counts_of(plan)._asdict(),
-        "predicted": predicted_document(plan, model),
-        "basis": to_object(plan.basis),
-    }

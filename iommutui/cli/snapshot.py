@@ -13,17 +13,10 @@ from iommutui.sources import open_source
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
-    parser.add_argument(
-        "--unredacted",
-        action="store_true",
-        help="keep the whole kernel command line, mount points, names of volumes and processes, and MAC addresses",
-    )
-    parser.add_argument(
-        "--explain", action="store_true", help="show how each line of a listing was read; write nothing"
-    )
-    parser.add_argument(
-        "--script", action="store_true", help="print a shell script that records a machine without iommutui"
-    )
+    words = "keep the whole kernel command line, mount points, names of volumes and processes, and MAC addresses"
+    parser.add_argument("--unredacted", action="store_true", help=words)
+    parser.add_argument("--explain", action="store_true", help="show how each line of a listing was read instead")
+    parser.add_argument("--script", action="store_true", help="print a script that records a machine without iommutui")
 
 
 def run(options: Options) -> int:
