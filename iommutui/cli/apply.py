@@ -88,7 +88,7 @@ def run(options: Options) -> int:
             what = f"{words[0]!r} is neither DEVICE=TARGET nor a plan file."
             raise UsageError(what, "'iommutui plan ... -o FILE' makes one.")
         if options.model:
-            raise UsageError("A plan file already holds devices, targets and a model.", "Give nothing else.")
+            raise UsageError("A plan file already names a model.", "Leave --model out.")
         request = read_plan(words[0])
         host = read_host(options)
         return _carry_out(host, plan_request(request, host), options, request.intents)

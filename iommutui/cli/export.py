@@ -13,8 +13,8 @@ from iommutui.export import FORMATS, Subject, render, subject_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    words = f"one of {', '.join(FORMATS)} (default: list them)"
-    parser.add_argument("format", nargs="?", metavar="FORMAT", choices=FORMATS, help=words)
+    names = f"one of {', '.join(FORMATS)} (default: list them)"
+    parser.add_argument("format", nargs="?", metavar="FORMAT", choices=FORMATS, help=names)
     words = "a device for the virtual machine, or DEVICE=TARGET as for preview"
     parser.add_argument("devices", nargs="*", metavar="DEVICE", help=words)
     add_presets(parser)

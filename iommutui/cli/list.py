@@ -1,6 +1,7 @@
 """``iommutui list``: groups and their devices."""
 
 import argparse
+import sys
 from collections import defaultdict
 
 from iommutui.cli.options import read_machine
@@ -83,7 +84,7 @@ def _group_line(group: Group, verdict: Verdict, word: str) -> str:
 
 def _rows(host: Host, devices: list[Device]) -> dict[Address, str]:
     """A line for each device. On a narrow terminal, its class and ids are left out before anything is cut."""
-    room, uses = columns(), use_labels(host)
+    room, uses = columns(sys.stdout), use_labels(host)
     width = max((len(device.address) for device in devices), default=0)
     rows = {}
     for device in devices:

@@ -30,9 +30,8 @@ def clean(text: str) -> str:
     return printable(text)
 
 
-def columns(stream: TextIO | None = None) -> int | None:
+def columns(stream: TextIO) -> int | None:
     """The width of the terminal behind a stream; None if there is none, and lines are not wrapped."""
-    stream = stream or sys.stdout
     try:
         return os.get_terminal_size(stream.fileno()).columns or None if stream.isatty() else None
     except OSError:
@@ -74,7 +73,7 @@ def _coloured(line: str) -> str:
 
 def write_lines(lines: Iterable[str]) -> None:
     """Prints lines as clean text, on a terminal folded and with their signs in colour (``NO_COLOR``, ``TERM=dumb``)."""
-    width = columns()
+    width = columns(sys.stdout)
     lines = [clean(line) for line in lines]
     if width is not None:
         lines = [part for line in lines for part in folded(line, width)]

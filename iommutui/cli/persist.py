@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "a target for one device, as for preview; or a file written by 'iommutui plan', or a journal's id"
     parser.add_argument("what", nargs="*", metavar="DEVICE=TARGET", help=words)
     parser.add_argument("--list", action="store_true", help="show what persists, and whether it is in force")
-    words = "use driverctl, which acts later during boot"
-    parser.add_argument("--with", dest="driverctl", choices=["driverctl"], metavar="driverctl", help=words)
+    late = "use driverctl, which acts later during boot"
+    parser.add_argument("--with", dest="driverctl", choices=["driverctl"], metavar="driverctl", help=late)
     add_consent(parser)
     parser.add_argument("--stdin", action="store_true", help=argparse.SUPPRESS)  # for the process that writes
 

@@ -1,4 +1,4 @@
-"""``iommutui preview`` and ``iommutui plan``: what rebinds would do, on the screen or in a file for ``apply``."""
+"""``iommutui preview`` and ``iommutui plan``: what rebinds would do, as text or in a file for ``apply``."""
 
 import argparse
 from collections.abc import Sequence
@@ -43,20 +43,19 @@ def run_preview(options: Options) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    words = "a target for one device, as for preview, or a device to free"
+    words = "a target for one device, as for preview; or a device to free"
     parser.add_argument("intents", nargs="*", metavar="DEVICE=TARGET", help=words)
-    words = "free these devices for a virtual machine, and whatever else their groups need"
-    parser.add_argument("--free", nargs="+", action="extend", default=[], metavar="DEVICE", help=words)
+    free = "free these devices for a virtual machine, and whatever else their groups need"
+    parser.add_argument("--free", nargs="+", action="extend", default=[], metavar="DEVICE", help=free)
     add_presets(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write the plan to a file, for 'iommutui apply'")
 
 
 def add_presets(parser: argparse.ArgumentParser) -> None:
     """Adds ``--card`` and ``--group``, which ``wanted_intents`` turns into intents."""
-    words = "free every function of this device's card"
-    parser.add_argument("--card", action="append", default=[], metavar="DEVICE", help=words)
-    words = "free every device of this IOMMU group"
-    parser.add_argument("--group", type=int, action="append", default=[], metavar="N", help=words)
+    card, group = "free every function of this device's card", "free every device of this IOMMU group"
+    parser.add_argument("--card", action="append", default=[], metavar="DEVICE", help=card)
+    parser.add_argument("--group", type=int, action="append", default=[], metavar="N", help=group)
 
 
 def run(options: Options) -> int:
@@ -130,6 +129,7 @@ def _of_use(host: Host, text: str) -> Address:
 
 
 def _members(host: Host, number: int) -> list[Address]:
+    """The devices to free for a group."""
     group = host.groups.get(number)
     if group is None:
         raise UsageError(f"There is no IOMMU group {number}.", "'iommutui list' shows the groups.")

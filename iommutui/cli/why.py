@@ -25,15 +25,7 @@ from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
-from iommutui.core.labels import (
-    GLYPHS,
-    device_name,
-    driver_words,
-    group_word,
-    role_words,
-    state_words,
-    verdict_word,
-)
+from iommutui.core.labels import GLYPHS, device_name, driver_words, group_word, role_words, state_words, verdict_word
 from iommutui.core.models import MODELS, Model
 from iommutui.core.plan.intents import Intent, goals_of
 from iommutui.core.plan.presets import fix_for, why_no_fix

@@ -209,7 +209,7 @@ def test_the_paths_in_a_plan_file_are_ignored(run: Run, machine: ReactingTree, t
     ("words", "said"),
     [
         (["no-such-file"], "neither DEVICE=TARGET nor a plan file"),
-        (["/dev/null", "--model", "dma-owner"], "Give nothing else"),
+        (["/dev/null", "--model", "dma-owner"], "Leave --model out"),
         (["x.json", "y.json"], "is not DEVICE=TARGET"),
         ([], "Name the devices"),
         ([f"{GPU}=none", "--accept", "boot-display"], "is not CODE:DEVICE"),
