@@ -106,17 +106,17 @@ def _full(short: str) -> Address:
 def _details(row: _Row, parent: str | None) -> Details:
     bridge = row.code.startswith("0604")
     gpu = row.code.startswith("03")
-    size = 0x1000_0000 if gpu else 0x4000
+    reset, width, size = (("pm", "bus"), "16", 0x1000_0000) if gpu else (("flr", "bus"), "4", 0x4000)
     # Each device gets a window of its own, so that no two BARs overlap.
     base = 0xC000_0000 + int(row.address[:2], 16) * 0x1100_0000 + int(row.address[-1]) * 0x100_0000
     return Details(
         numa_node=-1,
-        reset_methods=() if bridge or row.address in _NO_RESET else ("pm", "bus") if gpu else ("flr", "bus"),
+        reset_methods=() if bridge or row.address in _NO_RESET else reset,
         power_state="D3hot" if row.driver == VFIO_PCI else "D0",
         d3cold_allowed=True,
         bars=() if bridge or row.group is None else (Bar(0, base, size, 0x40200),),
         link_speed="8.0 GT/s PCIe" if parent else None,
-        link_width="16" if gpu else "4" if parent else None,
+        link_width=width if parent else None,
         config_answers=True,
     )
 

@@ -114,7 +114,8 @@ def _review_and_ask(options: Options, host: Host, request: PersistRequest) -> in
     if not options.json:
         lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
         command = prepared.mechanism.command(store.root)
-        lines += [f"Then: {' '.join(command)}", *(_WAY_BACK if request.intents else ())] if command else []
+        if command:
+            lines += [f"Then: {' '.join(command)}", *(_WAY_BACK if request.intents else ())]
         write_lines(lines)
         sys.stdout.flush()
     refuse_dangers(prepared.hazards, request.accepted)
