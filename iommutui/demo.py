@@ -1,9 +1,7 @@
 """The built-in machine: an invented desktop, composed so that every state of the screen appears on it.
 
-A Ryzen desktop with a boot GPU that has the monitors, a second card with four functions for a virtual machine, a
-chipset group with many devices (the keyboard's USB controller and the network card with the default route among it), a
-disk that holds the root, a USB controller on ``vfio-pci``, a disk that a virtual machine is using, and a storage card
-that firmware prevents from being handed over.
+A boot GPU has the monitors, a second card could go to a virtual machine, and the chipset's group holds the keyboard and
+the default route. A virtual machine uses a disk, and firmware prevents a storage card from being handed over.
 """
 
 from typing import NamedTuple
@@ -105,24 +103,20 @@ def _full(short: str) -> Address:
     return Address(f"0000:{short}")
 
 
-def _fit(driver: str) -> Fit:
-    return Fit(driver, _MODULES.get(driver, driver), driver not in _NOT_LOADED)
-
-
 def _details(row: _Row, parent: str | None) -> Details:
     bridge = row.code.startswith("0604")
     gpu = row.code.startswith("03")
-    size = 0x1000_0000 if gpu else 0x4000
+    reset, width, size = (("pm", "bus"), "16", 0x1000_0000) if gpu else (("flr", "bus"), "4", 0x4000)
     # Each device gets a window of its own, so that no two BARs overlap.
     base = 0xC000_0000 + int(row.address[:2], 16) * 0x1100_0000 + int(row.address[-1]) * 0x100_0000
     return Details(
         numa_node=-1,
-        reset_methods=() if bridge or row.address in _NO_RESET else ("pm", "bus") if gpu else ("flr", "bus"),
+        reset_methods=() if bridge or row.address in _NO_RESET else reset,
         power_state="D3hot" if row.driver == VFIO_PCI else "D0",
         d3cold_allowed=True,
         bars=() if bridge or row.group is None else (Bar(0, base, size, 0x40200),),
         link_speed="8.0 GT/s PCIe" if parent else None,
-        link_width="16" if gpu else "4" if parent else None,
+        link_width=width if parent else None,
         config_answers=True,
     )
 
@@ -152,7 +146,7 @@ def _device(row: _Row) -> Device:
         vfio_dev=(f"vfio{0 if row.address.startswith('0a') else 1}",) if row.driver == VFIO_PCI else None,
         iommu=None if row.group is None else "ivhd0",
         interfaces=_INTERFACES.get(row.address, ()),
-        fits=tuple(_fit(driver) for driver in (*own, *row.fits)),
+        fits=tuple(Fit(d, _MODULES.get(d, d), d not in _NOT_LOADED) for d in (*own, *row.fits)),
         vendor_name=_VENDORS[vendor],
         device_name=row.name,
         class_name=class_name(row.code),

@@ -1,18 +1,4 @@
-"""The user's settings: ``$XDG_CONFIG_HOME/iommutui/config.toml``.
-
-[drivers]
-my_vfio_driver = "user"     # a VFIO driver that iommutui does not know
-my_stub = "none"            # does no DMA
-
-[keys]
-apply = "f9 a"              # keys of the screen's commands
-
-[screen]
-theme = "nord"
-
-[journal]                   # root's settings, because root writes journals
-number = 100                # of earlier boots, how many are kept
-days = 365                  # and for how long
+"""The user's settings: ``$XDG_CONFIG_HOME/iommutui/config.toml``, whose tables the README shows.
 
 Checked by hand: pydantic would cost the screen a third of its start.
 """
@@ -58,10 +44,8 @@ def read_settings(path: str | None = None) -> Settings:
         with open(path, "rb") as file:
             text = file.read().decode()
         return _checked(tomllib.loads(text), path, _places(text, path))
-    except tomllib.TOMLDecodeError as error:
-        return Settings(wrong=(_not_toml(path, text, str(error)),))
-    except (OSError, UnicodeDecodeError) as error:
-        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+    except (OSError, ValueError) as error:  # a mistake in TOML, which says at which line, or in UTF-8
+        why = error.strerror if isinstance(error, OSError) else error
         what = f"The settings in {path} cannot be read: {why}."
         return Settings(wrong=(IommutuiError(what, "Correct the file, or remove it."),))
 
@@ -78,14 +62,6 @@ def _facts(name: str, role: Role) -> DriverFacts:
     return DriverFacts(name, role, Version(0, 0), vfio=role is Role.USER)
 
 
-def _not_toml(path: str, text: str, why: str) -> IommutuiError:
-    """tomllib puts the place at the end of its message: ``(at line 3, column 7)`` or ``(at end of document)``."""
-    found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", why)
-    line = found[1] if found and found[1] else str(len(text.splitlines()) or 1)
-    reason = why[: found.start()] if found else why
-    return IommutuiError(f"{path}, line {line}: this is not TOML: {reason}.", f"Correct line {line}.")
-
-
 def _places(text: str, path: str) -> dict[str, str]:
     places: dict[str, str] = {}
     table = ""
@@ -100,29 +76,34 @@ def _places(text: str, path: str) -> dict[str, str]:
     return places
 
 
+_EXAMPLES = {
+    "drivers": 'my_driver = "user"; a role is "kernel", "user" or "none"',
+    "keys": 'apply = "f9 a"',
+    "journal": "number = 100, or days = 365",
+    "screen": 'theme = "nord"',
+}
+"""The tables."""
+
+
 def _checked(document: dict[str, object], path: str, places: dict[str, str]) -> Settings:
-    right: dict[str, dict[str, Any]] = {table: {} for table in _CHECKS}
-    wrong: list[IommutuiError] = []
-
-    def mistake(place: str, what: str, remedy: str) -> None:
-        wrong.append(IommutuiError(f"{place}: {what}.", remedy))
-
+    right: dict[str, dict[str, Any]] = {table: {} for table in _EXAMPLES}
+    wrong = []
     for table, content in document.items():
-        place = places.get(table, path)
-        if table not in _CHECKS:
-            known = f"The tables are {', '.join(f'[{name}]' for name in _CHECKS)}."
-            mistake(place, f"unknown setting {table!r}", known)
-            continue
-        check, example = _CHECKS[table]
-        if not isinstance(content, dict):
-            mistake(place, f"{table!r} must be a table", f"Write [{table}] on a line, and {example} below it.")
-            continue
-        for name, value in content.items():
-            what = check(name, value)
-            if what:
-                mistake(places.get(f"{table}.{name}", place), what, f"For example: {example}")
-            else:
-                right[table][name] = value
+        place, example = places.get(table, path), _EXAMPLES.get(table)
+        if example is None:
+            known = ", ".join(f"[{name}]" for name in _EXAMPLES)
+            wrong.append(IommutuiError(f"{place}: unknown setting {table!r}.", f"The tables are {known}."))
+        elif not isinstance(content, dict):
+            remedy = f"Write [{table}] on a line, and below it, for example: {example}"
+            wrong.append(IommutuiError(f"{place}: {table!r} must be a table.", remedy))
+        else:
+            for name, value in content.items():
+                if _is_valid(table, name, value):
+                    right[table][name] = value
+                else:
+                    here = places.get(f"{table}.{name}", place)
+                    what = f"{here}: {name!r} in [{table}] cannot be {value!r}."
+                    wrong.append(IommutuiError(what, f"For example: {example}"))
     return Settings(
         drivers={name: Role(role) for name, role in right["drivers"].items()},
         keys=right["keys"],
@@ -133,31 +114,9 @@ def _checked(document: dict[str, object], path: str, places: dict[str, str]) -> 
     )
 
 
-def _driver(name: str, value: object) -> str:
-    if value in list(Role):
-        return ""
-    return f"the role of driver {name} is {value!r}; a role is 'kernel', 'user' or 'none'"
-
-
-def _key(name: str, value: object) -> str:
-    return "" if isinstance(value, str) else f"keys.{name} must be text"
-
-
-def _journal(name: str, value: object) -> str:
-    good = name in ("number", "days") and type(value) is int and 0 <= value <= 100_000
-    return "" if good else f"unknown setting journal.{name} = {value!r}"
-
-
-def _screen(name: str, value: object) -> str:
-    if name != "theme":
-        return f"unknown setting screen.{name}; the only one is theme"
-    return "" if isinstance(value, str) else "screen.theme must be text"
-
-
-_CHECKS = {
-    "drivers": (_driver, 'my_vfio_driver = "user"'),
-    "keys": (_key, 'apply = "f9 a"'),
-    "journal": (_journal, "number = 100"),
-    "screen": (_screen, 'theme = "nord"'),
-}
-"""The tables: what is wrong with a setting (nothing: empty), and an example of one."""
+def _is_valid(table: str, name: str, value: object) -> bool:
+    if table == "drivers":
+        return value in list(Role)
+    if table == "journal":
+        return name in ("number", "days") and type(value) is int and 0 <= value <= 100_000
+    return isinstance(value, str) and (table == "keys" or name == "theme")

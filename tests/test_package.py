@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is installed below ``share``."""
     folder = tmp_path_factory.mktemp("made") / "share"
-    generate: dict[str, Any] = runpy.run_path(str(ROOT / "packaging/generate.py"))
+    generate: dict[str, Any] = runpy.run_path(str(ROOT / "packaging/build_hook.py"))
     generate["write"](folder)
     return folder
 

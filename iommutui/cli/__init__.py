@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 from iommutui.core.errors import Exit, IommutuiError
@@ -16,22 +17,13 @@ def run() -> NoReturn:
     """
     gc.set_threshold(50_000)  # imports and a scan make hardly any garbage; collecting takes a twentieth of their time
     try:
-        code: int | str | None = main()
-    except SystemExit as end:
-        code = end.code
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        pass
-    except OSError as error:
-        code = _not_written(error)
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else Exit.DONE if code is None else Exit.ERROR)
-
-
-def _not_written(error: OSError) -> int:
-    print(f"iommutui: the output cannot be written: {error.strerror}.", file=sys.stderr)
-    return Exit.ERROR
+        code = main()
+    except SystemExit as end:  # argparse, after help or a usage error
+        code = int(end.code or Exit.DONE)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     options = None
     try:
         run, options = parse(sys.argv[1:] if argv is None else argv)
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
     except IommutuiError as error:
         from iommutui.cli.options import with_source
         from iommutui.cli.output import complain
@@ -56,7 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.filename is not None:
             raise
-        return _not_written(error)
+        print(f"iommutui: the output cannot be written: {error.strerror}.", file=sys.stderr)
+        return Exit.ERROR
     except KeyboardInterrupt:
         print("iommutui: interrupted.", file=sys.stderr)
         return Exit.ERROR

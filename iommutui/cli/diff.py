@@ -19,10 +19,8 @@ Side = tuple[str, Host, Model]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("before", nargs="?", metavar="A", help="a machine, as for --from (default: the one of --from)")
-    parser.add_argument(
-        "after", nargs="?", metavar="B", help="another machine (default: the one of --from, else this one)"
-    )
+    words = "a machine, as for --from; a single one is compared with the machine of --from, or this one"
+    parser.add_argument("machines", nargs="*", metavar="FILE", help=words)
     parser.add_argument("--last-boot", action="store_true", help="compare this machine with its state before this boot")
 
 
@@ -42,30 +40,23 @@ def run(options: Options) -> int:
 
 
 def _sides(options: Options) -> tuple[Side, Side]:
-    named = [path for path in (options.before, options.after) if path is not None]
-    kernels = options.kernels or []
-    if len(kernels) > 2 or (len(kernels) == 2 and named):
-        raise UsageError(
-            "Two kernels are compared on one machine.", "Give --kernel twice, and name the machine with --from."
-        )
-    if len(kernels) == 2:
+    named, kernels = options.machines, options.kernels or []
+    if options.last_boot and not (named or options.source or options.demo):
+        host, model = read_machine(options)
+        remember(host)
+        then = before_this_boot()
+        return ("the last boot", then, model if options.model else model_for(then.kernel)), ("this boot", host, model)
+    if len(kernels) == 2 and not named:
         before, after = (_side(f"kernel {kernel}", options, kernels=[kernel]) for kernel in kernels)
         return before, after
-    if options.last_boot:
-        if named or options.source or options.demo:
-            raise UsageError("--last-boot compares this machine with itself.", "Name no other machine.")
-        host, model = read_machine(options)
-        now = redact(host)
-        remember(now)
-        then = before_this_boot()
-        return ("the last boot", then, model if options.model else model_for(then.kernel)), ("this boot", now, model)
-    if not named:
-        raise UsageError("There is nothing to compare with.", "Give one file or two, --last-boot, or --kernel twice.")
-    if len(named) == 2 and options.source:
-        raise UsageError("Two files and --from make three machines.", "Leave --from out.")
-    first, *rest = (_side(path, options, source=[path], demo=False) for path in named)
-    other = rest[0] if rest else _side("the machine of --from" if options.source else "this machine", options)
-    return first, other
+    if len(kernels) < 2 and (len(named) == 1 or (len(named) == 2 and not options.source)):
+        first, *rest = (_side(path, options, source=[path], demo=False) for path in named)
+        other = "the machine of --from" if options.source else "this machine"
+        return first, rest[0] if rest else _side(other, options)
+    raise UsageError(
+        "Exactly two machines are compared.",
+        "Give two files, one file, --last-boot, or --kernel twice for one machine.",
+    )
 
 
 def _side(name: str, options: Options, **changed: object) -> Side:

@@ -22,8 +22,8 @@ from iommutui.sources.names import PLACES, has_hardware_database
 from iommutui.sources.sysfs import read_lockdown
 
 _SIGNS = {"ok": "✔", "warning": "!", "problem": "✖", "unknown": "?"}
-_LEAST = (60, 18)
-"""Columns and lines that the screen needs."""
+_COLUMNS, _LINES = 60, 18
+"""The least that the screen needs."""
 _NO_PASSTHROUGH = "No device can be handed to a virtual machine."
 
 
@@ -57,7 +57,11 @@ def _program() -> Iterator[Finding]:
     """Checks of what the program itself needs on this machine."""
     yield _events()
     yield _names()
-    yield from _terminal()
+    if sys.stdout.isatty():
+        yield _size()
+        yield _colours()
+    else:
+        yield Finding("terminal", "unknown", "Standard output is not a terminal, so its colours and size are unknown.")
     yield _root()
     yield _journals()
     yield _settings()
@@ -70,13 +74,13 @@ def _machine(options: Options) -> Iterator[Finding]:
     except SourceError as error:
         yield Finding("machine", "problem", error.what, "None of its devices can be shown.", error.remedy)
         return
-    root = None if options.demo else HERE if options.source is None else options.source[0]
     yield _kernel(host)
     yield _iommu(host)
     yield _vfio_pci(host)
     if host.groups:
         yield _interrupts(host.interrupt_remapping)
-    yield _lockdown(read_lockdown(root) if root is not None and os.path.isdir(root) else None)
+    root = HERE if options.source is None else options.source[0]
+    yield _lockdown(read_lockdown(root) if os.path.isdir(root) and not options.demo else None)
 
 
 def _events() -> Finding:
@@ -89,26 +93,20 @@ def _events() -> Finding:
 
 
 def _names() -> Finding:
-    found = next((f"/{place}" for place in PLACES if os.path.isfile(f"/{place}")), None)
-    if found is None and not has_hardware_database():
-        what = "Neither pci.ids nor udev's hardware database was found."
-        remedy = "Install the package pci.ids (Debian, Ubuntu) or hwdata (Arch, Fedora, openSUSE)."
-        return Finding("names", "warning", what, "Vendors and devices are shown by their numbers.", remedy)
-    return Finding("names", "ok", f"Names of devices come from {found or 'the hardware database of udev'}.")
+    if any(os.path.isfile(f"/{place}") for place in PLACES) or has_hardware_database():
+        return Finding("names", "ok", "pci.ids or udev's hardware database names vendors and devices.")
+    what = "Neither pci.ids nor udev's hardware database was found."
+    remedy = "Install the package pci.ids (Debian, Ubuntu) or hwdata (Arch, Fedora, openSUSE)."
+    return Finding("names", "warning", what, "Vendors and devices are shown by their numbers.", remedy)
 
 
-def _terminal() -> Iterator[Finding]:
-    if not sys.stdout.isatty():
-        yield Finding("terminal", "unknown", "Standard output is not a terminal, so its colours and size are unknown.")
-        return
+def _size() -> Finding:
     columns, lines = os.get_terminal_size(sys.stdout.fileno())
     text = f"The terminal has {columns} columns and {lines} lines."
-    if columns < _LEAST[0] or lines < _LEAST[1]:
-        cost = f"The screen needs {_LEAST[0]} by {_LEAST[1]}; the commands work at any size."
-        yield Finding("terminal size", "warning", text, cost, "Enlarge the window, or use a smaller font.")
-    else:
-        yield Finding("terminal size", "ok", text)
-    yield _colours()
+    if columns >= _COLUMNS and lines >= _LINES:
+        return Finding("terminal size", "ok", text)
+    cost = f"The screen needs {_COLUMNS} by {_LINES}; the commands work at any size."
+    return Finding("terminal size", "warning", text, cost, "Enlarge the window, or use a smaller font.")
 
 
 def _colours() -> Finding:
@@ -120,33 +118,28 @@ def _colours() -> Finding:
     except curses.error:
         remedy = "Set TERM to the terminal's type, such as xterm-256color, or install ncurses-term."
         return Finding("colours", "warning", f"TERM={kind} is not a known terminal.", "Colours may be wrong.", remedy)
-    if os.environ.get("NO_COLOR"):
-        return Finding("colours", "ok", "NO_COLOR turns colours off.")
-    if os.environ.get("COLORTERM") in ("truecolor", "24bit"):
-        return Finding("colours", "ok", "The terminal supports 16 million colours.")
-    number = max(curses.tigetnum("colors"), 0)
-    return Finding("colours", "ok", f"The terminal supports {number or 'no'} colours ({kind}).")
+    return Finding("colours", "ok", f"The terminal supports {max(curses.tigetnum('colors'), 0)} colours ({kind}).")
 
 
 def _root() -> Finding:
     program = root_program()
-    if program is not None:
-        return Finding(
-            "root", "ok", f"apply and revert become root through {program}." if program else "This user is root."
-        )
-    what = f"This user is not root, and none of {', '.join(PROGRAMS)} is installed."
-    remedy = "Install sudo or polkit, or run them in a root shell."
-    return Finding("root", "problem", what, "apply and revert cannot write; everything else works.", remedy)
+    if program is None:
+        what = f"This user is not root, and none of {', '.join(PROGRAMS)} is installed."
+        remedy = "Install sudo or polkit, or run them in a root shell."
+        return Finding("root", "problem", what, "apply and revert cannot write; everything else works.", remedy)
+    return Finding(
+        "root", "ok", f"apply and revert become root through {program}." if program else "This user is root."
+    )
 
 
 def _journals() -> Finding:
     directory = journal_dir()
-    if not directory.exists():
-        return Finding("journals", "ok", f"Nothing has been applied yet; journals will be in {directory}.")
     try:
         check_trusted(directory)
     except IommutuiError as error:
         return Finding("journals", "problem", error.what, "apply and revert refuse to write.", error.remedy)
+    except FileNotFoundError:
+        return Finding("journals", "ok", f"Nothing has been applied yet; journals will be in {directory}.")
     except OSError as error:
         return Finding("journals", "unknown", f"{directory} cannot be read: {error.strerror}.")
     return Finding("journals", "ok", f"Journals are in {directory}.")
@@ -157,9 +150,7 @@ def _settings() -> Finding:
     if wrong:
         what = " ".join(error.what for error in wrong)
         return Finding("settings", "warning", what, "The rest of the settings is used.", wrong[0].remedy)
-    path = settings_path()
-    words = f"{path} has no mistakes." if os.path.lexists(path) else f"There is no settings file; it would be {path}."
-    return Finding("settings", "ok", words)
+    return Finding("settings", "ok", f"{settings_path()} has no mistakes, or does not exist.")
 
 
 def _kernel(host: Host) -> Finding:

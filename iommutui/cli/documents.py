@@ -111,10 +111,19 @@ def host_document(host: Host, model: Model) -> Document:
 
 
 def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Document:
-    """``iommutui list --json``: the devices that the filter lets through, their groups, and what the host loses."""
+    """``iommutui list --json``: the devices that the filter lets through, their groups, and what the host loses.
+
+    ``uses`` is null where what the machine does with its devices is not known.
+    """
     shown = {device.address for device in devices}
     labels = use_labels(host)
     advice = no_iommu_advice(host)
+
+    def impact(device: Device) -> Sequence[Hazard]:
+        if not serves_host(host, device, device.driver) or device.is_bridge:
+            return []
+        return hazards_of(host, goals_of(host, [Intent(device.address, VFIO_PCI)]))
+
     return {
         "host": host_document(host, model),
         "groups": [
@@ -126,11 +135,11 @@ def list_document(host: Host, model: Model, devices: Sequence[Device]) -> Docume
             {
                 **device_document(host, device, model),
                 "used_for": list(labels.get(device.address, ())),
-                "hazards": hazard_documents(_impact(host, device)),
+                "hazards": hazard_documents(impact(device)),
             }
             for device in devices
         ],
-        "uses": uses_document(host.uses),
+        "uses": None if host.uses is None else {**_fields(host.uses, "gaps"), "gaps": {}, **_gaps(host.uses)},
         **({"advice": advice} if advice else {}),
     }
 
@@ -140,26 +149,13 @@ def report_document(host: Host, model: Model, address: Address | None) -> Docume
     document = list_document(host, model, [*host.devices.values()])
     if address is not None:
         intents = free_devices(host, [each.address for each in host.card(address)], model)
-        goals = goals_of(host, intents or ())
         document["question"] = {
             "device": address,
             "fix": intent_documents(intents),
             "no_fix": why_not_free(host, [address], model) if intents is None else None,
-            "hazards": hazard_documents(hazards_of(host, goals)),
+            "hazards": hazard_documents(hazards_of(host, goals_of(host, intents or ()))),
         }
     return document
-
-
-def _impact(host: Host, device: Device) -> Sequence[Hazard]:
-    """The impact on the host if the device is handed over."""
-    if not serves_host(host, device, device.driver) or device.is_bridge:
-        return []
-    return hazards_of(host, goals_of(host, [Intent(device.address, VFIO_PCI)]))
-
-
-def uses_document(uses: Uses | None) -> Document | None:
-    """What the machine does with its devices; a field that ``gaps`` names may be incomplete. Null: not known."""
-    return None if uses is None else {**_fields(uses, "gaps"), "gaps": {}, **_gaps(uses)}
 
 
 def plan_document(host: Host, intents: Sequence[Intent], plan: Plan, model: Model) -> Document:

@@ -1,11 +1,10 @@
 """``iommutui export``: a plan as text for another program."""
 
 import argparse
-import sys
 
 from iommutui.apply.request import read_plan
-from iommutui.cli.options import read_machine
-from iommutui.cli.output import complain, write_json, write_lines
+from iommutui.cli.options import add_output, read_machine
+from iommutui.cli.output import complain, deliver, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.plan import add_presets, wanted_intents
 from iommutui.core.errors import Exit, UsageError
@@ -14,34 +13,26 @@ from iommutui.export import FORMATS, Subject, render, subject_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("format", nargs="?", metavar="FORMAT", help=f"one of {', '.join(FORMATS)} (default: list them)")
-    parser.add_argument(
-        "devices", nargs="*", metavar="DEVICE", help="a device for the virtual machine, or DEVICE=TARGET as for preview"
-    )
+    names = f"one of {', '.join(FORMATS)} (default: list them)"
+    parser.add_argument("format", nargs="?", metavar="FORMAT", choices=FORMATS, help=names)
+    words = "a device for the virtual machine, or DEVICE=TARGET as for preview"
+    parser.add_argument("devices", nargs="*", metavar="DEVICE", help=words)
     add_presets(parser)
     parser.add_argument("--plan", metavar="FILE", help="use the rebinds of a plan written by 'iommutui plan -o FILE'")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+    add_output(parser)
 
 
 def run(options: Options) -> int:
     """Prints the export, or writes it; warnings go to standard error as well."""
     if options.format is None:
         return _list(options.json)
-    form = FORMATS.get(options.format)
-    if form is None:
-        raise UsageError(f"Unknown format {options.format!r}.", f"The formats are {', '.join(FORMATS)}.")
-    export = render(form, _subject(options))
+    export = render(FORMATS[options.format], _subject(options))
     for warning in export.warnings:
         complain(warning)
     if options.json:
-        write_json({"format": form.name, "text": export.text, "warnings": list(export.warnings)})
-    elif options.output:
-        from iommutui.sources.snapshot import save
-
-        save(export.text, options.output)
-        complain(f"Wrote {options.output}; its first lines say where it goes.")
+        write_json({"format": options.format, "text": export.text, "warnings": list(export.warnings)})
     else:
-        sys.stdout.write(export.text)
+        deliver(export.text, options.output, "; its first lines say where it goes.")
     return Exit.DONE
 
 
@@ -56,7 +47,7 @@ def _subject(options: Options) -> Subject:
     if options.plan:
         request = read_plan(options.plan)
         return subject_of(host, request.intents, model if options.model else MODELS[request.model or model.name])
-    return subject_of(host, wanted_intents(host, model, (), options.devices, options.card, options.group), model)
+    return subject_of(host, wanted_intents(host, model, options.devices, options.card, options.group), model)
 
 
 def _list(as_json: bool) -> int:

@@ -1,6 +1,8 @@
 """``iommutui journal``: what was applied to this machine."""
 
 import argparse
+from datetime import datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from iommutui import sources
@@ -8,24 +10,31 @@ from iommutui.apply.boots import boot_id
 from iommutui.apply.journal.directory import at_work, journal_dir
 from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite, read_journals
 from iommutui.apply.recovery import interrupted_words, remedy_words
-from iommutui.apply.revert import JournalState, standing, state_of
+from iommutui.apply.revert import JournalState, Standing, standing, state_of
 from iommutui.apply.steps import step_words
 from iommutui.apply.validation import to_object
 from iommutui.cli.options import refuse_recorded
 from iommutui.cli.output import complain, write_json, write_lines
 from iommutui.cli.parser import Options
-from iommutui.cli.persist import persisted, persisted_documents, persisted_lines
+from iommutui.cli.persist import persisted, persisted_lines
 from iommutui.core.errors import Exit
-from iommutui.core.plan.drift import Change
+from iommutui.core.host import Host
 from iommutui.core.wording import changes_words, goal_words
 
 
 class _Shown(NamedTuple):
-    """A journal, its present state, and later changes by something else."""
+    """A journal, what it means now, and the present state of its devices."""
 
     journal: Journal
     state: JournalState
-    changed: tuple[Change, ...]
+    now: Standing
+
+    @property
+    def in_effect(self) -> bool:
+        """Whether a revert would restore something."""
+        if self.state is JournalState.CHANGED:
+            return bool(self.now.as_left)
+        return self.state in (JournalState.IN_EFFECT, JournalState.INCOMPLETE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,20 +49,19 @@ def run(options: Options) -> int:
     directory, boot = journal_dir(), boot_id(sources.HERE)
     journals = read_journals(directory)
     ours = [journal for journal in journals.readable if journal.of_boot(boot)]
-    host = sources.load(depth=sources.Depth.LISTING) if journals.readable else None
+    host = sources.load(depth=sources.Depth.LISTING) if journals.readable else Host({}, {})
     going_on = at_work(directory)
 
     def shown_of(journal: Journal | Damaged) -> _Shown | Damaged:
         if isinstance(journal, Damaged):
             return journal
-        assert host is not None
         state = state_of(journal, ours, host, boot, going_on=going_on)
-        return _Shown(journal, state, standing(journal, host, ours).changed if state == "changed" else ())
+        return _Shown(journal, state, standing(journal, host, ours))
 
     shown = [shown_of(each) for each in ([journals.find_any(options.id)] if options.id else journals.every)]
     lasting = [] if options.id else persisted(options)
     if options.json:
-        write_json({"journals": [_document(each) for each in shown], "persisted": persisted_documents(lasting)})
+        write_json({"journals": [_document(each) for each in shown], "persisted": lasting})
         return Exit.DONE
     if not shown:
         complain(f"Nothing has been applied yet; journals would be in {directory}.")
@@ -69,52 +77,44 @@ def _damaged_lines(journal: Damaged) -> list[str]:
     return [*lines, f"  'iommutui keep {journal.id}' closes it."] if journal.open else lines
 
 
+_STATES = {
+    JournalState.GOING_ON: "going on",
+    JournalState.WAITING: "waits to be confirmed",
+    JournalState.CUT_OFF: "INTERRUPTED: {interrupted}",
+    JournalState.REVERTED: "reverted by {by}",
+    JournalState.REVERT: "revert of {of}",
+    JournalState.REBOOTED: "undone by a reboot",
+    JournalState.UNCHANGED: "failed, and rolled back",
+    JournalState.IN_EFFECT: "in effect",
+    JournalState.CHANGED: "changed since by something else: {changed}",
+    JournalState.INCOMPLETE: "INCOMPLETE: it failed or was interrupted, and was not wholly rolled back",
+}
+
+
 def _state(shown: _Shown) -> str:
     journal = shown.journal
-    match shown.state:
-        case "going-on":
-            return "going on"
-        case "waiting":
-            return "waits to be confirmed"
-        case "cut-off":
-            return f"INTERRUPTED: {interrupted_words(journal)}"
-        case "reverted":
-            return f"reverted by {journal.reverted_by}"
-        case "revert":
-            return f"{'reverted' if journal.exit is Exit.DONE else 'tried to revert'} {journal.header.reverts}"
-        case "undone-by-reboot":
-            return "undone by a reboot" if not journal.open else "interrupted, and undone by a reboot"
-        case "changed":
-            return f"changed since by something else: {changes_words(shown.changed)}"
-        case "in-effect":
-            return f"in effect, confirmed by {journal.kept_by}" if journal.kept_by is not None else "in effect"
-        case "not-rolled-back":
-            interrupted = journal.kept_by is not None
-            return "interrupted, and left as it was" if interrupted else "FAILED, and not wholly rolled back"
-    if journal.exit is Exit.PERMISSION:
-        return "not permitted, nothing was changed"
-    return "failed, and rolled back" if journal.within is None else "not confirmed, and reverted"
+    if shown.state is JournalState.UNCHANGED and journal.within is not None:
+        return "not confirmed, and reverted"
+    return _STATES[shown.state].format(
+        interrupted=interrupted_words(journal),
+        by=journal.reverted_by,
+        of=journal.reverts,
+        changed=changes_words(shown.now.changed),
+    )
 
 
 def _remedy(shown: _Shown) -> str:
     """What can be done about it now; empty if nothing can."""
-    if shown.state == "waiting":
+    if shown.state is JournalState.WAITING:
         return f"'iommutui keep {shown.journal.id}' confirms it."
-    if shown.state == "cut-off":
+    if shown.state is JournalState.CUT_OFF:
         return remedy_words(shown.journal)
-    if shown.state == "changed":
-        devices = {change.subject for change in shown.changed}
-        if devices == {facts.device for facts in shown.journal.header.before}:
-            return ""
-        return f"'iommutui revert {shown.journal.id}' reverts the rest."
-    in_effect = shown.state in ("in-effect", "not-rolled-back")
-    return f"'iommutui revert {shown.journal.id}' reverts it." if in_effect else ""
+    what = "the rest" if shown.state is JournalState.CHANGED else "it"
+    return f"'iommutui revert {shown.journal.id}' reverts {what}." if shown.in_effect else ""
 
 
 def _local_time(started: str) -> str:
     """The time of a journal in the time zone of this machine: ``2026-11-22 16:03:46``."""
-    from datetime import datetime
-
     try:
         return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError):
@@ -133,7 +133,7 @@ def _lines(shown: _Shown, *, whole: bool) -> list[str]:
         lines.append(f"  DAMAGED: {journal.damage}; the rest is unknown.")
     if whole:
         lines += _details(journal)
-    elif journal.end is not None and journal.exit is not Exit.DONE and journal.kept_by is None:
+    if journal.end is not None and (whole or journal.exit is not Exit.DONE):
         lines.append(f"  {journal.end.summary}")
     remedy = _remedy(shown)
     return [*lines, f"  {remedy}"] if remedy else lines
@@ -151,17 +151,14 @@ def _details(journal: Journal) -> list[str]:
     lines += [f"  Accepted: {acceptance}" for acceptance in header.accepted]
     if header.modules:
         lines.append(f"  Modules to load first: {', '.join(header.modules)}")
-    lines += ["", "  Writes:"] if journal.steps else ["", "  Nothing was written."]
-    turned = False
-    for step in journal.steps:
-        if step.restoring and not turned:
-            turned = True
-            lines += ["", f"  Rolled back: {journal.why}." if journal.why else "  Rolled back."]
-        lines.append(f"  {step.number:3}. {_write_words(step)}")
+    lines += [""] if journal.steps else ["", "  Nothing was written."]
+    for restoring, steps in groupby(journal.steps, lambda step: step.restoring):
+        lines.append(f"  Rolled back: {journal.why}." if restoring else "  Writes:")
+        lines += [*(f"  {step.number:3}. {_write_words(step)}" for step in steps), ""]
     if journal.within is not None:
         kept = f"confirmed by {journal.kept_by}" if journal.kept_by is not None else "not confirmed"
-        lines += ["", f"  To be confirmed within {journal.within:g} s: {kept}"]
-    return [*lines, "", f"  {journal.end.summary}"] if journal.end is not None else lines
+        lines.append(f"  To be confirmed within {journal.within:g} s: {kept}")
+    return lines
 
 
 def _write_words(step: JournaledWrite) -> str:
@@ -187,8 +184,8 @@ def _document(shown: _Shown | Damaged) -> dict[str, Any]:
             **{name: getattr(journal, name) for name in _OF_JOURNAL},
             **{name: getattr(journal.header, name) for name in _HEADER},
             "state": shown.state,
-            "in_effect": shown.state in ("in-effect", "not-rolled-back", "changed") and bool(_remedy(shown)),
-            "changed": shown.changed,
+            "in_effect": shown.in_effect,
+            "changed": shown.now.changed if shown.state is JournalState.CHANGED else (),
             "planned": journal.header.steps,
             "summary": end.summary if end is not None else "",
             "left": end.left if end is not None else (),

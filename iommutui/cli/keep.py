@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from iommutui import sources
@@ -15,19 +16,15 @@ from iommutui.apply.recovery import leave_as_it_is, unfinished, what_reverts
 from iommutui.cli.options import refuse_recorded
 from iommutui.cli.output import complain, write_lines
 from iommutui.cli.parser import Options
-from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
+from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 _INTERVAL = 0.1
 """Seconds between two checks of the journal, until the applying process has taken note."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "id",
-        nargs="?",
-        metavar="ID",
-        help="a journal's id, or the beginning of one (default: the apply that waits to be confirmed)",
-    )
+    words = "a journal's id, or the beginning of one (default: the apply that waits to be confirmed)"
+    parser.add_argument("id", nargs="?", metavar="ID", help=words)
 
 
 def run(options: Options) -> int:
@@ -39,6 +36,8 @@ def run(options: Options) -> int:
         return _confirm(directory, journal) if at_work(directory) else _leave(directory, journal)
     except PermissionError:
         return _as_root(journal)
+    except OSError as error:
+        raise IommutuiError(f"The journal cannot be confirmed: {error.strerror}.") from None
 
 
 def _wanted(directory: Path, words: str | None) -> Journal | Damaged:
@@ -64,25 +63,16 @@ def _confirm(directory: Path, journal: Journal | Damaged) -> int:
             f"The apply {journal.id} is still running: there is nothing to confirm yet.",
             "It waits for confirmation at its end, if --keep-within was given.",
         )
-    try:
+    with suppress(FileExistsError):  # somebody else has confirmed it too
         leave_note(directory, journal.id)
-    except FileExistsError:
-        pass  # somebody else has confirmed it too
-    except PermissionError:
-        raise
-    except OSError as error:
-        raise IommutuiError(f"The applying process cannot be reached: {error.strerror}.") from None
-    now = read_journals(directory).find(journal.id)
-    while at_work(directory) and now.waiting:
+    while at_work(directory) and read_journals(directory).find(journal.id).waiting:
         time.sleep(_INTERVAL)
-        now = read_journals(directory).find(journal.id)
     now = read_journals(directory).find(journal.id)
     if now.kept_by is None:
         take_note_back(directory, journal.id)
         if now.waiting:
             return _leave(directory, now)  # it died meanwhile
-        summary = now.end.summary if now.end is not None else ""
-        raise RefusedError(f"It is too late: the apply {journal.id} is being reverted. {summary}".strip())
+        raise RefusedError(f"It is too late: the apply {journal.id} is being reverted.")
     write_lines([f"Confirmed: {journal.id} stays in effect."])
     return Exit.DONE
 
@@ -98,10 +88,7 @@ def _leave(directory: Path, journal: Journal | Damaged) -> int:
 
 def _as_root(journal: Journal | Damaged) -> int:
     command = as_root(["keep", journal.id], own_program(), root_program())
-    try:
-        code = subprocess.run(command, check=False).returncode
-    except OSError as error:
-        raise NotPermittedError(f"{command[0]} does not start: {error.strerror}.") from None
+    code = subprocess.run(command, check=False).returncode
     if code not in {*Exit}:
         complain("Nothing was confirmed.")
         return Exit.PERMISSION

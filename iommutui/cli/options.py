@@ -86,9 +86,7 @@ def refuse_recorded(options: Options, command: str) -> None:
         other = " and ".join(options.source or ()) or "the built-in machine of --demo"
         raise RefusedError(
             f"'{command}' works only on this machine, and {other} is a recording.",
-            "'iommutui preview' and 'iommutui plan' show what would happen on it; nothing is written."
-            if command == "apply"
-            else "On the screen, an apply to a recording is simulated; the log (L) lists what it would write.",
+            "On the screen, an apply to a recording is simulated; the log (L) lists what it would write.",
         )
     if options.kernel is not None:
         raise RefusedError(f"'{command}' uses the running kernel.", "Leave --kernel out.")
@@ -96,24 +94,17 @@ def refuse_recorded(options: Options, command: str) -> None:
 
 def same_machine(options: Options) -> str:
     """The options that make another command read the same machine by the same rules, to append to its words."""
-    words = ["--demo"] if options.demo else []
-    for source in options.source or ():
-        words += ["--from", source]
-    for option, value in (("--kernel", options.kernel), ("--model", options.model)):
-        if value is not None:
-            words += [option, value]
-    if not words:
-        return ""
-    import shlex
+    from shlex import quote
 
-    return f" {shlex.join(words)}"
+    words = ["--demo"] if options.demo else []
+    for name, values in (("--from", options.source), ("--kernel", options.kernels), ("--model", [options.model])):
+        words += [word for value in values or () if value is not None for word in (name, quote(value))]
+    return "".join(f" {word}" for word in words)
 
 
 def with_source(options: Options, text: str) -> str:
     """The text with every quoted command (``'iommutui why 14'``) completed to read the same machine."""
     there = same_machine(options)
-    if not there:
-        return text
     return re.sub(r"'(iommutui (?:list|why|preview|plan)\b[^']*)'", lambda found: f"'{found[1]}{there}'", text)
 
 
@@ -134,15 +125,15 @@ def parse_intents(host: Host, words: list[str]) -> "list[Intent]":
     return list(intents.values())
 
 
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """``-o``, for commands that print a text."""
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to this file instead of standard output")
+
+
 def add_consent(parser: argparse.ArgumentParser) -> None:
     """``--accept`` and ``--yes``, for commands that write."""
-    parser.add_argument(
-        "--accept",
-        action="append",
-        default=[],
-        metavar="CODE:DEVICE",
-        help="accept one danger from the review, for one device; may be repeated",
-    )
+    words = "accept one danger from the review, for one device; may be repeated"
+    parser.add_argument("--accept", action="append", default=[], metavar="CODE:DEVICE", help=words)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; dangers must still be accepted")
 
 
@@ -155,7 +146,7 @@ def parse_accepted(host: Host, words: list[str]) -> "tuple[Acceptance, ...]":
     for word in words:
         code, _, device = word.partition(":")
         if code not in KINDS or not device:
-            what = f"Unknown danger {code!r}." if code and device else f"{word!r} is not CODE:DEVICE."
-            raise UsageError(what, "The review lists each danger with the option that accepts it.")
+            remedy = "The review lists each danger with the option that accepts it."
+            raise UsageError(f"{word!r} is not CODE:DEVICE for a known danger.", remedy)
         found.append(Acceptance(code, find_device(host, device).address))
     return tuple(dict.fromkeys(found))

@@ -11,7 +11,6 @@ from iommutui.core.errors import RefusedError, UsageError
 SCHEMA = 1
 """The version of every JSON document; it grows when a field changes its meaning or is removed."""
 
-_PLAIN = str.maketrans({"✔": "+", "✖": "x", "●": "*", "→": ">", "…": "."})
 _GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
 _SIGNS = {
     r"✔ viable|^✔": _GREEN,
@@ -31,9 +30,8 @@ def clean(text: str) -> str:
     return printable(text)
 
 
-def columns(stream: TextIO | None = None) -> int | None:
+def columns(stream: TextIO) -> int | None:
     """The width of the terminal behind a stream; None if there is none, and lines are not wrapped."""
-    stream = stream or sys.stdout
     try:
         return os.get_terminal_size(stream.fileno()).columns or None if stream.isatty() else None
     except OSError:
@@ -60,9 +58,11 @@ def folded(line: str, width: int | None) -> list[str]:
     return [f"{part} \\" for part in parts[:-1]] + parts[-1:] if command else parts
 
 
-def cut(text: str, width: int) -> str:
+def cut(text: str, width: int | None) -> str:
     """The beginning of a text that is longer than the width."""
-    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…" if width > 1 else ""
+    if width is None or len(text) <= width:
+        return text
+    return f"{text[: width - 1].rstrip()}…" if width > 1 else ""
 
 
 def _coloured(line: str) -> str:
@@ -73,7 +73,7 @@ def _coloured(line: str) -> str:
 
 def write_lines(lines: Iterable[str]) -> None:
     """Prints lines as clean text, on a terminal folded and with their signs in colour (``NO_COLOR``, ``TERM=dumb``)."""
-    width = columns()
+    width = columns(sys.stdout)
     lines = [clean(line) for line in lines]
     if width is not None:
         lines = [part for line in lines for part in folded(line, width)]
@@ -83,12 +83,9 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def text_of(lines: Iterable[str]) -> str:
-    """Lines as they are printed; signs that the terminal's encoding lacks become plain ones."""
+    """Lines as they are printed; characters that the terminal's encoding lacks become escapes."""
     text = "".join(line + "\n" for line in lines)
-    encoding = sys.stdout.encoding or "ascii"
-    if encoding.lower().replace("-", "") != "utf8":
-        text = text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-    return text
+    return text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)
 
 
 def json_text(document: Mapping[str, Any]) -> str:
@@ -103,8 +100,19 @@ def write_json(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json_text(document))
 
 
+def deliver(text: str, path: str | None, note: str) -> None:
+    """Prints a text, or writes it to the file that ``-o`` names, with a note on standard error."""
+    if path is None or path == "-":
+        sys.stdout.write(text_of(text.splitlines()))
+        return
+    from iommutui.sources.snapshot import save  # imports pydantic
+
+    save(text, path)
+    complain(f"Wrote {path}{note}")
+
+
 def ask(question: str, hint: str) -> None:
-    """Asks at the terminal. Raises RefusedError for any answer but yes, UsageError if there is no terminal."""
+    """Asks at the terminal. Raises RefusedError for any answer but yes, UsageError without a terminal."""
     if not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on.", hint)
     print(f"\n{question} [y/N] ", end="", file=sys.stderr, flush=True)

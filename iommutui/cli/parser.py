@@ -57,35 +57,15 @@ class Command(NamedTuple):
 
 COMMANDS: tuple[Command, ...] = (
     Command("list", "list the IOMMU groups and their devices", ("group:17", "driver:nouveau --json")),
-    Command(
-        "why", "explain why a group can be handed to a virtual machine, or why not", ("17", "09:00.0 --all-models")
-    ),
-    Command(
-        "preview",
-        "show what rebinding devices would do; nothing is written",
-        ("09:00.0=vfio-pci 09:00.1=none",),
-        module="plan",
-    ),
+    Command("why", "explain why a virtual machine can have a group, or why not", ("17", "09:00.0 --all-models")),
+    Command("preview", "show what rebinding devices would do", ("09:00.0=vfio-pci 09:00.1=none",), module="plan"),
     Command("simulate", "simulate kernel events: JSON lines in, JSON lines out", ("events.jsonl",), ""),
-    Command(
-        "plan",
-        "find the rebinds that free a card, a group or devices; save them for apply",
-        ("--card 09:00.0 -o gpu.json", "--group 17"),
-    ),
-    Command(
-        "apply",
-        "rebind devices on this machine, after a review",
-        ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json --keep-within 30"),
-        _EVENTS,
-    ),
-    Command(
-        "export",
-        "print a plan for another program: libvirt, QEMU, Proxmox, a shell, boot loaders",
-        ("libvirt --card 09:00.0", "shell 09:00.0 -o rebind.sh", ""),
-    ),
+    Command("plan", "find the rebinds that free a card or a group", ("--card 09:00.0 -o gpu.json", "--group 17")),
+    Command("apply", "rebind devices, after a review", ("09:00.0=vfio-pci", "gpu.json --keep-within 30"), _EVENTS),
+    Command("export", "print a plan for libvirt, QEMU or another program", ("libvirt --card 09:00.0", "")),
     Command(
         "persist",
-        "make bindings persist: the next boot sets them before any host driver loads",
+        "bind devices at every boot, before any host driver loads",
         ("09:00.0=vfio-pci 09:00.1=vfio-pci", "gpu.json", "--list"),
         f"{_EVENTS}; with --list one JSON document",
     ),
@@ -95,39 +75,20 @@ COMMANDS: tuple[Command, ...] = (
     Command("journal", "list what was applied", ("", "20261122T104501-1a2b")),
     Command("snapshot", "save this machine to a file that can be opened anywhere", ("-o machine.json",), ""),
     Command("report", "print a redacted report to share when you ask for help", ("09:00.0", "-o report.md")),
-    Command(
-        "diff",
-        "compare two machines, two states of one, or one under two kernels",
-        ("before.json after.json", "--kernel 5.15 --kernel 6.8"),
-    ),
+    Command("diff", "compare two machines, or one under two kernels", ("a.json b.json", "--kernel 5.15 --kernel 6.8")),
     Command("doctor", "check what the program and passthrough need from this system", ("", "--json")),
     Command("models", "describe the models of kernel rules", ("--json",)),
 )
 
-
-HANG = 4 + max(len(command.name) for command in COMMANDS)
-"""The column in which the program's help describes each command."""
+SCREEN = Command("screen", "open the screen", (), "")
+"""Without the name of a command."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Help as wide as the terminal; an error is one sentence and a pointer to the help."""
+    """A parser whose errors are one sentence and a pointer to the help."""
 
-    def __init__(self, prog: str, *, description: str, epilog: str, usage: str | None = None) -> None:
-        super().__init__(
-            prog=prog,
-            usage=usage,
-            description=description,
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=_formatter,
-        )
-
-    def format_help(self) -> str:
-        """The formatter wraps only the options, because most of the text around them is lists."""
-        self.description = _wrapped(self.description or "")
-        lines = (self.epilog or "").splitlines()
-        self.epilog = "\n".join(_wrapped(line, HANG if line.startswith(" ") else 0) for line in lines)
-        return super().format_help()
+    def __init__(self, prog: str, description: str, epilog: str, usage: str | None = None) -> None:
+        super().__init__(prog, usage, description, epilog, allow_abbrev=False, formatter_class=_formatter)
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with the exit code of a usage error."""
@@ -140,14 +101,10 @@ class Parser(argparse.ArgumentParser):
 def version_line() -> str:
     """``iommutui 0.2.0 (Python 3.11.7, Textual 8.2.3, Linux 6.1.0-13-amd64)``."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import version
 
-    try:
-        textual = version("textual")
-    except PackageNotFoundError:
-        textual = "missing"
     kernel = f"{platform.system()} {platform.release()}"
-    return f"iommutui {__version__} (Python {platform.python_version()}, Textual {textual}, {kernel})"
+    return f"iommutui {__version__} (Python {platform.python_version()}, Textual {version('textual')}, {kernel})"
 
 
 def parse(argv: Sequence[str]) -> tuple[Run, Options]:
@@ -160,24 +117,23 @@ def parse(argv: Sequence[str]) -> tuple[Run, Options]:
     try:
         _, words = source.parse_known_args(argv, options)
     except argparse.ArgumentError as error:
-        screen_parser().error(str(error))
-    name = next((word for word in words if not word.startswith("-")), None)
-    if name is None:
-        return import_module("iommutui.cli.screen").run, screen_parser().parse_args(words, options)
-    command = next((command for command in COMMANDS if command.name == name), None)
-    if command is None:
-        screen_parser().error(f"unknown command {name!r}{_meant(name)}")
-    words.remove(name)
+        command_parser(SCREEN).error(str(error))
+    command, name = SCREEN, next((word for word in words if not word.startswith("-")), None)
+    if name is not None:
+        words.remove(name)
+        found = next((each for each in COMMANDS if each.name == name), None)
+        command = found or command_parser(SCREEN).error(f"unknown command {name!r}{_meant(name)}")
     return command.function("run"), command_parser(command).parse_args(words, options)
 
 
 def command_parser(command: Command) -> Parser:
-    """The parser of a command, whose module adds its own options."""
-    parser = Parser(
-        f"iommutui {command.name}",
-        description=command.help[0].upper() + command.help[1:] + ".",
-        epilog="\n".join(("examples:", *(f"  iommutui {command.name} {words}".rstrip() for words in command.examples))),
-    )
+    """The parser of a command, whose module adds its own options; that of the screen has the help of the program."""
+    if command is SCREEN:
+        parser = _program()
+    else:
+        examples = "".join(f"\n  iommutui {command.name} {words}".rstrip() for words in command.examples)
+        description = f"{command.help[0].upper()}{command.help[1:]}."
+        parser = Parser(f"iommutui {command.name}", description, f"examples:{examples}")
     add_arguments = command.function("add_arguments")
     if add_arguments is not None:
         add_arguments(parser)
@@ -187,40 +143,28 @@ def command_parser(command: Command) -> Parser:
     return parser
 
 
-def screen_parser() -> Parser:
-    """The parser without a command, which opens the screen; its help is that of the whole program."""
-    lines = "\n".join(f"  {command.name:{HANG - 4}}  {command.help}" for command in COMMANDS)
-    codes = ", ".join(f"{int(code)} {code.meaning}" for code in Exit)
-    parser = Parser(
+def _program() -> Parser:
+    commands = "\n".join(f"  {command.name:9}  {command.help}" for command in COMMANDS)
+    codes = "\n".join(f"  {int(code)}  {code.meaning}" for code in Exit)
+    return Parser(
         "iommutui",
-        usage="iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
-        description="Explore IOMMU groups, see why one is not viable, and rebind its devices. Without a command, "
-        "it opens the screen (or prints the listing if there is no terminal).",
-        epilog=f"commands:\n{lines}\n\n'iommutui COMMAND --help' describes a command.\n\nexit codes: {codes}",
+        "Explore IOMMU groups, see why one is not viable, and rebind its devices.\n"
+        "Without a command, it opens the screen, or prints the listing if there is no terminal.",
+        f"commands:\n{commands}\n\n'iommutui COMMAND --help' describes a command.\n\nexit codes:\n{codes}",
+        "iommutui [--from PATH | --demo] [--kernel RELEASE] [--model NAME] [COMMAND ...]",
     )
-    parser.add_argument("--version", action="store_true", help="show the versions that a bug report needs, and exit")
-    add_source(parser)
-    return parser
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """The options that every command takes: which machine, which kernel, which model."""
-    parser.add_argument(
-        "--from",
-        dest="source",
-        action="append",
-        metavar="PATH",
-        help="read a snapshot, a pasted listing (several are combined; FILE#2 is the second state in a file), a "
-        "recorded sysfs as a directory or tar archive, or '-' for standard input (default: this machine)",
+    path = (
+        "read a snapshot, a pasted listing (several are combined; FILE#2 is the second state in a file), a recorded "
+        "sysfs as a directory or tar archive, or '-' for standard input (default: this machine)"
     )
+    parser.add_argument("--from", dest="source", action="append", metavar="PATH", help=path)
     parser.add_argument("--demo", action="store_true", help="use a built-in example machine")
-    parser.add_argument(
-        "--kernel",
-        dest="kernels",
-        action="append",
-        metavar="RELEASE",
-        help="assume this kernel release (5.10, 6.12.1-amd64)",
-    )
+    release = "assume this kernel release (5.10, 6.12.1-amd64)"
+    parser.add_argument("--kernel", dest="kernels", action="append", metavar="RELEASE", help=release)
     parser.add_argument("--model", metavar="NAME", help="use these rules ('iommutui models' lists them)")
 
 
@@ -237,12 +181,6 @@ def _meant(name: str) -> str:
 def _formatter(prog: str) -> argparse.HelpFormatter:
     """Every ``add_argument`` makes a formatter, which without a width would import `shutil` to find one."""
     return argparse.RawDescriptionHelpFormatter(prog, width=_width())
-
-
-def _wrapped(text: str, hang: int = 0) -> str:
-    from textwrap import fill
-
-    return fill(text, _width(), subsequent_indent=" " * hang)
 
 
 def _width() -> int:

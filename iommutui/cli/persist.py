@@ -7,11 +7,10 @@ import sys
 from iommutui.apply.boots import boot_id
 from iommutui.apply.journal.directory import ID, journal_dir
 from iommutui.apply.journal.reader import read_journals
-from iommutui.apply.persistence.mechanisms import SWITCH, Entry, why_not_in_force
+from iommutui.apply.persistence.mechanisms import SWITCH, why_not_in_force
 from iommutui.apply.persistence.request import (
     SCHEMA,
     PersistRequest,
-    Prepared,
     changed_as_root,
     declared,
     machine_store,
@@ -21,39 +20,33 @@ from iommutui.apply.persistence.request import (
 from iommutui.apply.persistence.store import diff_of, digest_of
 from iommutui.apply.request import read_plan, refuse_dangers
 from iommutui.apply.validation import to_line
+from iommutui.cli.documents import Document
 from iommutui.cli.options import add_consent, parse_accepted, parse_intents, read_host, refuse_recorded
 from iommutui.cli.output import ask, complain, write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
-from iommutui.core.address import parse_pci
+from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import Exit, UsageError
 from iommutui.core.host import Host
 from iommutui.core.plan.drift import basis_of
 from iommutui.core.plan.intents import Intent
 from iommutui.core.wording import count
 
+_WAY_BACK = (
+    f"If the screen stays dark at the next boot, press e in the boot loader's menu and add {SWITCH} to the",
+    "kernel command line: that boot ignores all of this. A second menu entry with it saves the typing.",
+    "'iommutui unpersist' removes it for good.",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "what",
-        nargs="*",
-        metavar="DEVICE=TARGET",
-        help="a target for one device, as for preview; or a file written by 'iommutui plan', or a journal's id",
-    )
+    words = "a target for one device, as for preview; or a file written by 'iommutui plan', or a journal's id"
+    parser.add_argument("what", nargs="*", metavar="DEVICE=TARGET", help=words)
     parser.add_argument("--list", action="store_true", help="show what persists, and whether it is in force")
-    parser.add_argument(
-        "--with",
-        dest="way",
-        choices=["driverctl"],
-        metavar="driverctl",
-        help="use driverctl, which acts later during boot",
-    )
+    late = "use driverctl, which acts later during boot"
+    parser.add_argument("--with", dest="driverctl", choices=["driverctl"], metavar="driverctl", help=late)
     add_consent(parser)
-    parser.add_argument(
-        "--stdin",
-        action="store_true",
-        help="read a request as JSON from standard input, as this program sends it to root",
-    )
+    parser.add_argument("--stdin", action="store_true", help=argparse.SUPPRESS)  # for the process that writes
 
 
 def run(options: Options) -> int:
@@ -66,14 +59,10 @@ def run(options: Options) -> int:
     if options.model is not None:
         raise UsageError("'persist' uses the rules of the running kernel.", "Leave --model out.")
     host = read_host(options)
-    intents = _intents(options.what, host)
-    request = PersistRequest(
-        SCHEMA,
-        tuple(intents),
-        basis_of(host, [intent.device for intent in intents]),
-        parse_accepted(host, options.accept),
-        driverctl=options.way == "driverctl",
-    )
+    intents = tuple(_intents(options.what, host))
+    basis = basis_of(host, [intent.device for intent in intents])
+    accepted = parse_accepted(host, options.accept)
+    request = PersistRequest(SCHEMA, intents, basis, accepted, driverctl=options.driverctl is not None)
     return _review_and_ask(options, host, request)
 
 
@@ -94,9 +83,18 @@ def _intents(words: list[str], host: Host) -> list[Intent]:
 
 
 def add_arguments_unpersist(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("devices", nargs="*", metavar="DEVICE", help="the address of a device (default: everything)")
+    parser.add_argument(
+        "devices", nargs="*", type=_address, metavar="DEVICE", help="the address of a device (default: everything)"
+    )
     parser.add_argument("--last", action="store_true", help="revert the last change and restore its files")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+
+def _address(text: str) -> Address:
+    address = parse_pci(text)
+    if address is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address; see 'iommutui persist --list'")
+    return address
 
 
 def run_unpersist(options: Options) -> int:
@@ -104,14 +102,8 @@ def run_unpersist(options: Options) -> int:
     refuse_recorded(options, "unpersist")
     if options.last and options.devices:
         raise UsageError("--last reverts a whole change.", "Leave the devices out.")
-    forget = []
-    for word in options.devices:
-        address = parse_pci(word)
-        if address is None:
-            raise UsageError(f"{word!r} is not an address.", "See 'iommutui persist --list'.")
-        forget.append(address)
-    everything = not forget and not options.last
-    request = PersistRequest(SCHEMA, forget=tuple(forget), forget_all=everything, revert_last=options.last)
+    everything = not options.devices and not options.last
+    request = PersistRequest(SCHEMA, forget=(*options.devices,), forget_all=everything, revert_last=options.last)
     return _review_and_ask(options, read_host(options), request)
 
 
@@ -120,45 +112,29 @@ def _review_and_ask(options: Options, host: Host, request: PersistRequest) -> in
     store = machine_store()
     prepared = prepare(request, host, store)
     if not options.json:
+        lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
         command = prepared.mechanism.command(store.root)
-        write_lines(_review(prepared, command, declares=bool(request.intents)))
+        if command:
+            lines += [f"Then: {' '.join(command)}", *(_WAY_BACK if request.intents else ())]
+        write_lines(lines)
         sys.stdout.flush()
     refuse_dangers(prepared.hazards, request.accepted)
     if prepared.changes and not options.yes:
         ask(f"Change {count(len(prepared.changes), 'file')}?", "--yes continues without asking.")
-    return _carry_out(request._replace(shown=digest_of(prepared.changes)), as_json=options.json)
-
-
-def _review(prepared: Prepared, command: tuple[str, ...], *, declares: bool) -> list[str]:
-    lines = [*diff_of(prepared.changes), *hazard_lines(prepared.hazards), ""]
-    if command:
-        lines += [f"Then: {' '.join(command)}"]
-    if command and declares:
-        lines += [
-            f"If the screen stays dark at the next boot, press e in the boot loader's menu and add {SWITCH} to the",
-            "kernel command line: that boot ignores all of this. A second menu entry with it saves the typing.",
-            "'iommutui unpersist' removes it for good.",
-        ]
-    return lines
-
-
-def _carry_out(request: PersistRequest, *, as_json: bool) -> int:
     code = 0
-    for event in changed_as_root(request):
+    for event in changed_as_root(request._replace(shown=digest_of(prepared.changes))):
         code = event.code or 0
-        if as_json:
+        if options.json:
             sys.stdout.write(to_line(event).decode())
-        elif not code:
-            write_lines([event.text])
+        elif code:
+            complain(f"iommutui: {event.text} {event.remedy}".rstrip())
         else:
-            complain(f"iommutui: {event.text}")
-            if event.remedy:
-                complain(event.remedy)
+            write_lines([event.text])
         sys.stdout.flush()
     return code
 
 
-def persisted(options: Options) -> list[tuple[Entry, str]]:
+def persisted(options: Options) -> list[Document]:
     """The entries that persist, each with why it is not in force; empty if it is."""
     store = machine_store()
     record, entries = store.record(), declared(store)
@@ -167,26 +143,23 @@ def persisted(options: Options) -> list[tuple[Entry, str]]:
     if not entries:
         return []
     host, booted = read_host(options), record.boot != boot_id(str(store.root))
-    return [(entry, why_not_in_force(entry, host, booted=booted)) for entry in entries]
-
-
-def persisted_lines(found: list[tuple[Entry, str]]) -> list[str]:
-    """``persists 0000:09:00.0 (10de:1f08) on vfio-pci: not in force, another device (...) is at 0000:09:00.0``."""
-    return [
-        f"persists {entry.address} ({entry.ids}) on {entry.target}: {f'not in force, {why}' if why else 'in force'}"
-        for entry, why in found
-    ]
-
-
-def persisted_documents(found: list[tuple[Entry, str]]) -> list[dict[str, object]]:
-    """The same as JSON."""
+    found = [(entry, why_not_in_force(entry, host, booted=booted)) for entry in entries]
     return [{**entry._asdict(), "in_force": not why, "why": why} for entry, why in found]
 
 
+def persisted_lines(entries: list[Document]) -> list[str]:
+    """``persists 0000:09:00.0 (10de:1f08) on vfio-pci: not in force, another device (...) is at 0000:09:00.0``."""
+    return [
+        f"persists {entry['address']} ({entry['ids']}) on {entry['target']}: "
+        + ("in force" if entry["in_force"] else f"not in force, {entry['why']}")
+        for entry in entries
+    ]
+
+
 def _list(options: Options) -> int:
-    finished, found = machine_store().record().finished, persisted(options)
+    found = persisted(options)
     if options.json:
-        write_json({"finished": finished, "persisted": persisted_documents(found)})
+        write_json({"finished": machine_store().record().finished, "persisted": found})
         return Exit.DONE
     if not found:
         complain("Nothing persists through iommutui.")

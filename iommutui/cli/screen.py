@@ -1,11 +1,16 @@
 """``iommutui`` without a command: the screen, or the listing if there is no terminal for one."""
 
+import argparse
 import os
 import sys
 
 from iommutui.cli.options import check_source
 from iommutui.cli.parser import Options, version_line
 from iommutui.core.errors import Exit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version", action="store_true", help="show the versions that a bug report needs, and exit")
 
 
 def run(options: Options) -> int:

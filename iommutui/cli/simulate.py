@@ -4,14 +4,14 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from iommutui.apply.validation import parse_plain
+from iommutui.apply.validation import object_in, parse_plain
 from iommutui.cli.documents import outcome_document
 from iommutui.cli.options import read_machine
 from iommutui.cli.parser import Options
 from iommutui.core import events
-from iommutui.core.address import Address
 from iommutui.core.engine import transition
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.host import Host
@@ -21,13 +21,8 @@ Line = dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file",
-        nargs="?",
-        metavar="FILE",
-        default="-",
-        help="events, one JSON object per line (default: standard input)",
-    )
+    words = "events, one JSON object per line (default: standard input)"
+    parser.add_argument("file", nargs="?", metavar="FILE", default="-", help=words)
 
 
 def run(options: Options) -> int:
@@ -44,25 +39,15 @@ def run(options: Options) -> int:
 
 
 def _lines(path: str) -> Iterator[tuple[str, Line]]:
-    name = "standard input" if path == "-" else path
+    """Each event, and the place that an error names."""
     try:
-        stream = sys.stdin if path == "-" else open(path, encoding="utf-8")  # noqa: SIM115 - read line by line
+        stream = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115 - read line by line
     except OSError as error:
         raise IommutuiError(f"{path} cannot be read: {error.strerror}.", "Name a file of events, or '-'.") from error
-    try:
-        for number, text in enumerate(stream, 1):
-            if not text.strip():
-                continue
-            place = f"{name}, line {number}"
-            try:
-                line = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise IommutuiError(f"{place}: this is not JSON ({error}).", "Write one event per line.") from error
-            if not isinstance(line, dict):
-                raise IommutuiError(f"{place}: an event must be a JSON object.", _EXAMPLE)
-            yield place, line
-    except UnicodeDecodeError as error:
-        raise IommutuiError(f"{name} is not text in UTF-8.", "Write one event per line.") from error
+    for number, text in enumerate(stream, 1):
+        if text.strip():
+            place = f"{'standard input' if path == '-' else path}, line {number}"
+            yield place, object_in(text, place, _EXAMPLE)
 
 
 _EXAMPLE = 'For example {"op":"bind","device":"0000:01:00.0","driver":"nvidia"}.'
@@ -86,18 +71,11 @@ def _event(host: Host, line: Line, place: str) -> events.Event:
     op = line.get("op")
     if not isinstance(op, str) or op not in _EVENTS:
         raise IommutuiError(f"{place}: 'op' must be one of {', '.join(_EVENTS)}.", _EXAMPLE)
-    kind = _OF_DEVICE[op] if "device" in line and op in _OF_DEVICE else _EVENTS[op]
+    kind = _OF_DEVICE.get(op, _EVENTS[op]) if "device" in line else _EVENTS[op]
     if isinstance(line.get("device"), str):
-        line["device"] = _address(host, line["device"])
+        with suppress(IommutuiError):  # a device that is not there is for the kernel to refuse
+            line["device"] = find_device(host, line["device"]).address
     fields = {"driver": None, **line, "cdev": line.get("via") == "cdev"}
-    if isinstance(fields.get("group"), str) and fields["group"].isdecimal():
-        fields["group"] = int(fields["group"])
+    if str(line.get("group")).isdecimal():
+        fields["group"] = int(line["group"])
     return parse_plain(kind, {name: fields[name] for name in kind.__match_args__ if name in fields}, place, _EXAMPLE)
-
-
-def _address(host: Host, text: str) -> Address:
-    """A device that is not there is for the kernel to refuse, so any text passes."""
-    try:
-        return find_device(host, text).address
-    except IommutuiError:
-        return Address(text)

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from iommutui.cli.options import read_host
-from iommutui.cli.output import complain, write_lines
+from iommutui.cli.options import add_output, read_host
+from iommutui.cli.output import deliver, write_lines
 from iommutui.cli.parser import Options
 from iommutui.core.errors import Exit, UsageError
 from iommutui.core.redact import redact
@@ -12,25 +12,16 @@ from iommutui.sources import open_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", default="-", help="write to this file instead of standard output"
-    )
-    parser.add_argument(
-        "--unredacted",
-        action="store_true",
-        help="keep the whole kernel command line, mount points, names of volumes and processes, and MAC addresses",
-    )
-    parser.add_argument(
-        "--explain", action="store_true", help="show how each line of a listing was read; write nothing"
-    )
-    parser.add_argument(
-        "--script", action="store_true", help="print a shell script that records a machine without iommutui"
-    )
+    add_output(parser)
+    words = "keep the whole kernel command line, mount points, names of volumes and processes, and MAC addresses"
+    parser.add_argument("--unredacted", action="store_true", help=words)
+    parser.add_argument("--explain", action="store_true", help="show how each line of a listing was read instead")
+    parser.add_argument("--script", action="store_true", help="print a script that records a machine without iommutui")
 
 
 def run(options: Options) -> int:
     """Writes the snapshot, redacted unless asked otherwise."""
-    from iommutui.sources.snapshot import dump, write
+    from iommutui.sources.snapshot import dump
 
     if options.script:
         from importlib.resources import files
@@ -43,12 +34,7 @@ def run(options: Options) -> int:
         write_lines(open_source(options.source).explain())
         return Exit.DONE
     host = read_host(options)
-    host = host if options.unredacted else redact(host)
-    if options.output == "-":
-        sys.stdout.write(dump(host))
-        return Exit.DONE
-    write(host, options.output)
     kind = "unredacted; read it before you share it" if options.unredacted else "redacted"
-    complain(f"Wrote {options.output}: {len(host.devices)} devices, {len(host.groups)} groups ({kind}).")
-    complain(f"Open it with 'iommutui --from {options.output}'.")
+    note = f" ({kind}); 'iommutui --from {options.output}' opens it."
+    deliver(dump(host if options.unredacted else redact(host)), options.output, note)
     return Exit.DONE

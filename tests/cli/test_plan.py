@@ -10,7 +10,7 @@ from iommutui.core.host import Device, Group
 from iommutui.demo import demo_host
 from iommutui.sources import load
 from iommutui.sources.snapshot import write
-from tests.apply.machines import DISK, GPU, NIC, SOUND, USB, facts
+from tests.apply.machines import GPU, SOUND, USB, facts
 from tests.cli.conftest import Run
 from tests.reacting_tree import ReactingTree
 
@@ -60,7 +60,7 @@ def test_a_danger_comes_with_the_option_that_accepts_it(on_demo: Run) -> None:
     [
         ([], 2, "Name the devices to plan for"),
         (["--group", "999"], 2, "no IOMMU group 999"),
-        (["--group", "x"], 2, "not a group number"),
+        (["--group", "x"], 2, "invalid int value"),
         (["--card", "00:03.2"], 3, "bridge"),
         (["--free", "0000:ff:00.0"], 1, "no device"),
         (["--free", "00:00.0"], 3, "is a host bridge of this machine"),
@@ -68,7 +68,7 @@ def test_a_danger_comes_with_the_option_that_accepts_it(on_demo: Run) -> None:
         (["--card", "00:14.3"], 3, "is an ISA bridge"),
         (["--free", "00:14.0"], 3, "is an SMBus controller"),
         (["--group", "10"], 3, "0000:00:14.0 is an SMBus controller of this machine"),
-        (["--group", "20"], 3, "No driver is bound to 0000:0c:00.0"),
+        (["--group", "20"], 3, "No driver is bound in group 20"),
         (["--group", "1"], 3, "is a bridge, and vfio-pci refuses bridges"),
         (["09:00.0=nosuchdriver"], 3, "nosuchdriver"),
     ],
@@ -140,12 +140,11 @@ def test_a_plan_file_is_applied(run: Run, machine: ReactingTree, tmp_path: Path)
     assert (now.devices[GPU].driver, now.devices[SOUND].driver) == ("vfio-pci", "vfio-pci")
 
 
-@pytest.mark.parametrize("option", [[], ["--plan"]])
-def test_drift_is_listed_fact_by_fact(run: Run, machine: ReactingTree, tmp_path: Path, option: list[str]) -> None:
+def test_drift_is_listed_fact_by_fact(run: Run, machine: ReactingTree, tmp_path: Path) -> None:
     path = _planned(run, tmp_path, f"{GPU}=vfio-pci")
     assert run("apply", f"{SOUND}=pci-stub", "--yes").code == 0
     before = facts(load(machine.root))
-    answer = run("apply", *option, path, "--yes")
+    answer = run("apply", path, "--yes")
     assert answer.code == 3
     assert f"{SOUND}: driver was snd_hda_intel and is pci-stub" in answer.err
     assert f"{SOUND}: override was none and is pci-stub" in answer.err
@@ -210,8 +209,7 @@ def test_the_paths_in_a_plan_file_are_ignored(run: Run, machine: ReactingTree, t
     ("words", "said"),
     [
         (["no-such-file"], "neither DEVICE=TARGET nor a plan file"),
-        (["--plan", "x", f"{GPU}=none"], "Give nothing else"),
-        (["x.json", "--model", "dma-owner"], "Give nothing else"),
+        (["/dev/null", "--model", "dma-owner"], "Leave --model out"),
         (["x.json", "y.json"], "is not DEVICE=TARGET"),
         ([], "Name the devices"),
         ([f"{GPU}=none", "--accept", "boot-display"], "is not CODE:DEVICE"),
@@ -245,9 +243,3 @@ def test_a_danger_is_refused_until_it_is_accepted(run: Run, machine: ReactingTre
     assert facts(load(machine.root)) == before
     assert run("apply", f"{GPU}=vfio-pci", "--yes", "--accept", "boot-display:01:00.0").code == 0
     assert load(machine.root).devices[GPU].driver == "vfio-pci"
-
-
-def test_an_unneeded_accept_is_reported(run: Run, machine: ReactingTree) -> None:
-    answer = run("apply", f"{NIC}=none", "--yes", "--accept", f"boot-display:{DISK}")
-    assert answer.code == 0
-    assert f"--accept boot-display:{DISK} was not needed" in answer.err
