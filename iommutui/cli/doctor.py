@@ -18,8 +18,8 @@ from iommutui.core.models import model_for
 from iommutui.settings import read_settings, settings_path
 from iommutui.sources import HERE
 from iommutui.sources.live import Unavailable, watch
+from iommutui.sources.machine import read_lockdown
 from iommutui.sources.names import PLACES, has_hardware_database
-from iommutui.sources.sysfs import read_lockdown
 
 _SIGNS = {"ok": "✔", "warning": "!", "problem": "✖", "unknown": "?"}
 _LEAST = (60, 18)
