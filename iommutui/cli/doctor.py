@@ -19,7 +19,7 @@ from iommutui.settings import read_settings, settings_path
 from iommutui.sources import HERE
 from iommutui.sources.live import Unavailable, watch
 from iommutui.sources.machine import read_lockdown
-from iommutui.sources.names import PLACES, has_hardware_database
+from iommutui.sources.names import PLACES, hardware_database
 
 _SIGNS = {"ok": "✔", "warning": "!", "problem": "✖", "unknown": "?"}
 _LEAST = (60, 18)
@@ -90,7 +90,7 @@ def _events() -> Finding:
 
 def _names() -> Finding:
     found = next((f"/{place}" for place in PLACES if os.path.isfile(f"/{place}")), None)
-    if found is None and not has_hardware_database():
+    if found is None and hardware_database() is None:
         what = "Neither pci.ids nor udev's hardware database was found."
         remedy = "Install the package pci.ids (Debian, Ubuntu) or hwdata (Arch, Fedora, openSUSE)."
         return Finding("names", "warning", what, "Vendors and devices are shown by their numbers.", remedy)

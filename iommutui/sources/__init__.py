@@ -3,7 +3,6 @@
 import gc
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from typing import NamedTuple
 
 from iommutui import debug
@@ -106,8 +105,7 @@ def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTabl
     # Thousands of values that all stay: repeated garbage collection would take a third of the time.
     gc.disable()
     try:
-        with closing(names_for(tree)) as names:
-            host = scan(tree, depth, names, session=session, driver_table=driver_table)
+        host = scan(tree, depth, names_for(tree), session=session, driver_table=driver_table)
     finally:
         gc.enable()
     debug.log("scan: %s devices, %s groups, gaps %s", len(host.devices), len(host.groups), host.gaps)
