@@ -145,13 +145,13 @@ def read_openers(survey: Survey, devices: dict[Address, Device]) -> tuple[Opener
     nodes = _nodes(survey, devices)
     if not nodes:
         return ()
-    seen = read_open_files(survey)
-    if seen.hidden is not None:
-        survey.miss("openers", seen.hidden)
+    open_files, hidden = read_open_files(survey)
+    if hidden is not None:
+        survey.miss("openers", hidden)
     return tuple(
-        Opener(owner, program(survey, process.pid) or "", process.pid, node)
-        for process in seen.processes
-        for node in process.files
+        Opener(owner, program(survey, pid), pid, node)
+        for pid, files in open_files.items()
+        for node in files
         for owner in nodes.get(node, ())
     )
 
