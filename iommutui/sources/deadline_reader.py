@@ -6,7 +6,6 @@ exiting; a child can be left behind.
 """
 
 import contextlib
-import errno
 import os
 import select
 import signal
@@ -96,8 +95,6 @@ class DeadlineReader:
 
 def _spawn(paths: Iterable[str]) -> tuple[int, int]:
     """Starts a child for these files; returns its process id and the pipe for its answers. Raises OSError."""
-    if not sys.executable:
-        raise FileNotFoundError(errno.ENOENT, "the interpreter is not known")
     # A file in memory, because a pipe would block this process until the child reads.
     requests = os.memfd_create("iommutui-paths")
     receiving, sending = os.pipe()
@@ -106,7 +103,7 @@ def _spawn(paths: Iterable[str]) -> tuple[int, int]:
         os.lseek(requests, 0, os.SEEK_SET)
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-S", _CHILD],
+            [sys.executable or "python", "-I", "-S", _CHILD],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, requests, 0),

@@ -199,15 +199,12 @@ def _with_bound(
     host: Host, device: Device, fits: list[Fit], modules: dict[str, str | None], registered: Registered
 ) -> tuple[Fit, ...]:
     """The fits, with the driver that holds the device now and with ``pcieport``, which has no aliases."""
-    more = [PCIEPORT] if _takes_port(device, registered) else []
-    if device.driver is not None and not _only_by_override(host, device, device.driver):
-        more.insert(0, device.driver)
+    bound, more = device.driver, [PCIEPORT] if _takes_port(device, registered) else []
+    by_override = bound in (None, STUB, device.driver_override) or is_vfio(host, device, bound)
+    if bound is not None and not by_override:
+        more.insert(0, bound)
     names = {fit.driver for fit in fits}
     return (*(Fit(name, modules.get(name), True) for name in dict.fromkeys(more) if name not in names), *fits)
-
-
-def _only_by_override(host: Host, device: Device, driver: str) -> bool:
-    return driver in (STUB, device.driver_override) or is_vfio(host, device, driver)
 
 
 def _takes_port(device: Device, registered: Registered) -> bool:
