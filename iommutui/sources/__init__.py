@@ -132,7 +132,7 @@ def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
 def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Opened:
     from iommutui.sources.listings import archive, read_listings
     from iommutui.sources.listings.text import decode
-    from iommutui.sources.snapshot import is_snapshot, parse, to_text
+    from iommutui.sources.snapshot import is_snapshot, parse
 
     read = [(name, data if archive.is_tar(data) else archive.plain(data, name), number) for name, data, number in read]
     whole = [name for name, data, _ in read if archive.is_tar(data) or is_snapshot(data)]
@@ -140,7 +140,7 @@ def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Open
         raise UsageError(f"{whole[0]} is a whole machine.", "Several --from are listings of one machine.")
     name, data, _ = read[0]
     if is_snapshot(data):
-        return Opened(parse(to_text(data, name), name))
+        return Opened(parse(data, name))
     texts = [] if whole else [(name, decode(data), number) for name, data, number in read]
     tree = data if whole else archive.tar_of_capture(texts[0][1], name) if len(texts) == 1 else None
     if tree is not None:
