@@ -164,7 +164,10 @@ def read_override(reading: ReadContext, path: str, node: Node) -> str | None:
     """The override of the device at ``path``: an unset one reads ``(null)``, and an empty line names no driver."""
     if "driver_override" not in node.present:
         return None
-    text = known(reading.read(f"{path}/driver_override"), "driver_override", node.gaps)
+    if reading.tree.live:
+        text = known(reading.read(f"{path}/driver_override"), "driver_override", node.gaps)
+    else:
+        text = node.text("driver_override")
     return text if text not in ("", "(null)") else None
 
 

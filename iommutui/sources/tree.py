@@ -118,18 +118,15 @@ def read_text(path: str) -> str | Unreadable | None:
     return to_text(data) if isinstance(data, bytes) else data
 
 
-def read_file(
-    path: str, limit: int = _LIMIT, flags: int = _FILE, *, below: int | None = None, offset: int = 0
-) -> bytes | Unreadable | None:
-    """At most ``limit`` bytes of a file; ``below`` is the open directory that the path starts from."""
+def read_file(path: str, limit: int = _LIMIT, flags: int = _FILE) -> bytes | Unreadable | None:
+    """At most ``limit`` bytes of a file."""
     parts = []
     try:
-        file = os.open(path, flags, dir_fd=below)
+        file = os.open(path, flags)
         try:
-            while limit > 0 and (part := os.pread(file, min(limit, _CHUNK), offset)):
+            while limit > 0 and (part := os.read(file, min(limit, _CHUNK))):
                 parts.append(part)
                 limit -= len(part)
-                offset += len(part)
         finally:
             os.close(file)
     except OSError as error:
@@ -206,7 +203,14 @@ class Node:
         """The first bytes of an attribute, usually all of it; one that is gone by now is absent."""
         if name not in self.present:
             return None
-        return known(read_file(name, size, ATTRIBUTE, below=self.at, offset=offset), name, self.gaps)
+        try:
+            file = os.open(name, ATTRIBUTE, dir_fd=self.at)
+            try:
+                return os.pread(file, size, offset)  # the kernel gives an attribute in one piece
+            finally:
+                os.close(file)
+        except OSError as error:
+            return known(failure(error), name, self.gaps)
 
     def text(self, name: str) -> str | None:
         """Without the newline that ends it."""
