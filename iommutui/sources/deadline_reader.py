@@ -69,13 +69,13 @@ class DeadlineReader:
         in_time = poll.poll((self._deadline if self._started else STARTING) * 1000)
         data = os.read(self._pipe, 1 << 16) if in_time else b""
         if not data:
-            return self._end(pid)
+            self._end(pid)
+            return
         self._started = True
         *records, self._pending = (self._pending + data).split(b"\0")
         for record in filter(None, records):
             number, _, answer = record.partition(b" ")
             self._answers[self._asked[int(number)]] = _parse(answer)
-        return None
 
     def _end(self, pid: int) -> None:
         """A child stuck in the kernel dies when it returns; until then its directories are not read."""

@@ -110,23 +110,19 @@ _MAKERS = {"QEMU": "KVM", "Red Hat": "KVM", "KVM": "KVM", "VMware": "VMware", "i
            "Microsoft Corporation Virtual Machine": "Hyper-V"}  # fmt: skip
 """Words in the maker and the name of the machine that DMI tells."""
 
-_EMULATED = {"15ad": "VMware", "80ee": "VirtualBox", "1b36": "KVM", "1234": "KVM", "5853": "Xen", "1414": "Hyper-V"}
-"""Makers of PCI functions that exist in virtual machines only."""
 
-
-def hypervisor_of(tree: Tree, host: Host) -> str | None:
+def hypervisor_of(tree: Tree) -> str | None:
     """``xen-dom0``, or the name of the hypervisor that this machine is a guest of."""
     xen = tree.text("proc/xen/capabilities")
     if isinstance(xen, str) or tree.attribute("hypervisor/type") == "xen":
         return "xen-dom0" if "control_d" in str(xen) else "Xen"
     told = " ".join(tree.attribute(f"class/dmi/id/{name}") for name in ("sys_vendor", "product_name"))
-    names = [name for words, name in _MAKERS.items() if words in told]
-    names += [_EMULATED[device.vendor_id] for device in host.devices.values() if device.vendor_id in _EMULATED]
+    if maker := next((name for words, name in _MAKERS.items() if words in told), None):
+        return maker
     cpuinfo = tree.bytes("proc/cpuinfo", 1 << 13)
     # The processor has this flag in a virtual machine only.
-    if isinstance(cpuinfo, bytes) and re.search(rb"^flags\s*:.* hypervisor\b", cpuinfo, re.MULTILINE):
-        names.append("a hypervisor")
-    return next(iter(names), None)
+    is_guest = isinstance(cpuinfo, bytes) and re.search(rb"^flags\s*:.* hypervisor\b", cpuinfo, re.MULTILINE)
+    return "a hypervisor" if is_guest else None
 
 
 def read_lockdown(root: str) -> str | None:

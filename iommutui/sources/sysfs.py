@@ -64,7 +64,7 @@ def scan(
     devices = with_resets(devices, parse_release(release))
     host = with_facts(tree, Host(devices, groups, release, gaps=tuple(gaps), driver_table=driver_table))
     if depth is Depth.FULL or all(device.group is None for device in devices.values()):
-        host = host._replace(hypervisor=hypervisor_of(tree, host))
+        host = host._replace(hypervisor=hypervisor_of(tree))
     if depth is Depth.FULL:
         from iommutui.sources.modules import with_fits  # the plain listing does not need them
 

@@ -13,8 +13,6 @@ from typing import NamedTuple, TypeVar
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Gap
 
-ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
-
 _FILE = os.O_RDONLY | os.O_NONBLOCK
 """Not blocking, because a recorded tree may hold a FIFO under the name of an attribute."""
 ATTRIBUTE = _FILE | os.O_NOFOLLOW
@@ -41,7 +39,7 @@ class Unreadable(NamedTuple):
 
 def failure(error: OSError) -> Unreadable | None:
     """The value of a failed read: None if the file does not exist."""
-    if error.errno in ABSENT:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return None
     return Unreadable(errno.errorcode.get(error.errno or 0, "EIO"))
 

@@ -43,16 +43,13 @@ def read_storage(survey: Survey, network: Sequence[Network], everything: bool) -
         *_uses(blocks, Held.MOUNT, mounted),
         *_uses(blocks, Held.SWAP, _swapped(survey, blocks, mounted)),
         *_uses(blocks, Held.POOL, pools),
+        *_uses(blocks, Held.PERHAPS_POOL, _perhaps(survey, blocks, hidden)),
         *_uses(blocks, Held.STACK, _stacks(blocks) if everything else {}),
     ]
-    found = [
-        *used,
-        *_uses(blocks, Held.PERHAPS_POOL, _perhaps(survey, blocks, hidden)),
-        *_uses(blocks, Held.FSTAB, _fstab(survey, blocks, mounts) if everything else {}),
-    ]
+    awaited = _uses(blocks, Held.FSTAB, _fstab(survey, blocks, mounts) if everything else {})
     local = [
         Storage(leg.device, held, what, leg.chain, leg.array, leg.spare)
-        for held, what, leg in found
+        for held, what, leg in (*used, *awaited)
         if leg.device is not None
     ]
     disks = _disks(blocks) if everything else ()
