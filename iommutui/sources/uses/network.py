@@ -65,9 +65,9 @@ def _is_bond(survey: Survey, path: str) -> bool:
 
 
 _UP, _GATEWAY, _REJECT = 0x1, 0x2, 0x200
-_ROUTE4 = r"^(\S+)\s+([0-9A-F]{8})\s+[0-9A-F]{8}\s+([0-9A-F]{4})\s+\d+\s+\d+\s+\d+\s+([0-9A-F]{8})\b"
-_ROUTE6 = r"^([0-9a-f]{32}) ([0-9a-f]{2}) [0-9a-f]{32} [0-9a-f]{2} [0-9a-f]{32}(?: \w+){3} ([0-9a-f]{8})\s+(\S+)$"
-_ADDRESS6 = r"^([0-9a-f]{32}) \w+ \w+ \w+ \w+\s+(\S+)$"
+_ROUTE4 = r"(?a)^(\S+)\s+([0-9A-F]{8})\s+[0-9A-F]{8}\s+([0-9A-F]{4})\s+\d+\s+\d+\s+\d+\s+([0-9A-F]{8})\b"
+_ROUTE6 = r"(?a)^([0-9a-f]{32}) ([0-9a-f]{2}) [0-9a-f]{32} [0-9a-f]{2} [0-9a-f]{32}(?: \w+){3} ([0-9a-f]{8})\s+(\S+)$"
+_ADDRESS6 = r"(?a)^([0-9a-f]{32}) \w+ \w+ \w+ \w+\s+(\S+)$"
 
 
 def _routes(survey: Survey) -> list[Route]:

@@ -76,11 +76,14 @@ def _through(survey: Survey, network: Sequence[Network], what: tuple[str, ...], 
         yield Storage(use.device, held, what, (*leg.chain, *use.chain), array, spare)
 
 
-_MOUNT = r"^\S+ \S+ (\S+) \S+ (\S+) \S.*? - (\S+) (\S*) (.*)$"
-"""``36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/sda1 rw``; optional fields end with ``-``."""
-_SWAP = r"^(\S+)[ \t]+(file|partition)\b"
+_MOUNT = r"^(?:[^ \n]+ ){2}([^ \n]+) [^ \n]+ ([^ \n]+) [^ \n]+.*? - ([^ \n]+) ([^ \n]*) (.*)$"
+"""``36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/sda1 rw``; optional fields end with ``-``.
+
+Blanks, tabs and newlines in a field are escaped, but no other white space is.
+"""
+_SWAP = r"^([^ \t\n]+)[ \t]+(file|partition)\b"
 """``/dev/dm-1   partition   8388604  0  -2``."""
-_FSTAB = r"^[ \t]*([^#\s]\S*)[ \t]+(\S+)[ \t]+(\S+)"
+_FSTAB = r"(?a)^[ \t]*([^#\s]\S*)[ \t]+(\S+)[ \t]+(\S+)"
 """``UUID=... /home ext4 defaults 0 2``."""
 
 
