@@ -146,8 +146,10 @@ def header_type(header: bytes) -> tuple[int, bool]:
 
 def pcie_type(header: bytes, read: Callable[[int], bytes]) -> int | None:
     """Device/port type of the PCI Express capability; ``read(offset)`` gives 4 bytes, or fewer if none are shown."""
-    has_capabilities = len(header) >= HEADER and header[0x06] & 0x10
-    pointer = header[0x14 if header_type(header)[0] == 2 else 0x34] & 0xFC if has_capabilities else 0
+    if len(header) < HEADER or not header[0x06] & 0x10:  # the status says whether there are capabilities
+        return None
+    is_cardbus = header_type(header)[0] == 2
+    pointer = header[0x14 if is_cardbus else 0x34] & 0xFC
     seen: set[int] = set()
     while pointer >= HEADER and pointer not in seen:
         seen.add(pointer)
@@ -223,7 +225,7 @@ def _bars(node: Node) -> tuple[Bar, ...] | None:
     found = []
     for number, line in enumerate(text.splitlines()):
         try:
-            start, end, flags = (int(part, 16) for part in line.split())
+            start, end, flags = (int(part[:18], 16) for part in line.split())
         except ValueError:
             node.miss("resource", MALFORMED)
             return None
