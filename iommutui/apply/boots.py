@@ -36,14 +36,14 @@ def remember(host: Host) -> None:
 
 def before_this_boot() -> Host:
     """The machine as last seen in the previous boot. Raises SourceError if none was kept."""
-    from iommutui.sources.snapshot import parse, read_bytes, to_text
+    from iommutui.sources.snapshot import parse, read_bytes
 
     found = next((path for path in _files() if path.stem != boot_id()), None)
     if found is None:
         raise SourceError(
             "No earlier boot of this machine is known.", "It will be after the next reboot: this boot is recorded now."
         )
-    return parse(to_text(read_bytes(str(found)), str(found)), str(found))
+    return parse(read_bytes(str(found)), str(found))
 
 
 def _place() -> Path:

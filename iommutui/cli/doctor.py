@@ -18,8 +18,8 @@ from iommutui.core.models import model_for
 from iommutui.settings import read_settings, settings_path
 from iommutui.sources import HERE
 from iommutui.sources.live import Unavailable, watch
-from iommutui.sources.names import PLACES, has_hardware_database
-from iommutui.sources.sysfs import read_lockdown
+from iommutui.sources.machine import read_lockdown
+from iommutui.sources.names import PLACES, hardware_database
 
 _SIGNS = {"ok": "✔", "warning": "!", "problem": "✖", "unknown": "?"}
 _COLUMNS, _LINES = 60, 18
@@ -93,7 +93,7 @@ def _events() -> Finding:
 
 
 def _names() -> Finding:
-    if any(os.path.isfile(f"/{place}") for place in PLACES) or has_hardware_database():
+    if any(os.path.isfile(f"/{place}") for place in PLACES) or hardware_database() is not None:
         return Finding("names", "ok", "pci.ids or udev's hardware database names vendors and devices.")
     what = "Neither pci.ids nor udev's hardware database was found."
     remedy = "Install the package pci.ids (Debian, Ubuntu) or hwdata (Arch, Fedora, openSUSE)."

@@ -3,7 +3,6 @@
 import gc
 import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from typing import NamedTuple
 
 from iommutui import debug
@@ -106,8 +105,7 @@ def _scan(root: str, depth: Depth, session: str | None, driver_table: DriverTabl
     # Thousands of values that all stay: repeated garbage collection would take a third of the time.
     gc.disable()
     try:
-        with closing(names_for(tree)) as names:
-            host = scan(tree, depth, names, session=session, driver_table=driver_table)
+        host = scan(tree, depth, names_for(tree), session=session, driver_table=driver_table)
     finally:
         gc.enable()
     debug.log("scan: %s devices, %s groups, gaps %s", len(host.devices), len(host.groups), host.gaps)
@@ -134,7 +132,7 @@ def _files(paths: list[str], depth: Depth, driver_table: DriverTable) -> Opened:
 def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Opened:
     from iommutui.sources.listings import archive, read_listings
     from iommutui.sources.listings.text import decode
-    from iommutui.sources.snapshot import is_snapshot, parse, to_text
+    from iommutui.sources.snapshot import is_snapshot, parse
 
     read = [(name, data if archive.is_tar(data) else archive.plain(data, name), number) for name, data, number in read]
     whole = [name for name, data, _ in read if archive.is_tar(data) or is_snapshot(data)]
@@ -142,7 +140,7 @@ def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Open
         raise UsageError(f"{whole[0]} is a whole machine.", "Several --from are listings of one machine.")
     name, data, _ = read[0]
     if is_snapshot(data):
-        return Opened(parse(to_text(data, name), name))
+        return Opened(parse(data, name))
     texts = [] if whole else [(name, decode(data), number) for name, data, number in read]
     tree = data if whole else archive.tar_of_capture(texts[0][1], name) if len(texts) == 1 else None
     if tree is not None:

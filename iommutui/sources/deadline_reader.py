@@ -6,7 +6,6 @@ exiting; a child can be left behind.
 """
 
 import contextlib
-import errno
 import os
 import select
 import signal
@@ -70,13 +69,13 @@ class DeadlineReader:
         in_time = poll.poll((self._deadline if self._started else STARTING) * 1000)
         data = os.read(self._pipe, 1 << 16) if in_time else b""
         if not data:
-            return self._end(pid)
+            self._end(pid)
+            return
         self._started = True
         *records, self._pending = (self._pending + data).split(b"\0")
         for record in filter(None, records):
             number, _, answer = record.partition(b" ")
             self._answers[self._asked[int(number)]] = _parse(answer)
-        return None
 
     def _end(self, pid: int) -> None:
         """A child stuck in the kernel dies when it returns; until then its directories are not read."""
@@ -96,8 +95,6 @@ class DeadlineReader:
 
 def _spawn(paths: Iterable[str]) -> tuple[int, int]:
     """Starts a child for these files; returns its process id and the pipe for its answers. Raises OSError."""
-    if not sys.executable:
-        raise FileNotFoundError(errno.ENOENT, "the interpreter is not known")
     # A file in memory, because a pipe would block this process until the child reads.
     requests = os.memfd_create("iommutui-paths")
     receiving, sending = os.pipe()
@@ -106,7 +103,7 @@ def _spawn(paths: Iterable[str]) -> tuple[int, int]:
         os.lseek(requests, 0, os.SEEK_SET)
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-S", _CHILD],
+            [sys.executable or "python", "-I", "-S", _CHILD],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, requests, 0),

@@ -1,7 +1,5 @@
-"""Changes of this machine as they happen: the kernel's uevents through pyudev, or polling every few seconds."""
+"""Changes of this machine as they happen: the kernel's uevents, through pyudev."""
 
-import os
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -48,57 +46,17 @@ def watch(changed: Callable[[], None]) -> Watcher | Unavailable:
     The events are the kernel's own, not those that udev relays: they come at once, in order, and without a udev daemon.
     """
     try:
-        import pyudev
-    except ImportError:
-        return Unavailable(
-            "pyudev is not installed.",
-            "Install it where iommutui is: pip install pyudev, or your distribution's python3-pyudev.",
-        )
+        from pyudev import Context, Monitor
+
+        context = Context()
+    except ImportError as error:  # pyudev's own, and what it raises if it does not find libudev
+        remedy = "Install pyudev (pip install pyudev, or python3-pyudev) and libudev (libudev1)."
+        return Unavailable(f"pyudev or libudev is missing: {error}.", remedy)
     try:
-        context = pyudev.Context()
-    except ImportError:
-        return Unavailable("libudev is missing.", "Install your distribution's package of it, such as libudev1.")
-    try:
-        monitor = pyudev.Monitor.from_netlink(context, source="kernel")
+        monitor = Monitor.from_netlink(context, source="kernel")
         for subsystem in SUBSYSTEMS:
             monitor.filter_by(subsystem)
         monitor.start()
     except OSError as error:
         return Unavailable(f"The kernel's events cannot be received: {error}.", "Rescan by hand instead.")
     return Watcher(monitor, changed)
-
-
-POLL_SECONDS = 5.0
-"""How often the links of drivers are compared. One check costs a directory listing per driver."""
-
-
-def poll(changed: Callable[[], None]) -> Callable[[], None]:
-    """Calls ``changed`` when the signature of the PCI bus differs; returns the watch, to stop it."""
-    stop = threading.Event()
-
-    def run() -> None:
-        before = signature("/sys/bus/pci")
-        while not stop.wait(POLL_SECONDS):
-            now = signature("/sys/bus/pci")
-            if now != before:
-                before = now
-                changed()
-
-    threading.Thread(target=run, name="iommutui-poll", daemon=True).start()
-    return stop.set
-
-
-def signature(bus: str) -> frozenset[str]:
-    """Which devices there are and which driver each is on, from names of directory entries alone: nothing is opened,
-    so a device that does not answer cannot hold it up."""
-    found = {f"device {name}" for name in _names(f"{bus}/devices")}
-    for driver in _names(f"{bus}/drivers"):
-        found |= {f"{driver} {name}" for name in _names(f"{bus}/drivers/{driver}") if ":" in name}
-    return frozenset(found)
-
-
-def _names(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except OSError:
-        return []

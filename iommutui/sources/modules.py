@@ -8,15 +8,12 @@ through ``driver_override``.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, STUB, TABLE, VFIO_PCI, underscored
 from iommutui.core.host import Device, Driver, Fit, Gap, Host, is_vfio
 from iommutui.sources.tree import Tree, Unreadable
-
-PCI = "pci:"
-VFIO = "vfio_pci:"
 
 _DEVICE = len("pci:v000010DEd00002204")
 _VENDOR = len("pci:v000010DE")
@@ -30,15 +27,6 @@ class Alias(NamedTuple):
     module: str
     vfio: bool = False
     built_in: bool = False
-
-
-def parse_alias(pattern: str, module: str, built_in: bool = False) -> Alias | None:
-    """An alias of a PCI driver, or None for any other bus and for an ``override_only`` id that takes every device."""
-    if pattern.startswith(PCI):
-        return Alias(pattern, module, built_in=built_in)
-    if pattern.startswith(VFIO) and specificity(pattern) > 0:
-        return Alias(PCI + pattern[len(VFIO) :], module, vfio=True, built_in=built_in)
-    return None
 
 
 def specificity(pattern: str) -> int:
@@ -73,27 +61,23 @@ _BUILT_IN = re.compile(rb"(?:^|\0)([^.\0]+)\.alias=((?:vfio_)?pci:[^\0]+)")
 class Registered(NamedTuple):
     """The drivers that modules have registered."""
 
+    modules: dict[str, str | None]
+    """The module of each driver, as far as it shows."""
     by_module: dict[str, list[str]]
-    """Names by module, whose name is written with underscores."""
+    """The drivers of each module, whose name is written with underscores."""
     loaded: frozenset[str]
     """Modules that are there, with or without a PCI driver."""
-    drivers: frozenset[str] | None
-    """Every registered name; None: not known."""
 
 
 def with_fits(tree: Tree, host: Host) -> Host:
     """The Host with `Device.fits`; a gap ``modules.alias`` means that only some of them could be found."""
     index, gap = _index(tree, host.kernel)
-    registered = _registered(tree, host.drivers)
-    modules = {driver.name: driver.module for driver in host.drivers or ()}
-    known: dict[str, list[Fit]] = {}
+    registered = _registered(tree, host.drivers or ())
+    by_alias = cache(lambda modalias: list(_fits(index.matches(modalias), registered, host.drivers is not None)))
     devices = {}
     for address, device in host.devices.items():
-        fits: tuple[Fit, ...] = ()
-        if device.bus == "pci":
-            if device.modalias is not None and device.modalias not in known:
-                known[device.modalias] = list(_fits(index.matches(device.modalias), registered))
-            fits = _with_bound(host, device, known.get(device.modalias or "", []), modules, registered)
+        found = by_alias(device.modalias) if device.bus == "pci" and device.modalias is not None else []
+        fits = _with_bound(host, device, found, registered) if device.bus == "pci" else ()
         devices[address] = device._replace(fits=fits)
     gaps = host.gaps if gap is None else (*host.gaps, gap)
     return host._replace(devices=devices, gaps=gaps, lacks=_lacks(tree, host))
@@ -132,59 +116,51 @@ def _module_file(tree: Tree, kernel: str | None, name: str) -> bytes | Unreadabl
 @lru_cache(maxsize=1)
 def _indexed(loadable: bytes, built_in: bytes) -> Index:
     """Cached: a rescan has the same megabyte of aliases, and parsing them is most of its time."""
-    found = [
-        parse_alias(_text(pattern), _text(module), built_in=True) for module, pattern in _BUILT_IN.findall(built_in)
-    ]
-    found += [parse_alias(_text(pattern), _text(module)) for pattern, module in _ALIAS.findall(loadable)]
-    return Index(alias for alias in found if alias is not None)
+    found = [(pattern, module, True) for module, pattern in _BUILT_IN.findall(built_in)]
+    found += [(pattern, module, False) for pattern, module in _ALIAS.findall(loadable)]
+    aliases = (Alias(_text(p).removeprefix("vfio_"), _text(m), p.startswith(b"vfio_"), there) for p, m, there in found)
+    return Index(alias for alias in aliases if not alias.vfio or specificity(alias.pattern))
 
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def _registered(tree: Tree, drivers: Sequence[Driver] | None) -> Registered:
-    """Both ways round: a driver's ``module`` link, and the names below ``/sys/module/M/drivers``."""
+def _registered(tree: Tree, drivers: Sequence[Driver]) -> Registered:
     by_module: dict[str, list[str]] = {}
-    for driver in drivers or ():
+    for driver in drivers:
         if driver.module is not None:
             by_module.setdefault(underscored(driver.module), []).append(driver.name)
-    loaded = tree.listed("module")
-    for module in loaded:
-        for name in tree.listed(f"module/{module}/drivers", "pci:"):
-            names = by_module.setdefault(underscored(module), [])
-            if name.removeprefix("pci:") not in names:
-                names.append(name.removeprefix("pci:"))
-    registered = None if drivers is None else frozenset(driver.name for driver in drivers)
-    return Registered(by_module, frozenset(map(underscored, loaded)), registered)
+    loaded = frozenset(map(underscored, tree.listed("module")))
+    return Registered({driver.name: driver.module for driver in drivers}, by_module, loaded)
 
 
-def _fits(aliases: list[Alias], registered: Registered) -> Iterator[Fit]:
-    """A fit for every driver of every alias: built in, loaded, not loaded; then VFIO variants, the closest first."""
+def _fits(aliases: list[Alias], registered: Registered, complete: bool) -> Iterator[Fit]:
+    """A fit for every driver of every alias: built in, loaded, not loaded; then VFIO variants, the closest first.
+
+    ``complete``: whether every registered driver is known.
+    """
 
     def rank(alias: Alias) -> tuple[bool, int, int, str]:
-        loaded = bool(registered.by_module.get(underscored(alias.module)))
-        state = 0 if alias.built_in else 1 if loaded else 2
+        state = 0 if alias.built_in else 1 if underscored(alias.module) in registered.by_module else 2
         return alias.vfio, -specificity(alias.pattern) if alias.vfio else 0, state, alias.module
 
     seen = set()
     for alias in sorted(aliases, key=rank):
-        for fit in _fits_of(alias, registered):
+        for fit in _fits_of(alias, registered, complete):
             if fit.driver not in seen:
                 seen.add(fit.driver)
                 yield fit
 
 
-def _fits_of(alias: Alias, registered: Registered) -> list[Fit]:
+def _fits_of(alias: Alias, registered: Registered, complete: bool) -> list[Fit]:
     """The drivers of the module. A registered module without a PCI driver has the alias for something else."""
     module = underscored(alias.module)
-    names = registered.by_module.get(module, ())
-    if names:
+    if names := registered.by_module.get(module):
         return [Fit(name, alias.module, True, alias.vfio) for name in names]
     if alias.built_in:
-        name = _spelled(module, registered.drivers or ())
-        there = registered.drivers is None or name in registered.drivers
-        return [Fit(name, None, True, alias.vfio)] if there else []
+        name = _spelled(module, registered.modules)
+        return [Fit(name, None, True, alias.vfio)] if name in registered.modules or not complete else []
     if module in registered.loaded:
         return []
     return [Fit(_spelled(module, [row.name for row in TABLE]), alias.module, False, alias.vfio)]
@@ -195,23 +171,19 @@ def _spelled(module: str, names: Iterable[str]) -> str:
     return next((name for name in sorted(names) if underscored(name) == module), module)
 
 
-def _with_bound(
-    host: Host, device: Device, fits: list[Fit], modules: dict[str, str | None], registered: Registered
-) -> tuple[Fit, ...]:
+def _with_bound(host: Host, device: Device, fits: list[Fit], registered: Registered) -> tuple[Fit, ...]:
     """The fits, with the driver that holds the device now and with ``pcieport``, which has no aliases."""
-    more = [PCIEPORT] if _takes_port(device, registered) else []
-    if device.driver is not None and not _only_by_override(host, device, device.driver):
-        more.insert(0, device.driver)
+    more = []
+    bound = device.driver
+    if bound not in (None, STUB, device.driver_override) and not is_vfio(host, device, bound):
+        more.append(bound)
+    if PCIEPORT in registered.modules and _takes_port(device):
+        more.append(PCIEPORT)
     names = {fit.driver for fit in fits}
-    return (*(Fit(name, modules.get(name), True) for name in dict.fromkeys(more) if name not in names), *fits)
+    added = (Fit(name, registered.modules.get(name), True) for name in dict.fromkeys(more) if name not in names)
+    return (*added, *fits)
 
 
-def _only_by_override(host: Host, device: Device, driver: str) -> bool:
-    return driver in (STUB, device.driver_override) or is_vfio(host, device, driver)
-
-
-def _takes_port(device: Device, registered: Registered) -> bool:
+def _takes_port(device: Device) -> bool:
     """``pcieport`` takes these classes, and only ports of PCI Express: its probe fails on a conventional bridge."""
-    if device.class_code not in PORT_CLASSES or (device.pcie_type is not None and device.pcie_type not in PORT_TYPES):
-        return False
-    return registered.drivers is not None and PCIEPORT in registered.drivers
+    return device.class_code in PORT_CLASSES and (device.pcie_type is None or device.pcie_type in PORT_TYPES)

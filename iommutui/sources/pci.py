@@ -1,16 +1,14 @@
-"""One PCI function: its directory in sysfs -> `Device`."""
+"""One PCI function: its directory in sysfs, with its configuration space -> `Device`."""
 
 import os
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.device import UNBINDING
 from iommutui.core.host import Bar, Details, Device, Gap
 from iommutui.core.kernel import Version
-from iommutui.sources import pci_config
 from iommutui.sources.names import Names
 from iommutui.sources.tree import MALFORMED, Node, Tree, Unreadable, failure, functions_in, known, read_link
 
@@ -36,17 +34,6 @@ class ReadContext(NamedTuple):
     details: bool
 
 
-class Ids(NamedTuple):
-    """The identity of a function."""
-
-    vendor: str | None
-    device: str | None
-    subsystem_vendor: str | None
-    subsystem_device: str | None
-    class_code: str | None
-    modalias: str | None
-
-
 def read_function(reading: ReadContext, name: str) -> Device | None:
     """The function of this address; None if it is gone, or goes while it is read."""
     path = f"{reading.tree.sys}/bus/pci/devices/{name}"
@@ -64,34 +51,34 @@ def read_function(reading: ReadContext, name: str) -> Device | None:
 
 
 def _read(reading: ReadContext, address: Address, path: str, node: Node) -> Device:
-    ids = _ids(node, reading.tree.live)
-    is_vf = "physfn" in node.present
+    vendor, device, subsystem_vendor, subsystem_device, class_code, modalias = _ids(node, reading.tree.live)
     header = _header(node, reading.tree.live)
-    answers = pci_config.answers(header, is_vf) if len(header) >= 16 else None
+    answers = responds(header, "physfn" in node.present) if len(header) >= 16 else None
+    kind, multifunction = header_type(header) if answers else (None, None)
     driver = node.link("driver")
     if driver is None and _is_leaving(reading, path):
         node.miss("driver", UNBINDING)
     virtfns = _virtfns(node) if "virtfn0" in node.present else ()
-    vendor_name, device_name, class_name = reading.names.of(ids.modalias, ids.vendor, ids.device, ids.class_code)
+    vendor_name, device_name, class_name = reading.names.of(modalias, vendor, device, class_code)
     return Device(
         address=address,
-        vendor_id=ids.vendor,
-        device_id=ids.device,
-        subsystem_vendor_id=ids.subsystem_vendor,
-        subsystem_device_id=ids.subsystem_device,
-        class_code=ids.class_code,
-        revision=pci_config.revision(header) if answers else node.hex("revision", 2),
-        header_type=pci_config.header_type(header) if answers else None,
-        multifunction=pci_config.multifunction(header) if answers else None,
-        pcie_type=pci_config.pcie_type(header, partial(_capability, node)) if answers else None,
-        modalias=ids.modalias,
+        vendor_id=vendor,
+        device_id=device,
+        subsystem_vendor_id=subsystem_vendor,
+        subsystem_device_id=subsystem_device,
+        class_code=class_code,
+        revision=f"{header[REVISION]:02x}" if answers else node.hex("revision", 2),
+        header_type=kind,
+        multifunction=multifunction,
+        pcie_type=pcie_type(header, lambda at: node.bytes("config", 4, at) or b"") if answers else None,
+        modalias=modalias,
         driver=driver,
         driver_override=read_override(reading, path, node),
         group=node.group(),
         parent=_parent(path),
         boot_vga=node.flag("boot_vga"),
         boot_display=node.flag("boot_display"),
-        physfn=node.function("physfn") if is_vf else None,
+        physfn=node.function("physfn"),
         virtfns=virtfns,
         vfio_dev=node.names("vfio-dev"),
         iommu=node.link("iommu", or_directory=True),  # a directory, if the function is an IOMMU itself
@@ -115,25 +102,24 @@ def _is_leaving(reading: ReadContext, path: str) -> bool:
     return answer is not None and re.search("^DRIVER=", answer, re.MULTILINE) is not None
 
 
-def _ids(node: Node, live: bool) -> Ids:
-    """The ids from ``uevent``, which has them all in one read, or from their own files.
+def _ids(node: Node, live: bool) -> tuple[str | None, ...]:
+    """The ids of vendor, device, subsystem (two) and class, and the modalias.
 
-    On a running kernel ``uevent`` is left alone: reading it blocks while an unbind of the device waits, and reading the
-    files never does.
+    ``uevent`` has them all in one read. On a running kernel it is left alone: reading it blocks while an unbind of the
+    device waits, and reading the files of the ids never does.
     """
-    uevent = None if live else node.text("uevent")
-    match = None if uevent is None else _UEVENT.search(uevent)
+    match = None if live else _UEVENT.search(node.text("uevent") or "")
     if match is not None:
-        code, vendor, device, subsystem_vendor, subsystem_device = (part.lower() for part in match.groups()[:5])
-        return Ids(vendor, device, subsystem_vendor, subsystem_device, code.zfill(6), match[6])
-    return Ids(
-        node.hex("vendor", 4),
-        node.hex("device", 4),
-        node.hex("subsystem_vendor", 4),
-        node.hex("subsystem_device", 4),
-        node.hex("class", 6),
-        node.text("modalias"),
-    )
+        class_code, *ids = (part.lower() for part in match.groups()[:5])
+        return (*ids, class_code.zfill(6), match[6])
+    files = ("vendor", "device", "subsystem_vendor", "subsystem_device")
+    return (*(node.hex(name, 4) for name in files), node.hex("class", 6), node.text("modalias"))
+
+
+HEADER = 64
+"""Bytes of configuration space that are read. Beyond them only the wanted capability is: some chips lock up when
+undefined bytes are read, which is why the kernel shows unprivileged users no more either."""
+REVISION = 0x08
 
 
 def _header(node: Node, live: bool) -> bytes:
@@ -145,12 +131,35 @@ def _header(node: Node, live: bool) -> bytes:
     if live and node.text("power_state") == "D3cold":
         for name in _WAKING:
             node.leave(name, ASLEEP)
-    return node.bytes("config", pci_config.HEADER) or b""
+    return node.bytes("config", HEADER) or b""
 
 
-def _capability(node: Node, offset: int) -> bytes:
-    """The first four bytes of a capability; empty if they cannot be read."""
-    return node.bytes("config", 4, offset) or b""
+def responds(header: bytes, is_vf: bool = False) -> bool:
+    """False if a device reads as all ones; a virtual function has no ids of its own there, even while it works."""
+    return header[:16].strip(b"\xff") != b"" if is_vf else header[:4] != b"\xff\xff\xff\xff"
+
+
+def header_type(header: bytes) -> tuple[int, bool]:
+    """0 normal, 1 PCI-to-PCI bridge, 2 CardBus bridge; and whether the device has several functions."""
+    return header[0x0E] & 0x7F, bool(header[0x0E] & 0x80)
+
+
+def pcie_type(header: bytes, read: Callable[[int], bytes]) -> int | None:
+    """Device/port type of the PCI Express capability; ``read(offset)`` gives 4 bytes, or fewer if none are shown."""
+    if len(header) < HEADER or not header[0x06] & 0x10:  # the status says whether there are capabilities
+        return None
+    is_cardbus = header_type(header)[0] == 2
+    pointer = header[0x14 if is_cardbus else 0x34] & 0xFC
+    seen: set[int] = set()
+    while pointer >= HEADER and pointer not in seen:
+        seen.add(pointer)
+        capability = read(pointer)
+        if len(capability) < 4:
+            return None
+        if capability[0] == 0x10:  # PCI Express
+            return capability[2] >> 4
+        pointer = capability[1] & 0xFC
+    return None
 
 
 def read_override(reading: ReadContext, path: str, node: Node) -> str | None:
@@ -216,7 +225,7 @@ def _bars(node: Node) -> tuple[Bar, ...] | None:
     found = []
     for number, line in enumerate(text.splitlines()):
         try:
-            start, end, flags = (int(part, 16) for part in line.split())
+            start, end, flags = (int(part[:18], 16) for part in line.split())
         except ValueError:
             node.miss("resource", MALFORMED)
             return None

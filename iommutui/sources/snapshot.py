@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -165,24 +166,16 @@ def read_bytes(path: str) -> bytes:
 
 def is_snapshot(data: bytes) -> bool:
     """Whether it seems to be a snapshot, however damaged."""
-    text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = data.removeprefix(BOM_UTF8).lstrip()
     return text.startswith(b"{") and b'"schema"' in text[:4096] and b'"host"' in text[:4096]
 
 
-def to_text(data: bytes, name: str) -> str:
-    """The bytes as UTF-8. Raises SourceError."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise SourceError(f"{name} is not text: line {line} is not UTF-8.", _MAKE) from None
-
-
-def parse(text: str, name: str) -> Host:
+def parse(content: str | bytes, name: str) -> Host:
     """The host of a snapshot; ``name`` is its name in errors. Raises SourceError."""
-    _check_kind(text, name)
+    data = (content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content).removeprefix(BOM_UTF8)
+    _check_kind(data, name)
     try:
-        snapshot = _ADAPTER.validate_json(text, strict=True)
+        snapshot = _ADAPTER.validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         raise _wrong(name, _location(first["loc"]), first["msg"]) from None
@@ -199,12 +192,12 @@ def parse(text: str, name: str) -> Host:
 _ADAPTER: TypeAdapter[Snapshot] = TypeAdapter(Snapshot, config=ConfigDict(extra="forbid"))
 
 
-def _check_kind(text: str, name: str) -> None:
+def _check_kind(data: bytes, name: str) -> None:
     """Checks that it is a snapshot, and of a known schema."""
-    if not text.strip():
+    if not data.strip():
         raise SourceError(f"{name} is empty.", _MAKE)
     try:
-        value = from_json(text)
+        value = from_json(data)
     except ValueError as error:
         remedy = "It is truncated: copy it again." if str(error).startswith("EOF") else _MAKE
         raise SourceError(f"{name} is not JSON: {error}.", remedy) from None
@@ -240,19 +233,19 @@ def _inconsistencies(machine: Machine) -> Iterator[tuple[str, str]]:
             if device.address in seen:
                 yield where, f"{device.address} appears twice"
             seen.add(device.address)
+    groups_of: dict[str, int | None] = {device.address: device.group for device in machine.devices}
     members: dict[int, set[str]] = {}
     for number, group in enumerate(machine.groups):
+        where = f"host.groups[{number}]"
         if group.id in members:
-            yield f"host.groups[{number}].id", f"group {group.id} appears twice"
+            yield f"{where}.id", f"group {group.id} appears twice"
         members[group.id] = set(group.members)
         if len(members[group.id]) < len(group.members):
-            yield f"host.groups[{number}].members", "a member appears twice"
-    groups_of: dict[str, int | None] = {device.address: device.group for device in machine.devices}
+            yield f"{where}.members", "a member appears twice"
+        for member in group.members:
+            if groups_of.get(member, group.id) != group.id:
+                yield f"{where}.members", f"{member} claims to be in group {groups_of[member]}"
     for number, device in enumerate(machine.devices):
         if device.group is not None and device.address not in members.get(device.group, ()):
             what = f"has no member {device.address}" if device.group in members else "does not exist"
             yield f"host.devices[{number}].group", f"group {device.group} {what}"
-    for number, group in enumerate(machine.groups):
-        for member in group.members:
-            if groups_of.get(member, group.id) != group.id:
-                yield f"host.groups[{number}].members", f"{member} claims to be in group {groups_of.get(member)}"

@@ -6,27 +6,27 @@ import re
 from iommutui.core.address import Address, is_pci
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import SourceError
-from iommutui.core.host import Device, Driver, Gap, Host, Iommu, by_address, is_vfio
+from iommutui.core.host import Device, Gap, Group, Host, Region, by_address, is_vfio
 from iommutui.core.kernel import parse_release
-from iommutui.sources.groups import list_groups, other_members, read_groups
+from iommutui.sources.machine import hypervisor_of, module_options, with_facts
 from iommutui.sources.names import Names
-from iommutui.sources.pci import ReadContext, read_function, with_resets
+from iommutui.sources.pci import ReadContext, read_function, read_override, with_resets
 from iommutui.sources.tree import (
+    MALFORMED,
     Depth,
+    Node,
     Tree,
     Unreadable,
     base_name,
+    failure,
     functions_in,
     known,
     names_in,
     read_link,
     read_text,
 )
-from iommutui.sources.uses import with_uses
-from iommutui.sources.vfio_parameters import with_vfio_parameters
 
-_VENDOR = rb"^(?:vendor_id|vendor)\s*:\s*(\S+)"
-_IOMMU_KINDS = ("intel-iommu", "amd-iommu")
+_GROUPS = "kernel/iommu_groups"
 
 
 def scan(
@@ -39,13 +39,13 @@ def scan(
     """
     functions = _functions(tree)
     gaps: list[Gap] = []
-    listed = known(list_groups(tree), "iommu_groups", gaps) or {}
+    listed = _list_groups(tree, gaps)
     switches = _console_switches(tree) if depth is Depth.FULL else []
     deadline = None
     if tree.live:
         from iommutui.sources.deadline_reader import DeadlineReader  # only where reads may block
 
-        paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + other_members(tree, listed)
+        paths = [f"{tree.sys}/bus/pci/devices/{name}" for name in functions] + _other_members(tree, listed)
         deadline = DeadlineReader([*(file for path in paths for file in _blocking(path)), *switches])
     read = read_text if deadline is None else deadline.get
     reading = ReadContext(tree, names, read, details=depth is Depth.FULL)
@@ -53,7 +53,7 @@ def scan(
         found = (read_function(reading, name) for name in functions)
         devices: dict[Address, Device] = {device.address: device for device in found if device is not None}
         on_pci = len(devices)
-        groups = read_groups(reading, devices, listed)
+        groups = _read_groups(reading, devices, listed)
         console = any(_is_bound(read(path)) for path in switches)
     finally:
         if deadline is not None:
@@ -61,31 +61,23 @@ def scan(
     if len(devices) > on_pci:
         devices = by_address(devices.values())
     release = known(tree.text("proc/sys/kernel/osrelease"), "kernel", gaps) or None
-    host = Host(
-        devices=with_resets(devices, parse_release(release)),
-        groups=groups,
-        kernel=release,
-        cmdline=known(tree.text("proc/cmdline"), "cmdline", gaps) or None,
-        cpu_vendor=_cpu_vendor(tree, gaps),
-        iommus=_iommus(tree, gaps),
-        drivers=_drivers(tree, gaps),
-        gaps=tuple(gaps),
-        driver_table=driver_table,
-    )
+    devices = with_resets(devices, parse_release(release))
+    host = with_facts(tree, Host(devices, groups, release, gaps=tuple(gaps), driver_table=driver_table))
     if depth is Depth.FULL or all(device.group is None for device in devices.values()):
-        host = host._replace(hypervisor=hypervisor_of(tree, devices))
+        host = host._replace(hypervisor=hypervisor_of(tree))
     if depth is Depth.FULL:
         from iommutui.sources.modules import with_fits  # the plain listing does not need them
 
         host = with_fits(tree, host)
-    host = with_vfio_parameters(tree, host)
     # A device whose unbind waits for its user has lost its driver, but its group's node still exists.
     on_vfio = any(is_vfio(host, device, device.driver) for device in devices.values())
     if groups and (on_vfio or os.path.exists(f"{tree.root}/dev/vfio")):
         from iommutui.sources.processes import with_claims  # most listings do not need them
 
         host = with_claims(tree, host)
-    return with_uses(tree, host, depth, session, console)
+    if depth is Depth.FULL or any(os.path.isdir(f"{tree.sys}/class/{name}") for name in ("block", "net")):
+        return _with_uses(tree, host, depth, session, console)
+    return host
 
 
 def _blocking(path: str) -> list[str]:
@@ -108,12 +100,11 @@ def _is_bound(answer: str | Unreadable | None) -> bool:
 
 def _functions(tree: Tree) -> list[str]:
     """The addresses of every PCI function, in order."""
-    names = names_in(f"{tree.sys}/bus/pci/devices")
-    if isinstance(names, list):
-        functions = sorted(name for name in names if is_pci(name))
-        functions.sort(key=len)  # a longer domain is a higher number
-        return functions
     where = f"{tree.sys}/bus/pci/devices"
+    names = names_in(where)
+    if isinstance(names, list):
+        # A longer domain is a higher number.
+        return sorted((name for name in names if is_pci(name)), key=lambda name: (len(name), name))
     if isinstance(names, Unreadable):
         raise SourceError(f"{where} cannot be read: {names.why}.", "Run this as a user who may read it.")
     if os.path.isdir(f"{tree.sys}/bus"):
@@ -129,73 +120,145 @@ def _functions(tree: Tree) -> list[str]:
     )
 
 
-def _cpu_vendor(tree: Tree, gaps: list[Gap]) -> str | None:
-    data = known(tree.bytes("proc/cpuinfo", 1024), "cpu_vendor", gaps)
-    match = re.search(_VENDOR, data, re.MULTILINE) if data else None
-    return match[1].decode("utf-8", "backslashreplace") if match else None
+# -- groups, and their members on other buses
+
+_Listed = dict[int, list[str] | Unreadable | None]
+"""The names in the ``devices`` of each group, by its number; groups may have any numbers."""
 
 
-def _iommus(tree: Tree, gaps: list[Gap]) -> tuple[Iommu, ...] | None:
-    place = f"{tree.sys}/class/iommu"
-    names = known(names_in(place), "iommus", gaps)
-    return None if names is None else tuple(_iommu(f"{place}/{name}") for name in sorted(names))
+def _list_groups(tree: Tree, gaps: list[Gap]) -> _Listed:
+    """Every group; none if the kernel has no such directory."""
+    names = known(names_in(f"{tree.sys}/{_GROUPS}"), "iommu_groups", gaps) or []
+    numbers = sorted(int(name) for name in names if name.isdecimal() and len(name) <= 9)
+    return {number: names_in(f"{tree.sys}/{_GROUPS}/{number}/devices") for number in numbers}
 
 
-def _iommu(path: str) -> Iommu:
-    """``ivhd0`` -> ``../../devices/pci0000:00/0000:00:00.2/iommu/ivhd0``: AMD's are PCI functions."""
-    kind = next((kind for kind in _IOMMU_KINDS if os.path.isdir(f"{path}/{kind}")), None)
-    function = next(reversed(functions_in(read_link(path))), None)
-    width = _width(read_text(f"{path}/{kind}/cap")) if kind == "intel-iommu" else None
-    return Iommu(os.path.basename(path), kind, function, width)
+def _other_members(tree: Tree, listed: _Listed) -> list[str]:
+    """The paths of members on other buses, as `_read_groups` will read them."""
+    pairs = ((number, name) for number, names in listed.items() if isinstance(names, list) for name in names)
+    return [f"{tree.sys}/{_GROUPS}/{number}/devices/{name}" for number, name in pairs if not is_pci(name)]
 
 
-def _width(cap: str | Unreadable | None) -> int | None:
-    """MGAW, bits 16 to 21 of the capability register, plus one (``cap_mgaw`` in drivers/iommu/intel/iommu.h)."""
-    try:
-        return (int(cap, 16) >> 16 & 0x3F) + 1 if isinstance(cap, str) else None
-    except ValueError:
-        return None
+def _read_groups(reading: ReadContext, devices: dict[Address, Device], listed: _Listed) -> dict[int, Group]:
+    """Every group by number, with its members in order.
 
-
-def _drivers(tree: Tree, gaps: list[Gap]) -> tuple[Driver, ...] | None:
-    """Every registered driver. One that is built in may have no link to its module."""
-    place = f"{tree.sys}/bus/pci/drivers"
-    names = known(names_in(place), "drivers", gaps)
-    if names is None:
-        return None
-    return tuple(Driver(name, base_name(read_link(f"{place}/{name}/module")) or None) for name in sorted(names))
-
-
-_MAKERS = {"QEMU": "KVM", "Red Hat": "KVM", "KVM": "KVM", "VMware": "VMware", "innotek": "VirtualBox", "Xen": "Xen",
-           "Parallels": "Parallels", "Amazon EC2": "KVM", "Google": "KVM",
-           "Microsoft Corporation Virtual Machine": "Hyper-V"}  # fmt: skip
-"""Words in the maker and the name of the machine that DMI tells."""
-
-_EMULATED = {"15ad": "VMware", "80ee": "VirtualBox", "1b36": "KVM", "1234": "KVM", "5853": "Xen", "1414": "Hyper-V"}
-"""Makers of PCI functions that exist in virtual machines only."""
-
-
-def hypervisor_of(tree: Tree, devices: dict[Address, Device]) -> str | None:
-    """``xen-dom0``, or the name of the hypervisor that this machine is a guest of."""
-    xen = tree.text("proc/xen/capabilities")
-    if isinstance(xen, str) or tree.attribute("hypervisor/type") == "xen":
-        return "xen-dom0" if "control_d" in str(xen) else "Xen"
-    told = " ".join(tree.attribute(f"class/dmi/id/{name}") for name in ("sys_vendor", "product_name"))
-    names = [name for words, name in _MAKERS.items() if words in told]
-    names += [_EMULATED[device.vendor_id] for device in devices.values() if device.vendor_id in _EMULATED]
-    return next(iter(names), None) or ("a hypervisor" if _says_so(tree) else None)
-
-
-def _says_so(tree: Tree) -> bool:
-    """The processor's flag ``hypervisor``, which it has in a virtual machine only."""
-    data = tree.bytes("proc/cpuinfo", 1 << 13)
-    return isinstance(data, bytes) and re.search(rb"^flags\s*:.* hypervisor\b", data, re.MULTILINE) is not None
-
-
-def read_lockdown(root: str) -> str | None:
-    """``none``, ``integrity`` or ``confidentiality``; None if securityfs does not show it.
-
-    The file holds ``none [integrity] confidentiality``, with brackets around the mode (security/lockdown/lockdown.c,
-    from 5.4).
+    A function's own ``iommu_group`` link decides, so a group and its members never disagree.
+    ``devices`` gains members on other buses, and functions that appeared after the bus was listed.
     """
-    return Tree(root).attribute("kernel/security/lockdown").partition("[")[2].partition("]")[0] or None
+    members: dict[int, list[Address]] = {number: [] for number in listed}
+    for device in devices.values():
+        if device.group is not None:
+            members.setdefault(device.group, []).append(device.address)
+    return {number: _group(reading, devices, number, members[number], listed.get(number)) for number in sorted(members)}
+
+
+def _group(
+    reading: ReadContext,
+    devices: dict[Address, Device],
+    number: int,
+    members: list[Address],
+    names: list[str] | Unreadable | None,
+) -> Group:
+    place = f"{reading.tree.sys}/{_GROUPS}/{number}"
+    gaps: list[Gap] = []
+    found = known(Unreadable("not-recorded") if names is None else names, "devices", gaps) or []
+    others = []
+    for name in sorted(set(found).difference(members)):
+        device = _member(reading, devices, number, f"{place}/devices/{name}")
+        if device is not None and device.address not in members:
+            devices[device.address] = device
+            others.append(device.address)
+    # A listing needs only what the verdict depends on: VFIO's no-IOMMU mode shows in the name of a group that it made.
+    named = reading.details or (members and devices[members[0]].iommu is None)
+    return Group(
+        number,
+        (*members, *others),
+        type=known(read_text(f"{place}/type"), "type", gaps) if reading.details else None,
+        name=known(read_text(f"{place}/name"), "name", gaps) if named else None,
+        regions=_regions(read_text(f"{place}/reserved_regions"), gaps),
+        gaps=tuple(gaps),
+    )
+
+
+def _member(reading: ReadContext, devices: dict[Address, Device], number: int, path: str) -> Device | None:
+    """The device behind a name in a group's directory, or None if it has gone."""
+    target = read_link(path) or path
+    name = base_name(target)
+    if is_pci(name):
+        device = devices.get(Address(name)) or read_function(reading, name)
+        # Without a link, the link was not recorded; with another link, the function has moved meanwhile.
+        return device._replace(group=number) if device is not None and device.group in (None, number) else None
+    while name in devices:  # it is unique only on its bus
+        name += ".0"
+    in_path = re.search(r"(?:^|/)devices/([a-z][\w-]*)/", target)
+    bus = in_path[1] if in_path else "unknown"
+    try:
+        with Node(path) as node:
+            return Device(
+                address=Address(name),
+                bus=node.link("subsystem") or bus,
+                modalias=node.text("modalias"),
+                driver=node.link("driver"),
+                driver_override=read_override(reading, path, node),
+                group=number,
+                parent=next(reversed(functions_in(target)), None),
+                vfio_dev=node.names("vfio-dev"),
+                iommu=node.link("iommu"),
+                gaps=tuple(node.gaps),
+            )
+    except OSError as error:
+        gap = Gap("driver", (failure(error) or Unreadable("not-recorded")).why)
+        return Device(Address(name), bus, group=number, gaps=(gap,))
+
+
+def _regions(text: str | Unreadable | None, gaps: list[Gap]) -> tuple[Region, ...] | None:
+    """Lines such as ``0x00000000fee00000 0x00000000feefffff msi``."""
+    lines = known(text, "reserved_regions", gaps)
+    if lines is None:
+        return None
+    found = []
+    for line in lines.splitlines():
+        try:
+            start, end, kind = line.split(" ")
+            found.append(Region(int(start[:18], 16), int(end[:18], 16), kind))
+        except ValueError:
+            gaps.append(Gap("reserved_regions", MALFORMED))
+            break
+    return tuple(found)
+
+
+def _with_uses(tree: Tree, host: Host, depth: Depth, session: str | None, console: bool) -> Host:
+    """The Host with its uses; the plain listing gets only the cheap ones: mounts, swap, pools, routes.
+
+    ``console``: whether the text console is drawn on framebuffers.
+    """
+    from iommutui.core.uses import ById, Uses
+    from iommutui.sources.uses import Survey
+    from iommutui.sources.uses.network import read_network
+    from iommutui.sources.uses.storage import read_storage
+
+    survey = Survey(tree.root)
+    everything = depth is Depth.FULL
+    network = read_network(survey, session)
+    uses = Uses(storage=tuple(read_storage(survey, network, everything)), network=network)
+    if everything:
+        from iommutui.sources.uses import seat
+
+        survey.check("by_id", names_in(f"{tree.root}/etc/modprobe.d"))
+        uses = uses._replace(
+            screens=seat.read_display(survey, console),
+            inputs=seat.read_inputs(survey),
+            sounds=seat.read_sounds(survey),
+            openers=seat.read_openers(survey, host.devices),
+            plugged=seat.read_plugged(survey),
+            by_id=tuple(
+                ById(driver, tuple(ids.strip('"').lower().split(",")), f"/etc/modprobe.d/{file}")
+                for driver in ("vfio-pci", "pci-stub")
+                for file, ids in module_options(tree, driver.replace("-", "_"), "ids")
+            ),
+        )
+    else:
+        left = ("screens", "firmware", "inputs", "sounds", "openers", "plugged", "by_id", "fstab")
+        survey.gaps.update(dict.fromkeys(left, "not-collected"))
+    gaps = tuple(Gap(field, why) for field, why in survey.gaps.items())
+    return host._replace(uses=uses._replace(gaps=gaps))

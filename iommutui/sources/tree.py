@@ -13,9 +13,6 @@ from typing import NamedTuple, TypeVar
 from iommutui.core.address import Address, is_pci
 from iommutui.core.host import Gap
 
-ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 _FILE = os.O_RDONLY | os.O_NONBLOCK
 """Not blocking, because a recorded tree may hold a FIFO under the name of an attribute."""
 ATTRIBUTE = _FILE | os.O_NOFOLLOW
@@ -23,7 +20,8 @@ ATTRIBUTE = _FILE | os.O_NOFOLLOW
 PAGE = 4096
 """No attribute is longer."""
 
-_CHUNK = 1 << 21
+_LIMIT, _CHUNK = 1 << 26, 1 << 21
+"""Bytes that are read of a file, and at a time."""
 
 
 class Depth(Enum):
@@ -41,7 +39,7 @@ class Unreadable(NamedTuple):
 
 def failure(error: OSError) -> Unreadable | None:
     """The value of a failed read: None if the file does not exist."""
-    if error.errno in ABSENT:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return None
     return Unreadable(errno.errorcode.get(error.errno or 0, "EIO"))
 
@@ -97,7 +95,7 @@ class Tree:
         """A file below the root as text, without its last newline."""
         return read_text(f"{self.root}/{path}")
 
-    def bytes(self, path: str, limit: int = 1 << 26) -> bytes | Unreadable | None:
+    def bytes(self, path: str, limit: int = _LIMIT) -> bytes | Unreadable | None:
         """At most ``limit`` bytes of a file below the root."""
         return read_file(f"{self.root}/{path}", limit)
 
@@ -118,7 +116,7 @@ def read_text(path: str) -> str | Unreadable | None:
     return to_text(data) if isinstance(data, bytes) else data
 
 
-def read_file(path: str, limit: int = 1 << 26, flags: int = _FILE) -> bytes | Unreadable | None:
+def read_file(path: str, limit: int = _LIMIT, flags: int = _FILE) -> bytes | Unreadable | None:
     """At most ``limit`` bytes of a file."""
     parts = []
     try:
@@ -161,7 +159,6 @@ def _is_running_kernel(sys: str) -> bool:
 MALFORMED = "malformed"
 """The gap of an attribute that does not hold what a kernel writes there."""
 
-_OWN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _HEX = "0123456789abcdef"
 
 
@@ -176,7 +173,7 @@ class Node:
 
     def __init__(self, path: str) -> None:
         """Raises OSError if the directory cannot be listed."""
-        self.at = os.open(path, _DIRECTORY)
+        self.at = os.open(path, os.O_DIRECTORY)
         try:
             self.present = set(os.listdir(self.at))
         except OSError:
@@ -200,25 +197,18 @@ class Node:
             self.present.discard(name)
             self.miss(name, why)
 
-    def _failed(self, name: str, error: OSError) -> None:
-        """An attribute that was listed and is gone by now is absent; any other error makes it unknown."""
-        value = failure(error)
-        if value is not None:
-            self.miss(name, value.why)
-
     def bytes(self, name: str, size: int = PAGE, offset: int = 0) -> bytes | None:
-        """The first bytes of an attribute, usually all of it."""
+        """The first bytes of an attribute, usually all of it; one that is gone by now is absent."""
         if name not in self.present:
             return None
         try:
             file = os.open(name, ATTRIBUTE, dir_fd=self.at)
             try:
-                return os.pread(file, size, offset)
+                return os.pread(file, size, offset)  # the kernel gives an attribute in one piece
             finally:
                 os.close(file)
         except OSError as error:
-            self._failed(name, error)
-            return None
+            return known(failure(error), name, self.gaps)
 
     def text(self, name: str) -> str | None:
         """Without the newline that ends it."""
@@ -233,23 +223,21 @@ class Node:
             return base_name(os.readlink(name, dir_fd=self.at))
         except OSError as error:
             no_link = or_directory and error.errno == errno.EINVAL
-            if not no_link or not stat.S_ISDIR(os.stat(name, dir_fd=self.at).st_mode):
-                self._failed(name, error)
-            return None
+            is_directory = no_link and stat.S_ISDIR(os.stat(name, dir_fd=self.at).st_mode)
+            return None if is_directory else known(failure(error), name, self.gaps)
 
     def names(self, name: str) -> tuple[str, ...] | None:
         """The sorted names in a directory below this one."""
         if name.partition("/")[0] not in self.present:
             return None
         try:
-            directory = os.open(name, _OWN_DIRECTORY, dir_fd=self.at)
+            directory = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.at)
             try:
                 return tuple(sorted(printable(found) for found in os.listdir(directory)))
             finally:
                 os.close(directory)
         except OSError as error:
-            self._failed(name, error)
-            return None
+            return known(failure(error), name, self.gaps)
 
     def hex(self, name: str, digits: int) -> str | None:
         """``0x8086`` -> ``8086``, in lower case and at this width."""

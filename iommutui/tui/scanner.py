@@ -57,7 +57,7 @@ class Scanner:
 
     @dataclass
     class Watching(Message):
-        """Changes are being watched; ``lacks`` says why not, or why only slowly."""
+        """Changes are being watched; ``lacks`` says why not."""
 
         lacks: str
         left: CutOff | None

@@ -7,7 +7,7 @@ import pytest
 
 from iommutui.core.host import Fit, Gap
 from iommutui.sources import load
-from iommutui.sources.modules import Alias, Index, parse_alias, specificity
+from iommutui.sources.modules import Alias, Index
 from tests.fake_tree import FakeTree, capability
 
 A = "0000:01:00.0"
@@ -49,13 +49,10 @@ def test_a_pattern_matches_a_device(pattern: str, matches: bool) -> None:
     assert bool(Index([Alias(pattern, "m")]).matches(GPU)) is matches
 
 
-def test_only_aliases_of_pci_are_parsed() -> None:
-    assert parse_alias("usb:v1*", "m") is None
-    assert parse_alias("vfio_pci:v*d*sv*sd*bc*sc*i*", "vfio_pci") is None
-    assert parse_alias("pci:v1", "m") == Alias("pci:v1", "m")
-    variant = parse_alias("vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*", "mlx5_vfio_pci")
-    assert variant == Alias("pci:v000015B3d0000101Esv*sd*bc*sc*i*", "mlx5_vfio_pci", vfio=True)
-    assert specificity("pci:v000015B3d*sv*sd*bc*sc*i*") == 8
+def test_only_aliases_of_pci_fit(tree: FakeTree) -> None:
+    every = "v*d*sv*sd*bc*sc*i*"
+    tree.device(A).modules(f"usb:{every} usb", f"vfio_pci:{every} vfio_pci", f"pci:v00008086{ANY} e1000e")
+    assert fits(tree) == [Fit("e1000e", "e1000e", False)]
 
 
 def test_a_module_that_is_not_loaded_fits(tree: FakeTree) -> None:
@@ -71,12 +68,6 @@ def test_a_loaded_module_gives_the_name_of_its_driver(tree: FakeTree) -> None:
 def test_every_driver_of_a_module_fits(tree: FakeTree) -> None:
     tree.device(A).driver("a", "mod").driver("b", "mod").modules(f"pci:v00008086{ANY} mod")
     assert [fit.driver for fit in fits(tree)] == ["a", "b"]
-
-
-def test_a_driver_known_only_from_its_modules_directory_fits(tree: FakeTree) -> None:
-    tree.device(A).driver("a").modules(f"pci:v00008086{ANY} mod")
-    (tree.sys / "module/mod/drivers/pci:a").mkdir(parents=True)
-    assert fits(tree) == [Fit("a", "mod", True)]
 
 
 def test_a_loaded_module_without_a_pci_driver_does_not_fit(tree: FakeTree) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from iommutui.sources import Depth, load, names
-from iommutui.sources.names import Known, PciIds, UdevNames, names_for
+from iommutui.sources.names import Known, PciIds, UdevNames, hardware_database, names_for
 from iommutui.sources.tree import Tree
 from tests.fake_tree import FakeTree
 
@@ -43,7 +43,7 @@ C 03  Display controller
     ],
 )
 def test_the_name_of_a_vendor(vendor: str, name: str | None) -> None:
-    assert PciIds(IDS).vendor(vendor) == name
+    assert PciIds(IDS).of(None, vendor, None, None) == Known(name)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_name_of_a_vendor(vendor: str, name: str | None) -> None:
     ],
 )
 def test_the_name_of_a_device(vendor: str, device: str, name: str | None) -> None:
-    assert PciIds(IDS).device(vendor, device) == name
+    assert PciIds(IDS).of(None, vendor, device, None).device == name
 
 
 @pytest.mark.parametrize(
@@ -72,17 +72,16 @@ def test_the_name_of_a_device(vendor: str, device: str, name: str | None) -> Non
     ],
 )
 def test_the_name_of_a_class(code: str, name: str | None) -> None:
-    assert PciIds(IDS).class_name(code) == name
+    assert PciIds(IDS).of(None, None, None, code) == Known(class_=name)
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"\n\n\n", b"\xff" * 100, b"10de  ", b"\n10de  ", b"\n10de  X\n\t2204  "])
 def test_any_bytes_are_searched_without_an_error(data: bytes) -> None:
-    ids = PciIds(data)
-    ids.vendor("10de"), ids.device("10de", "2204"), ids.class_name("030000")
+    PciIds(data).of(None, "10de", "2204", "030000")
 
 
 def test_a_vendor_on_the_first_line_is_found() -> None:
-    assert PciIds(b"10de  NVIDIA Corporation\n").vendor("10de") == "NVIDIA Corporation"
+    assert PciIds(b"10de  NVIDIA Corporation\n").of(None, "10de", None, None) == Known("NVIDIA Corporation")
 
 
 @pytest.mark.parametrize("place", names.PLACES)
@@ -109,13 +108,9 @@ class FakeLibudev:
     def __init__(self, entries: dict[bytes, list[tuple[bytes, bytes]]]) -> None:
         self.entries = entries
         self.asked: list[bytes] = []
-        self.open = True
 
     def udev_hwdb_new(self, context: object) -> object:
         return self
-
-    def udev_hwdb_unref(self, database: object) -> None:
-        self.open = False
 
     def udev_hwdb_get_properties_list_entry(self, database: object, modalias: bytes, flags: int) -> object:
         self.asked.append(modalias)
@@ -140,8 +135,6 @@ def test_udev_is_queried_by_modalias() -> None:
     assert udev.of("pci:y", "10de", None, None) == Known()
     assert udev.of(None, None, None, None) == Known()
     assert lib.asked == [b"pci:x", b"pci:y"]
-    udev.close()
-    assert not lib.open
 
 
 @pytest.mark.parametrize("missing", ["pyudev", "libudev", "database"])
@@ -159,7 +152,9 @@ def test_a_missing_part_of_udev_means_no_names(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(pyudev, "Context", Context)
     if missing == "pyudev":
         monkeypatch.setitem(__import__("sys").modules, "pyudev", None)
-    assert UdevNames.connect() is None
+    hardware_database.cache_clear()
+    assert hardware_database() is None
+    hardware_database.cache_clear()
 
 
 @pytest.mark.parametrize(("live", "ids", "expected"), [(True, False, ["udev"]), (True, True, []), (False, False, [])])
@@ -168,7 +163,7 @@ def test_udev_is_queried_only_on_a_live_machine_without_pci_ids(
 ) -> None:
     """udev is used on a live machine without ``pci.ids``."""
     asked: list[str] = []
-    monkeypatch.setattr(UdevNames, "connect", lambda: asked.append("udev"))
+    monkeypatch.setattr(names, "hardware_database", lambda: asked.append("udev"))
     monkeypatch.setattr(names, "PLACES", ("own.ids",))
     tree = Tree(str(tmp_path))
     tree.live = live
@@ -194,7 +189,8 @@ def _large(vendors: list[int]) -> PciIds:
 def test_every_vendor_of_a_large_file_is_found_whatever_its_order(order: int) -> None:
     vendors = list(range(1, 3000, 3))[::order]
     ids = _large(vendors)
-    assert [ids.vendor(f"{vendor:04x}") for vendor in vendors] == [f"Vendor {vendor:04x}" for vendor in vendors]
-    assert ids.device(f"{vendors[500]:04x}", "0001") == f"Device 0001 of {vendors[500]:04x}"
-    assert ids.vendor("0002") is ids.vendor("ffff") is ids.vendor("0bb9") is None
-    assert ids.class_name("030000") == "VGA compatible controller"
+    found = [ids.of(None, f"{vendor:04x}", "0001", "030000") for vendor in vendors]
+    assert found == [
+        Known(f"Vendor {vendor:04x}", f"Device 0001 of {vendor:04x}", "VGA compatible controller") for vendor in vendors
+    ]
+    assert {ids.of(None, vendor, "0001", None) for vendor in ("0002", "ffff", "0bb9")} == {Known()}

@@ -190,7 +190,7 @@ def test_hidden_processes_are_noticed(tmp_path: Path, pid: int, hidden: str | No
     """With ``hidepid``, users see only their own processes."""
     machine = Tree(str(FakeTree(tmp_path).process(pid, "mine").root))
     machine.live = True
-    assert processes.read_open_files(machine) == ((), hidden)
+    assert processes.read_open_files(machine) == ({}, hidden)
 
 
 def test_without_vfio_devices_there_is_no_gap(tmp_path: Path) -> None:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.core.address import Address
 from iommutui.core.errors import SourceError
-from iommutui.core.host import Device, Driver, Gap
-from iommutui.sources import groups as groups_module
+from iommutui.core.host import Driver, Gap
 from iommutui.sources import load
 from iommutui.sources import pci as pci_module
 from iommutui.sources.tree import Node
@@ -78,7 +76,7 @@ def test_a_function_removed_while_it_is_read_is_left_out(tree: FakeTree, monkeyp
     tree.device(A, group=1).device(B, group=1)
     read_ids = pci_module._ids
 
-    def remove_then_read(node: Node, live: bool) -> pci_module.Ids:
+    def remove_then_read(node: Node, live: bool) -> tuple[str | None, ...]:
         link = tree.sys / "bus/pci/devices" / B
         if not link.is_symlink():
             return read_ids(node, live)
@@ -143,9 +141,3 @@ def test_virtual_functions_of_a_running_machine_are_counted(tree: FakeTree, monk
     tree.device(A, files={"sriov_numvfs": "7\n"}).device(B).link(A, "virtfn0", tree.place(B))
     monkeypatch.setattr("iommutui.sources.tree._is_running_kernel", lambda _: True)
     assert [d.details.sriov_numvfs for d in full(tree).devices.values() if d.details] == [1, None]
-
-
-def test_a_taken_name_gets_the_next_free_suffix() -> None:
-    taken = {name: Device(name) for name in map(Address, ("a", "a.0"))}
-    assert groups_module._unused("a", taken) == "a.1"
-    assert groups_module._unused("b", taken) == "b"

@@ -8,6 +8,7 @@ import pytest
 from iommutui.core.address import Address
 from iommutui.core.host import Bar, Device, Gap, Iommu
 from iommutui.sources import Depth, load
+from iommutui.sources.snapshot import dump, parse
 from tests.fake_tree import FakeTree, capability
 from tests.sources.facts import A, B, device, full
 
@@ -283,6 +284,11 @@ def test_malformed_resources_are_a_gap(tree: FakeTree) -> None:
     assert found.details is not None
     assert found.details.bars is None
     assert found.gap("resource") == Gap("resource", "malformed")
+
+
+def test_a_number_longer_than_a_kernel_writes_can_still_be_saved(tree: FakeTree) -> None:
+    tree.device(A, files={"resource": f"0x0 0x{'f' * 4000} 0x200\n"})
+    assert parse(dump(full(tree)), "x") == full(tree)
 
 
 def test_the_listing_has_no_details(tree: FakeTree) -> None:

@@ -67,8 +67,8 @@ def test_two_members_with_one_name_get_different_names(tree: FakeTree) -> None:
         "dev", bus="cdx", group=2
     )
     host = full(tree)
-    assert {a: d.bus for a, d in host.devices.items()} == {"dev": "platform", "dev.0": "amba", "dev.1": "cdx"}
-    assert {n: g.members for n, g in host.groups.items()} == {1: ("dev", "dev.0"), 2: ("dev.1",)}
+    assert {a: d.bus for a, d in host.devices.items()} == {"dev": "platform", "dev.0": "amba", "dev.0.0": "cdx"}
+    assert {n: g.members for n, g in host.groups.items()} == {1: ("dev", "dev.0"), 2: ("dev.0.0",)}
 
 
 def test_a_member_without_a_recorded_directory_is_read(tree: FakeTree) -> None:

@@ -70,19 +70,20 @@ def test_interfaces_in_a_cycle_do_not_loop(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "files", "expected"),
+    ("files", "expected"),
     [
-        ({"SSH_CONNECTION": "10.0.0.9 51000 10.0.0.1 22"}, {}, "10.0.0.1"),
-        ({"SSH_CONNECTION": "rubbish"}, {}, None),
-        ({}, {7: ("A=1\0SSH_CONNECTION=10.0.0.9 5 10.0.0.1 22\0", 1)}, "10.0.0.1"),
-        ({}, {7: ("A=1\0", 6), 6: ("SSH_CONNECTION=10.0.0.9 5 fe80::1%eth0 22\0", 1)}, "fe80::1%eth0"),
-        ({}, {7: (None, 6), 6: ("SSH_CONNECTION=10.0.0.9 5 10.0.0.1 22\0", 1)}, "10.0.0.1"),
-        ({}, {7: ("A=1\0", 7)}, None),
-        ({}, {}, None),
+        ({7: ("SSH_CONNECTION=10.0.0.9 51000 10.0.0.1 22", 1)}, "10.0.0.1"),
+        ({7: ("SSH_CONNECTION=rubbish\0", 1)}, None),
+        ({7: ("A=1\0SSH_CONNECTION=10.0.0.9 5 10.0.0.1 22\0", 1)}, "10.0.0.1"),
+        ({7: ("A=1\0", 6), 6: ("SSH_CONNECTION=10.0.0.9 5 fe80::1%eth0 22\0", 1)}, "fe80::1%eth0"),
+        ({7: (None, 6), 6: ("SSH_CONNECTION=10.0.0.9 5 10.0.0.1 22\0", 1)}, "10.0.0.1"),
+        ({7: ("XSSH_CONNECTION=10.0.0.9 5 10.0.0.1 22\0", 1)}, None),
+        ({7: ("A=1\0", 7)}, None),
+        ({}, None),
     ],
 )
 def test_the_interface_of_the_programs_own_session_is_found(
-    tmp_path: Path, environment: dict[str, str], files: dict[int, tuple[str | None, int]], expected: str | None
+    tmp_path: Path, files: dict[int, tuple[str | None, int]], expected: str | None
 ) -> None:
     for pid, (variables, parent) in files.items():
         place = tmp_path / f"proc/{pid}"
@@ -90,4 +91,4 @@ def test_the_interface_of_the_programs_own_session_is_found(
         (place / "stat").write_text(f"{pid} (a) b) S {parent} 1 1")
         if variables is not None:
             (place / "environ").write_text(variables)
-    assert session_address(environment, str(tmp_path), 7) == expected
+    assert session_address(str(tmp_path), 7) == expected

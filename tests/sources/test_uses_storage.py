@@ -16,6 +16,12 @@ def test_a_mounted_partition_is_found(machine: Machine) -> None:
     assert machine.storage() == [Storage(A, Held.MOUNT, ("/", "/srv/my files"), ("nvme0n1p2",))]
 
 
+def test_white_space_that_the_kernel_does_not_escape_belongs_to_the_mount_point(machine: Machine) -> None:
+    machine.disk(A, "sda", "8:0")
+    machine.mounts(("8:0", "/my\u00a0disk\u3000\r", "/dev/sda"))
+    assert [use.what for use in machine.storage()] == [("/my\u00a0disk\u3000\r",)]
+
+
 def test_a_volume_on_two_disks_has_a_chain_to_each(machine: Machine) -> None:
     for address, name in ((A, "sda"), (B, "sdb")):
         machine.disk(address, name, f"8:{address[6]}")

@@ -157,7 +157,7 @@ async def test_missing_events_are_reported_in_header_and_log() -> None:
     machine = LiveLike(small(), Refusing("no"))
     machine.lacks = "pyudev is not installed."
     async with screen_of(machine) as ui:
-        assert "polling" in ui.lines()[0]
+        assert "r to rescan" in ui.lines()[0]
         assert ui.log() == ["pyudev is not installed."]
 
 

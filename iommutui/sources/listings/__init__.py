@@ -5,7 +5,6 @@ records of them, as ``reading`` asks it to, and ``excerpts`` says what a filter 
 states, and ``merging`` makes a Host.
 """
 
-from contextlib import closing
 from itertools import groupby
 from typing import NamedTuple
 
@@ -72,8 +71,7 @@ def read_listings(texts: list[tuple[str, str, int | None]]) -> Listing:
             ignored.append(f"{name}: {count} {lines} ignored; {explain}.")
     machine = joined(chosen)
     swapped = {clash.one.address for clash in machine.unsettled if clash.one.address is not None}
-    with closing(names_for(Tree("/"))) as names:
-        host = merge(machine.sections, swapped, names)
+    host = merge(machine.sections, swapped, names_for(Tree("/")))
     unsettled = {(clash.one.address, clash.one.field): clash for clash in machine.unsettled}
     for clash in unsettled.values():
         used = "What stands first" if clash.one.address is None else "The function with the most facts"

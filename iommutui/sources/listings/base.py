@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypedDict, cast
 
 from iommutui.core.address import Address
 from iommutui.core.pci_classes import class_code
-from iommutui.sources import pci_config
+from iommutui.sources import pci
 from iommutui.sources.listings.text import Text
 
 BDF = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
@@ -173,21 +173,21 @@ def _named(value: Any) -> tuple[str | None, str | None]:
 
 def of_config(config: bytes) -> tuple[Facts, str | None]:
     """The facts in configuration space, and the bus behind a bridge; nothing if it is truncated or reads as ones."""
-    if len(config) < pci_config.HEADER or not pci_config.answers(config, False):
+    if len(config) < pci.HEADER or not pci.responds(config):
         return {}, None
-    kind = pci_config.header_type(config)
+    kind, multifunction = pci.header_type(config)
     facts: Facts = {
         "vendor_id": config[1::-1].hex(),
         "device_id": config[3:1:-1].hex(),
-        "revision": pci_config.revision(config),
+        "revision": f"{config[pci.REVISION]:02x}",
         "class_code": config[11:8:-1].hex(),
         "header_type": kind,
-        "multifunction": pci_config.multifunction(config),
+        "multifunction": multifunction,
     }
     if kind == 0 and any(config[0x2C:0x30]):
         facts |= {"subsystem_vendor_id": config[0x2D:0x2B:-1].hex(), "subsystem_device_id": config[0x2F:0x2D:-1].hex()}
     if len(config) >= 256:
-        port = pci_config.pcie_type(config, lambda offset: config[offset : offset + 4])
+        port = pci.pcie_type(config, lambda offset: config[offset : offset + 4])
         facts.update({} if port is None else {"pcie_type": port})
     bus = config[0x19] if kind in (1, 2) else 0
     return facts, f"{bus:02x}" if bus else None

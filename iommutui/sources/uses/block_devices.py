@@ -1,13 +1,12 @@
 """Block devices and their layers: partitions, device-mapper, md, bcache, NVMe subsystems."""
 
 import re
-from collections import deque
 from functools import cached_property
 from typing import NamedTuple
 
 from iommutui.core.address import Address
+from iommutui.sources.uses import Survey, chains, functions_above
 from iommutui.sources.uses.network import server_of_disk
-from iommutui.sources.uses.survey import Survey, functions_above
 
 _SUBSYSTEM = re.compile(r"(devices/virtual/nvme-subsystem/([\w-]+))/")
 _CONTROLLER = re.compile(r"nvme\d+")
@@ -34,7 +33,9 @@ class BlockDevices:
 
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
-        self.paths = dict(survey.devices("class/block", "storage"))
+        self.paths = survey.devices("class/block", "storage")
+        self.reached: set[str] = set()
+        """The names on all legs so far: devices with a use."""
         self.spares: dict[str, tuple[str, int | None]] = {}
         """For each device of a file system with several: the name of the file system, and how many more it can lose."""
         self.served: dict[str, str] = {}
@@ -46,6 +47,14 @@ class BlockDevices:
     def attribute(self, name: str, attribute: str) -> str:
         """An attribute such as ``dev`` or ``dm/name`` of a block device; empty if it has none."""
         return self._survey.attribute(f"{self.paths[name]}/{attribute}") if name in self.paths else ""
+
+    def udev(self, name: str) -> dict[str, str]:
+        """What udev found on it (``E:ID_FS_TYPE=ext4``); empty if udev does not run or has not probed it."""
+        number = self.attribute(name, "dev")
+        data = self._survey.text(f"run/udev/data/b{number}") if number and "/" not in number else None
+        lines = data.splitlines() if isinstance(data, str) else []
+        pairs = (line[2:].partition("=") for line in lines if line.startswith("E:"))
+        return {key: value for key, _, value in pairs}
 
     def lower(self, name: str) -> tuple[str, ...]:
         """The devices below it: ``slaves`` of an array or mapping, caches of a disk, the disk of a loop's file."""
@@ -116,29 +125,20 @@ class BlockDevices:
         found = (server_of_disk(self._survey, place) for place in self._places(name)[0])
         return [server for server in found if server is not None]
 
-    def legs(self, name: str, reached: set[str] | None = None) -> list[Leg]:
-        """Every path down, each block device once; ``reached`` gains the names of all devices passed."""
+    def legs(self, name: str) -> list[Leg]:
+        """Every path down, each block device once."""
         found: list[Leg] = []
-        seen = {name}
-        first = self.spares.get(name, ("", 0))
-        waiting: deque[tuple[str, tuple[str, ...], str, int | None]] = deque([(name, (), *first)])
-        while waiting:
-            here, above, array, spare = waiting.popleft()
-            chain = (*above, self.label(here))
-            owners, subsystem = self.owners(here)
-            servers = [] if owners else self._servers(here)
+        for chain in chains(name, self.lower):
+            self.reached.add(chain[-1])
+            owners, subsystem = self.owners(chain[-1])
+            servers = [] if owners else self._servers(chain[-1])
+            arrays = ((above, self._spare(above)) for above in chain[:-1])
+            array, spare = self.spares.get(name) or next((each for each in arrays if each[1] != 0), ("", 0))
             if subsystem and not array:
                 array, spare = subsystem, len(owners or servers) - 1
-            found += [Leg(owner, chain, array, spare) for owner in owners]
-            found += [Leg(None, chain, array, spare, server) for server in servers]
-            if not array and (can_lose := self._spare(here)) != 0:
-                array, spare = here, can_lose
-            for lower in self.lower(here):
-                if lower not in seen:
-                    seen.add(lower)
-                    waiting.append((lower, chain, array, spare))
-        if reached is not None:
-            reached |= seen
+            labels = tuple(map(self.label, chain))
+            found += [Leg(owner, labels, array, spare) for owner in owners]
+            found += [Leg(None, labels, array, spare, server) for server in servers]
         return found
 
     def _spare(self, name: str) -> int | None:
@@ -167,10 +167,9 @@ def _caches(survey: Survey) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for cache_set in survey.listed("fs/bcache"):
         place = f"fs/bcache/{cache_set}"
-        names = [name for name in survey.listed(place) if re.fullmatch(r"(?:cache|bdev)\d+", name)]
-        disks = {name: _name_above(survey.resolve(f"{place}/{name}")) for name in names}
-        caches = tuple(disk for name, disk in disks.items() if name.startswith("cache"))
-        found.update((disk, caches) for name, disk in disks.items() if name.startswith("bdev"))
+        disks = {name: _name_above(survey.resolve(f"{place}/{name}")) for name in survey.listed(place)}
+        caches = tuple(disk for name, disk in disks.items() if re.fullmatch(r"cache\d+", name))
+        found.update((disk, caches) for name, disk in disks.items() if re.fullmatch(r"bdev\d+", name))
     return found
 
 

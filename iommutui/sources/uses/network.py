@@ -1,4 +1,4 @@
-"""Network interfaces in use, and storage over the network.
+"""Network interfaces in use, and the servers of network storage.
 
 Routes, addresses, and the interfaces below bonds, bridges and VLANs; network file systems, and disks of iSCSI, NVMe
 over Fabrics, nbd and the like.
@@ -7,60 +7,56 @@ over Fabrics, nbd and the like.
 import os
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
-from iommutui.core.uses import Held, Network, Storage
-from iommutui.sources.uses import proc_tables
-from iommutui.sources.uses.proc_tables import Address6, Mount, Route
-from iommutui.sources.uses.survey import Survey, functions_above
+from iommutui.core.uses import Held, Network
+from iommutui.sources.uses import Survey, chains, functions_above
 
 _LOWER = "lower_"
 
 
-class _Talk(NamedTuple):
-    """The known facts of each interface, by name."""
+class Route(NamedTuple):
+    """A route of the main table."""
 
-    default: set[str]
-    addressed: set[str]
-    session: str | None
+    interface: str
+    network: IPv4Network | IPv6Network
+    direct: bool
+    """Whether it leads to the link itself, not through a gateway."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it leads only to hosts on the link."""
+        return self.network.is_link_local or self.network.is_multicast
 
 
 def read_network(survey: Survey, session: str | None) -> tuple[Network, ...]:
     """The uses of each interface. ``session`` is the address on this machine that an SSH session came to."""
-    paths = dict(survey.devices("class/net", "network"))
-    lower = {name: _below(survey, path, paths) for name, path in paths.items() if not functions_above(path)}
-    talk = _talk(survey, session)
-    uppers = {name for name, below in lower.items() if below}
-    used = [name for name in paths if name in talk.default | talk.addressed | uppers or name == talk.session]
-    return tuple(use for name in used for use in _ways(survey, paths, lower, name, talk))
+    paths = survey.devices("class/net", "network")
+    lower = {name: _below(survey, path) for name, path in paths.items()}
+    routes, addresses = _routes(survey), _addresses6(survey)
+    default = {route.interface for route in routes if not route.network.prefixlen}
+    # An IPv6 default route is learnt from a router, whether or not there is an address.
+    told = (route for route in routes if route.network.version == 4 or route.network.prefixlen)
+    addressed = {route.interface for route in told if not route.local}
+    addressed |= {interface for interface, address in addresses if not address.is_link_local}
+    own = _interface_of(session, routes, addresses) if session else None
+    found = []
+    for top in paths:
+        if not lower[top] and top not in default | addressed and top != own:
+            continue
+        for chain in chains(top, lambda name: [below for below in lower[name] if below in paths]):
+            bonded = any(_is_bond(survey, paths[name]) for name in chain[:-1])
+            found += [
+                Network(owner, chain, top in default, top in addressed, top == own, bonded)
+                for owner in functions_above(paths[chain[-1]])
+            ]
+    return tuple(found)
 
 
-def _below(survey: Survey, path: str, known: dict[str, str]) -> tuple[str, ...]:
+def _below(survey: Survey, path: str) -> list[str]:
     """The interfaces below a virtual one."""
-    names = (name.removeprefix(_LOWER) for name in survey.listed(path, _LOWER))
-    return tuple(name for name in names if name in known)
-
-
-def _ways(
-    survey: Survey, paths: dict[str, str], lower: dict[str, tuple[str, ...]], top: str, talk: _Talk
-) -> list[Network]:
-    """Every path from an interface down to those of PCI functions."""
-    found: list[Network] = []
-    seen = {top}
-    waiting: list[tuple[str, tuple[str, ...], bool]] = [(top, (), False)]
-    while waiting:
-        name, above, bonded = waiting.pop(0)
-        chain = (*above, name)
-        found += [
-            Network(owner, chain, top in talk.default, top in talk.addressed, top == talk.session, bonded)
-            for owner in functions_above(paths[name])
-        ]
-        bonded = bonded or _is_bond(survey, paths[name])
-        below = [each for each in lower.get(name, ()) if each not in seen]
-        seen.update(below)
-        waiting += [(each, chain, bonded) for each in below]
-    return found
+    return [] if functions_above(path) else [name.removeprefix(_LOWER) for name in survey.listed(path, _LOWER)]
 
 
 def _is_bond(survey: Survey, path: str) -> bool:
@@ -68,38 +64,52 @@ def _is_bond(survey: Survey, path: str) -> bool:
     return os.path.isdir(f"{survey.sys}/{path}/bonding")
 
 
-def _talk(survey: Survey, session: str | None) -> _Talk:
-    routes = read_routes(survey)
-    addresses = [*proc_tables.addresses6(_table(survey, "if_inet6"))]
-    default = {route.interface for route in routes if not route.network.prefixlen}
-    # An IPv6 default route is learnt from a router, whether or not there is an address.
-    told = (route for route in routes if route.network.version == 4 or route.network.prefixlen)
-    addressed = {route.interface for route in told if not route.local}
-    addressed |= {found.interface for found in addresses if not found.address.is_link_local}
-    return _Talk(default, addressed, _interface_of(session, routes, addresses) if session else None)
+_UP, _GATEWAY, _REJECT = 0x1, 0x2, 0x200
+_ROUTE4 = r"(?a)^(\S+)\s+([0-9A-F]{8})\s+[0-9A-F]{8}\s+([0-9A-F]{4})\s+\d+\s+\d+\s+\d+\s+([0-9A-F]{8})\b"
+_ROUTE6 = r"(?a)^([0-9a-f]{32}) ([0-9a-f]{2}) [0-9a-f]{32} [0-9a-f]{2} [0-9a-f]{32}(?: \w+){3} ([0-9a-f]{8})\s+(\S+)$"
+_ADDRESS6 = r"(?a)^([0-9a-f]{32}) \w+ \w+ \w+ \w+\s+(\S+)$"
 
 
-def read_routes(survey: Survey) -> list[Route]:
-    """The routes of the main table, of IPv4 and IPv6."""
-    four, six = _table(survey, "route", optional=False), _table(survey, "ipv6_route")
-    return [*proc_tables.routes4(four), *proc_tables.routes6(six)]
+def _routes(survey: Survey) -> list[Route]:
+    """The routes of the main table, of IPv4 and IPv6, that are in use.
+
+    ``eth0 0002A8C0 00000000 0001 0 0 100 00FFFFFF 0 0 0``: numbers in the processor's byte order, and every machine
+    with VFIO's PCI drivers runs little-endian. For IPv6 ``NETWORK LENGTH SOURCE LENGTH NEXT-HOP METRIC REFERENCES USES
+    FLAGS INTERFACE``, all hex.
+    """
+    found: list[tuple[str, IPv4Network | IPv6Network, int]] = [
+        (name, IPv4Network((bytes.fromhex(address)[::-1], int(mask, 16).bit_count()), strict=False), int(flags, 16))
+        for name, address, flags, mask in _rows(survey, "route", _ROUTE4, optional=False)
+    ]
+    found += [
+        (name, IPv6Network((bytes.fromhex(address), min(int(length, 16), 128)), strict=False), int(flags, 16))
+        for address, length, flags, name in _rows(survey, "ipv6_route", _ROUTE6)
+        if name != "lo"
+    ]
+    return [Route(n, network, not flags & _GATEWAY) for n, network, flags in found if flags & (_UP | _REJECT) == _UP]
 
 
-def _table(survey: Survey, name: str, optional: bool = True) -> bytes:
-    """A kernel without IPv6 has none of its tables; without IPv4 tables there is no network at all."""
-    return survey.table(f"proc/net/{name}", "network", optional=True) or survey.table(
-        f"proc/self/net/{name}", "network", optional
-    )
+def _addresses6(survey: Survey) -> list[tuple[str, IPv6Address]]:
+    """Interfaces and their IPv6 addresses: ``fe80000000000000022590fffe123456 02 40 20 80 eth0``."""
+    rows = _rows(survey, "if_inet6", _ADDRESS6)
+    return [(interface, IPv6Address(bytes.fromhex(address))) for address, interface in rows if interface != "lo"]
 
 
-def _interface_of(session: str, routes: list[Route], addresses: list[Address6]) -> str | None:
+def _rows(survey: Survey, name: str, pattern: str, optional: bool = True) -> list[tuple[str, ...]]:
+    """The parts of the lines of a table that match; a kernel without IPv6 has none of its tables."""
+    text = survey.table(f"proc/net/{name}", "network", optional=True)
+    text = text or survey.table(f"proc/self/net/{name}", "network", optional)
+    return re.findall(pattern, text, re.MULTILINE)
+
+
+def _interface_of(session: str, routes: list[Route], addresses: list[tuple[str, IPv6Address]]) -> str | None:
     """The interface that has an address: for IPv6 by the kernel's list, for IPv4 by the narrowest link it is in."""
     plain, _, zone = session.partition("%")
     if zone:
         return zone
-    address = parse_ip(plain)
+    address = _parse(plain)
     if isinstance(address, IPv6Address):
-        return next((found.interface for found in addresses if found.address == address), None)
+        return next((interface for interface, found in addresses if found == address), None)
     return _narrowest([route for route in routes if route.direct and route.network.prefixlen], address)
 
 
@@ -109,7 +119,7 @@ def _narrowest(routes: Sequence[Route], address: IPv4Address | IPv6Address | Non
     return max(leading, key=lambda route: route.network.prefixlen).interface if leading else None
 
 
-def parse_ip(text: str) -> IPv4Address | IPv6Address | None:
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
     """``192.0.2.1``, ``2001:db8::1``; ``::ffff:192.0.2.1`` is one of IPv4."""
     try:
         address = ip_address(text)
@@ -130,29 +140,11 @@ _NETWORK_DISK, _ISCSI, _FABRICS = r".*/(?:nbd|rbd|drbd)\d+", r".*/session(\d+)/"
 """Compiled only if a disk without a PCI function is found: a listing has no time for it."""
 
 
-class Far(NamedTuple):
-    """A use of a server's storage. ``server`` is its address, empty if that does not show."""
-
-    what: tuple[str, ...]
-    server: str
-    chain: tuple[str, ...]
-    array: str
-    spare: int | None
-
-
-def server_of(mount: Mount) -> str | None:
-    """The server of a file system: its address, empty if only a name is known; None if it has no server."""
-    if mount.kind not in _KINDS and not (mount.kind == "9p" and {"trans=tcp", "trans=rdma"} & {*mount.options}):
+def server_of(kind: str, source: str, options: Sequence[str]) -> str | None:
+    """The server of a mount: its address, empty if only a name is known; None if it has no server."""
+    if kind not in _KINDS and not (kind == "9p" and {"trans=tcp", "trans=rdma"} & {*options}):
         return None
-    options = [o.partition("=")[2] for o in mount.options if o.startswith(_ADDRESS_OPTIONS)]
-    return next((found for text in (*options, mount.source) if (found := _literal(text))), "")
-
-
-def _literal(text: str) -> str:
-    """The first address in ``10.0.0.5:/srv``, ``//10.0.0.5/share``, ``me@[fd00::5]:/srv`` or ``10.0.0.5:6789,...``."""
-    parts = (part.strip("[]") for part in re.split(r"[/,@]|:(?=/)", text))
-    hosts = (host for part in parts for host in (part, part.partition(":")[0]))
-    return next((host for host in hosts if parse_ip(host) is not None), "")
+    return _first_address([*(o.partition("=")[2] for o in options if o.startswith(_ADDRESS_OPTIONS)), source])
 
 
 def server_of_disk(survey: Survey, place: str) -> str | None:
@@ -160,46 +152,31 @@ def server_of_disk(survey: Survey, place: str) -> str | None:
     if session := re.match(_ISCSI, place):
         folder = "class/iscsi_connection"
         every = survey.listed(folder, f"connection{session[1]}:")
-        texts = [survey.attribute(f"{folder}/{n}/{a}") for n in every for a in ("address", "persistent_address")]
-    elif controller := re.match(_FABRICS, place):
+        return _first_address(
+            [survey.attribute(f"{folder}/{n}/{a}") for n in every for a in ("address", "persistent_address")]
+        )
+    if controller := re.match(_FABRICS, place):
         # traddr=192.168.1.5,trsvcid=4420,host_traddr=...
-        texts = survey.attribute(f"{controller[1]}/address").replace("traddr=", "").split(",")[:1]
-    elif re.fullmatch(_NETWORK_DISK, place):
-        texts = []
-    else:
-        return None
-    return next((found for text in texts if (found := _literal(text))), "")
+        return _first_address(survey.attribute(f"{controller[1]}/address").replace("traddr=", "").split(",")[:1])
+    return "" if re.fullmatch(_NETWORK_DISK, place) else None
 
 
-def through(survey: Survey, far: Sequence[Far], network: Sequence[Network]) -> list[Storage]:
-    """The network devices that lead to the servers, by the routes; if unknown, every device that may, of which one must
-    remain.
-
-    For ``/``, every device that may carry it counts.
-    """
-    if not far:
-        return []
-    routes = read_routes(survey)
-    any_way = [use for use in network if use.address or use.default_route] or network or _interfaces(survey)
-    found: list[Storage] = []
-    for what, server, chain, array, spare in far:
-        address = parse_ip(server)
-        if address is not None and address.is_loopback:
-            continue
-        top = _narrowest(routes, address)
-        ways, held = [use for use in network if use.top == top], Held.REMOTE
-        if not ways:
-            ways, held = list(any_way), Held.PERHAPS_REMOTE
-        members = len({use.device for use in ways})
-        if held is Held.PERHAPS_REMOTE:
-            array, spare = ("the network", members - 1) if "/" not in what else ("", 0)
-        elif not array and all(use.bonded for use in ways):
-            array, spare = ways[0].top, members - 1
-        found += [Storage(use.device, held, what, (*chain, *use.chain), array, spare) for use in ways]
-    return found
+def _first_address(texts: Sequence[str]) -> str:
+    """The first address in ``10.0.0.5:/srv``, ``//10.0.0.5/share``, ``me@[fd00::5]:/srv`` or ``10.0.0.5:6789,...``."""
+    parts = (part.strip("[]") for text in texts for part in re.split(r"[/,@]|:(?=/)", text))
+    hosts = (host for part in parts for host in (part, part.partition(":")[0]))
+    return next((host for host in hosts if _parse(host) is not None), "")
 
 
-def _interfaces(survey: Survey) -> list[Network]:
-    """Every interface of a PCI function, if their uses are unknown."""
-    found = survey.devices("class/net", "network")
-    return [Network(owner, (entry.name,)) for entry in found for owner in functions_above(entry.path)]
+def carriers(survey: Survey, network: Sequence[Network], server: str) -> tuple[Held, Sequence[Network]]:
+    """The interfaces that lead to a server, by the routes; every one that may, if that is unknown."""
+    address = _parse(server)
+    if address is not None and address.is_loopback:
+        return Held.REMOTE, ()
+    top = _narrowest(_routes(survey), address)
+    if ways := [use for use in network if use.top == top]:
+        return Held.REMOTE, ways
+    any_way = [use for use in network if use.address or use.default_route] or network
+    return Held.PERHAPS_REMOTE, any_way or [
+        Network(owner, (name,)) for owner, name, _ in survey.owned("class/net", "network")
+    ]

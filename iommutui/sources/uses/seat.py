@@ -8,7 +8,7 @@ from iommutui.core.host import Device
 from iommutui.core.uses import Input, Opener, Plugged, Screen, Sound
 from iommutui.sources.processes import program, read_open_files
 from iommutui.sources.tree import names_in
-from iommutui.sources.uses.survey import SHORT, Survey, functions_above
+from iommutui.sources.uses import Survey, functions_above
 
 _CONNECTOR = re.compile(r"card\d+-(.+)")
 _FIRMWARE = frozenset(
@@ -18,23 +18,20 @@ _FIRMWARE = frozenset(
     }
 )
 """Owners of the firmware's framebuffer in ``/proc/iomem``, and its platform devices."""
-_RANGE = re.compile(r"( *)[0-9a-f]+-[0-9a-f]+ : (.*)")
 
 
 def read_display(survey: Survey, console: bool) -> tuple[Screen, ...]:
     """Every display. ``console``: whether the text console is drawn on framebuffers."""
     found: dict[Address, Screen] = {}
-    for entry in survey.devices("class/drm", "screens"):
-        for owner in functions_above(entry.path):
-            screen = found.setdefault(owner, Screen(owner))
-            connector = _CONNECTOR.fullmatch(entry.name)
-            if connector is not None and survey.attribute(f"{entry.path}/status") == "connected":
-                found[owner] = screen._replace(monitors=(*screen.monitors, connector[1]))
-    for entry in survey.devices("class/graphics", "screens", optional=True):
-        if entry.name.startswith("fb") and entry.name[2:].isdecimal():
-            for owner in functions_above(entry.path):
-                screen = found.get(owner, Screen(owner))
-                found[owner] = screen._replace(framebuffers=(*screen.framebuffers, entry.name), console=console)
+    for owner, name, path in survey.owned("class/drm", "screens"):
+        screen = found.setdefault(owner, Screen(owner))
+        connector = _CONNECTOR.fullmatch(name)
+        if connector is not None and survey.attribute(f"{path}/status") == "connected":
+            found[owner] = screen._replace(monitors=(*screen.monitors, connector[1]))
+    for owner, name, _ in survey.owned("class/graphics", "screens", optional=True):
+        if re.fullmatch(r"fb\d+", name):
+            screen = found.get(owner, Screen(owner))
+            found[owner] = screen._replace(framebuffers=(*screen.framebuffers, name), console=console)
     for owner, name in _firmware(survey).items():
         found[owner] = found.get(owner, Screen(owner))._replace(firmware=name)
     for owner, screen in found.items():
@@ -52,35 +49,21 @@ def _held_by_nvidia(survey: Survey, screen: Screen) -> tuple[str, ...]:
 
 
 def _firmware(survey: Survey) -> dict[Address, str]:
-    """The firmware's framebuffer, by function: as a device below the function (from 6.9), or as memory in its BAR."""
-    found: dict[Address, str] = {}
-    for entry in survey.devices("bus/platform/devices", "firmware", optional=True):
-        if entry.name.partition(".")[0] in _FIRMWARE:
-            found.update((owner, entry.name.partition(".")[0]) for owner in functions_above(entry.path))
-    data = survey.bytes("proc/iomem", SHORT)
-    survey.check("firmware", data, optional=bool(found))
-    return {**found, **firmware_in(data.decode("utf-8", "backslashreplace"))} if isinstance(data, bytes) else found
+    """The firmware's framebuffer, by function: as a device below the function (from 6.9), or as memory in its BAR.
 
-
-def firmware_in(iomem: str) -> dict[Address, str]:
-    """The firmware's framebuffer in ``/proc/iomem``, by the function in whose BAR it lies.
-
-    Resources are indented below the one that contains them. Unprivileged users see every range as zero, but the same
-    names.
+    Resources in ``/proc/iomem`` are indented below the one that contains them. Unprivileged users see every range as
+    zero, but the same names.
     """
-    found: dict[Address, str] = {}
-    above: list[tuple[int, str]] = []
-    for line in iomem.splitlines():
-        match = _RANGE.fullmatch(line)
-        if match is None:
-            continue
-        depth, name = len(match[1]), match[2]
-        above = [each for each in above if each[0] < depth]
-        if name in _FIRMWARE:
-            owner = next((each for _, each in reversed(above) if is_pci(each)), None)
-            if owner is not None:
-                found[Address(owner)] = name
-        above.append((depth, name))
+    devices = survey.owned("bus/platform/devices", "firmware", optional=True)
+    kinds = ((owner, name.partition(".")[0]) for owner, name, _ in devices)
+    found = {owner: kind for owner, kind in kinds if kind in _FIRMWARE}
+    iomem = survey.table("proc/iomem", "firmware", optional=bool(found))
+    around: list[str] = []
+    for indent, name in re.findall(r"^( *)[0-9a-f]+-[0-9a-f]+ : (.*)$", iomem, re.MULTILINE):
+        around = [*around[: len(indent) // 2], name]
+        function = next((Address(each) for each in reversed(around) if is_pci(each)), None)
+        if name in _FIRMWARE and function is not None:
+            found[function] = name
     return found
 
 
@@ -95,46 +78,40 @@ _BTN_LEFT, _BTN_TOUCH = 1 << 0x110, 1 << 0x14A
 def read_inputs(survey: Survey) -> tuple[Input, ...]:
     """Every keyboard and pointer, including those on no PCI function."""
     inputs: list[Input] = []
-    for entry in survey.devices("class/input", "inputs"):
-        wireless = survey.attribute(f"{entry.path}/id/bustype") == _BLUETOOTH
-        if not entry.name.startswith("input") or ("devices/virtual/" in entry.path and not wireless):
+    for entry, path in survey.devices("class/input", "inputs").items():
+        wireless = survey.attribute(f"{path}/id/bustype") == _BLUETOOTH
+        if not entry.startswith("input") or ("devices/virtual/" in path and not wireless):
             continue
-        keyboard, pointer = _kinds(survey, entry.path)
+        keyboard, pointer = _kinds(survey, path)
         if keyboard or pointer:
-            name = survey.attribute(f"{entry.path}/name") or entry.name
-            owners = functions_above(entry.path)
-            inputs += [Input(owner, name, keyboard, pointer, wireless) for owner in owners or (None,)]
+            name = survey.attribute(f"{path}/name") or entry
+            inputs += [Input(owner, name, keyboard, pointer, wireless) for owner in functions_above(path) or (None,)]
     return tuple(inputs)
 
 
 def _kinds(survey: Survey, path: str) -> tuple[bool, bool]:
     """Whether it is a keyboard, and whether it is a pointer: a mouse, a touchpad, a tablet."""
     place = f"{path}/capabilities"
-    keys, relative, absolute = (bits(survey.attribute(f"{place}/{name}")) for name in ("key", "rel", "abs"))
+    keys, relative, absolute = (_bits(survey.attribute(f"{place}/{name}")) for name in ("key", "rel", "abs"))
     moves = relative & _X_AND_Y == _X_AND_Y and bool(keys & _BTN_LEFT)
     touched = absolute & _X_AND_Y == _X_AND_Y and bool(keys & (_BTN_LEFT | _BTN_TOUCH))
     return keys & _LETTERS == _LETTERS, moves or touched
 
 
-def bits(text: str) -> int:
+def _bits(text: str) -> int:
     """``70000 0 0 0 0`` -> a number: words of 64 bits in hex, the highest first."""
-    value = 0
-    for part in text.split():
-        try:
-            value = value << 64 | int(part, 16)
-        except ValueError:
-            return 0
-    return value
+    if not re.fullmatch(r"[0-9a-f]+( [0-9a-f]+)*", text):
+        return 0
+    return int("".join(word.zfill(16) for word in text.split()), 16)
 
 
 def read_sounds(survey: Survey) -> tuple[Sound, ...]:
     """Every sound card on a PCI function."""
-    found = survey.devices("class/sound", "sounds")
-    cards = [entry for entry in found if entry.name.startswith("card") and entry.name[4:].isdecimal()]
-    pairs = [(owner, card.name) for card in cards for owner in functions_above(card.path)]
-    if pairs:
+    found = survey.owned("class/sound", "sounds")
+    cards = [(owner, name) for owner, name, _ in found if re.fullmatch(r"card\d+", name)]
+    if cards:
         survey.check("sounds", names_in(f"{survey.root}/proc/asound"))
-    return tuple(Sound(owner, card, _playing(survey, card)) for owner, card in pairs)
+    return tuple(Sound(owner, card, _playing(survey, card)) for owner, card in cards)
 
 
 def _playing(survey: Survey, card: str) -> tuple[str, ...]:
@@ -151,17 +128,16 @@ _DEVICE = re.compile(r"\d+-[1-9a-f][0-9a-f]*")
 def read_plugged(survey: Survey) -> tuple[Plugged, ...]:
     """The Thunderbolt devices that are plugged in. A kernel without Thunderbolt has no such bus."""
     names: dict[Address, list[str]] = {}
-    for entry in survey.devices("bus/thunderbolt/devices", "plugged", optional=True):
-        if _DEVICE.fullmatch(entry.name):
-            for owner in functions_above(entry.path):
-                names.setdefault(owner, []).append(survey.attribute(f"{entry.path}/device_name") or entry.name)
+    for owner, name, path in survey.owned("bus/thunderbolt/devices", "plugged", optional=True):
+        if _DEVICE.fullmatch(name):
+            names.setdefault(owner, []).append(survey.attribute(f"{path}/device_name") or name)
     return tuple(Plugged(owner, tuple(names[owner])) for owner in sorted(names))
 
 
+_FOLDERS = {
+    "class/drm": "/dev/dri/", "class/graphics": "/dev/", "class/video4linux": "/dev/", "class/sound": "/dev/snd/",
+}  # fmt: skip
 _MINOR = re.compile(r"^Device Minor:\s*(\d{1,6})\s*$", re.MULTILINE)
-
-Nodes = dict[str, tuple[Address, ...]]
-"""The functions behind each node, by its path."""
 
 
 def read_openers(survey: Survey, devices: dict[Address, Device]) -> tuple[Opener, ...]:
@@ -169,40 +145,40 @@ def read_openers(survey: Survey, devices: dict[Address, Device]) -> tuple[Opener
     nodes = _nodes(survey, devices)
     if not nodes:
         return ()
-    seen = read_open_files(survey)
-    if seen.hidden is not None:
-        survey.miss("openers", seen.hidden)
-    found: dict[Opener, None] = {}
-    for process in seen.processes:
-        held = [node for node in process.files if node in nodes]
-        if held:
-            name = program(survey, process.pid) or ""
-            found.update((Opener(owner, name, process.pid, node), None) for node in held for owner in nodes[node])
-    return tuple(found)
+    open_files, hidden = read_open_files(survey)
+    if hidden is not None:
+        survey.miss("openers", hidden)
+    return tuple(
+        Opener(owner, program(survey, pid), pid, node)
+        for pid, files in open_files.items()
+        for node in files
+        for owner in nodes.get(node, ())
+    )
 
 
-def _nodes(survey: Survey, devices: dict[Address, Device]) -> Nodes:
-    every = [("/dev/dri/", entry) for entry in survey.devices("class/drm", "openers") if "-" not in entry.name]
-    for place, folder in (("class/graphics", "/dev/"), ("class/video4linux", "/dev/"), ("class/sound", "/dev/snd/")):
-        every += [(folder, entry) for entry in survey.devices(place, "openers", optional=True)]
-    nodes = {folder + entry.name: functions_above(entry.path) for folder, entry in every}
-    nodes.update(_nvidia(survey, devices))
-    nodes["/dev/kfd"] = _on(devices, "amdgpu")
-    return {node: owners for node, owners in nodes.items() if owners}
+def _nodes(survey: Survey, devices: dict[Address, Device]) -> dict[str, list[Address]]:
+    """The functions behind each node, by its path."""
+    nodes: dict[str, list[Address]] = {}
+    for place, folder in _FOLDERS.items():
+        for owner, name, _ in survey.owned(place, "openers", optional=place != "class/drm"):
+            nodes.setdefault(folder + name, []).append(owner)
+    if compute := _on(devices, "amdgpu"):
+        nodes["/dev/kfd"] = compute
+    return {**nodes, **_nvidia(survey, devices)}
 
 
-def _on(devices: dict[Address, Device], driver: str) -> tuple[Address, ...]:
-    return tuple(address for address, device in devices.items() if device.driver == driver)
+def _on(devices: dict[Address, Device], driver: str) -> list[Address]:
+    return [address for address, device in devices.items() if device.driver == driver]
 
 
-def _nvidia(survey: Survey, devices: dict[Address, Device]) -> Nodes:
+def _nvidia(survey: Survey, devices: dict[Address, Device]) -> dict[str, list[Address]]:
     """``/dev/nvidia0`` by the driver's own list; without it, any of its nodes may be any of its devices."""
     bound = _on(devices, "nvidia")
-    found: Nodes = {}
+    found = {}
     for address in bound:
         text = survey.text(f"proc/driver/nvidia/gpus/{address}/information")
         minor = _MINOR.search(text) if isinstance(text, str) else None
         if minor is None:
             return {f"/dev/nvidia{number}": bound for number in range(len(bound))}
-        found[f"/dev/nvidia{minor[1]}"] = (address,)
+        found[f"/dev/nvidia{minor[1]}"] = [address]
     return found

@@ -1,14 +1,15 @@
 """Uses of the disks: mounts, swap, pools, ``fstab``, and assembled arrays and volumes."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from iommutui.core.uses import Held, Storage
+from iommutui.core.uses import Held, Network, Storage
 from iommutui.sources.tree import Unreadable, names_in, read_link
-from iommutui.sources.uses import proc_tables
-from iommutui.sources.uses.block_devices import BlockDevices
-from iommutui.sources.uses.network import Far, server_of
-from iommutui.sources.uses.survey import TABLE, Survey
+from iommutui.sources.uses import Survey
+from iommutui.sources.uses.block_devices import BlockDevices, Leg
+from iommutui.sources.uses.network import carriers, server_of
 
 MOST = 8
 """How many mount points of one file system are kept, the shortest ones."""
@@ -17,51 +18,96 @@ Tops = dict[str, list[str]]
 """Uses by the name of the block device: mount points, or the names of swap areas and pools."""
 
 
-def read_storage(survey: Survey, everything: bool) -> tuple[list[Storage], list[Far]]:
-    """The uses of every disk, and of network storage. Without ``everything`` only mounts and swap are read."""
+class Mount(NamedTuple):
+    """A line of ``/proc/self/mountinfo``."""
+
+    number: str
+    """``259:3``; an anonymous number (``0:25``) for a file system without a single disk, such as btrfs."""
+    point: str
+    kind: str
+    source: str
+    options: list[str]
+    """Options of the file system: ``["rw", "lowerdir=/run/live/rootfs"]``."""
+
+
+def read_storage(survey: Survey, network: Sequence[Network], everything: bool) -> list[Storage]:
+    """The uses of every disk, and of the network devices that lead to storage on servers.
+
+    Without ``everything`` only mounts, swap and pools are read.
+    """
     blocks = BlockDevices(survey)
-    reached: set[str] = set()
-    table = _mounts(survey)
-    mounted = _mounted(survey, blocks, table)
-    far: list[Far] = []
-    found = _legs(blocks, Held.MOUNT, mounted, reached, far)
-    found += _legs(blocks, Held.SWAP, _swapped(survey, blocks, mounted), reached, far)
-    if everything:
-        pools, perhaps = _pools(survey, blocks, reached)
-        found += _legs(blocks, Held.POOL, pools, reached, far)
-        found += _legs(blocks, Held.PERHAPS_POOL, perhaps)
-        awaited = _fstab(survey, blocks, {word for mount in table for word in (mount.source, mount.point)})
-        found += _legs(blocks, Held.FSTAB, awaited)
-        found += _legs(blocks, Held.STACK, _stacks(blocks, reached), far=far)
-        found += _disks(survey, blocks)
-    return found, far
-
-
-def _legs(
-    blocks: BlockDevices, held: Held, tops: Tops, reached: set[str] | None = None, far: list[Far] | None = None
-) -> list[Storage]:
-    legs = [(tuple(what), leg) for name, what in tops.items() for leg in blocks.legs(name, reached)]
-    if far is not None:
-        far += [Far(what, leg.server, leg.chain, leg.array, leg.spare) for what, leg in legs if leg.device is None]
-    return [
-        Storage(leg.device, held, what, leg.chain, leg.array, leg.spare) for what, leg in legs if leg.device is not None
+    mounts = _mounts(survey)
+    pools, hidden = _pools(survey, blocks)
+    mounted = _mounted(survey, blocks, mounts, pools)
+    used = [
+        *_uses(blocks, Held.MOUNT, mounted),
+        *_uses(blocks, Held.SWAP, _swapped(survey, blocks, mounted)),
+        *_uses(blocks, Held.POOL, pools),
+        *_uses(blocks, Held.PERHAPS_POOL, _perhaps(survey, blocks, hidden)),
+        *_uses(blocks, Held.STACK, _stacks(blocks) if everything else {}),
     ]
+    awaited = _uses(blocks, Held.FSTAB, _fstab(survey, blocks, mounts) if everything else {})
+    local = [
+        Storage(leg.device, held, what, leg.chain, leg.array, leg.spare)
+        for held, what, leg in (*used, *awaited)
+        if leg.device is not None
+    ]
+    disks = _disks(blocks) if everything else ()
+    remote = [use for _, what, leg in used if leg.device is None for use in _through(survey, network, what, leg)]
+    return [*local, *disks, *remote]
 
 
-def _mounts(survey: Survey) -> list[proc_tables.Mount]:
-    data = survey.bytes("proc/self/mountinfo", TABLE)
+def _uses(blocks: BlockDevices, held: Held, tops: Tops) -> list[tuple[Held, tuple[str, ...], Leg]]:
+    return [(held, tuple(what), leg) for name, what in tops.items() for leg in blocks.legs(name)]
+
+
+def _through(survey: Survey, network: Sequence[Network], what: tuple[str, ...], leg: Leg) -> Iterator[Storage]:
+    """The network devices that lead to a server; if unknown, those that may, of which one must remain.
+
+    For ``/``, every device that may carry it counts.
+    """
+    held, ways = carriers(survey, network, leg.server)
+    array, spare, others = leg.array, leg.spare, len({use.device for use in ways}) - 1
+    if held is Held.PERHAPS_REMOTE:
+        array, spare = ("the network", others) if "/" not in what else ("", 0)
+    elif not array and ways and all(use.bonded for use in ways):
+        array, spare = ways[0].top, others
+    for use in ways:
+        yield Storage(use.device, held, what, (*leg.chain, *use.chain), array, spare)
+
+
+_MOUNT = r"^(?:[^ \n]+ ){2}([^ \n]+) [^ \n]+ ([^ \n]+) [^ \n]+.*? - ([^ \n]+) ([^ \n]*) (.*)$"
+"""``36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/sda1 rw``; optional fields end with ``-``.
+
+Blanks, tabs and newlines in a field are escaped, but no other white space is.
+"""
+_SWAP = r"^([^ \t\n]+)[ \t]+(file|partition)\b"
+"""``/dev/dm-1   partition   8388604  0  -2``."""
+_FSTAB = r"(?a)^[ \t]*([^#\s]\S*)[ \t]+(\S+)[ \t]+(\S+)"
+"""``UUID=... /home ext4 defaults 0 2``."""
+
+
+def _plain(field: str) -> str:
+    r"""``/mnt/my\040disk`` -> ``/mnt/my disk``."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+
+
+def _mounts(survey: Survey) -> list[Mount]:
+    data = survey.bytes("proc/self/mountinfo")
     if data is None:
-        data = survey.bytes("proc/1/mountinfo", TABLE) or Unreadable("not-recorded")
+        data = survey.bytes("proc/1/mountinfo") or Unreadable("not-recorded")
     survey.check("storage", data)
-    return list(proc_tables.mounts(data)) if isinstance(data, bytes) else []
+    text = data.decode("utf-8", "backslashreplace") if isinstance(data, bytes) else ""
+    found = (map(_plain, fields) for fields in re.findall(_MOUNT, text, re.MULTILINE))
+    return [Mount(number, point, kind, source, opts.split(",")) for number, point, kind, source, opts in found]
 
 
-def _mounted(survey: Survey, blocks: BlockDevices, table: Sequence[proc_tables.Mount]) -> Tops:
+def _mounted(survey: Survey, blocks: BlockDevices, mounts: Sequence[Mount], pools: Tops) -> Tops:
     """Mount points by block device, including file systems on several devices, or on files of other file systems."""
     points: dict[str, set[str]] = {}
-    btrfs, zfs = _btrfs(survey, blocks), _zfs_members(survey, blocks, table)
-    for mount in table:
-        for name in _devices_of(blocks, mount, btrfs, zfs):
+    btrfs = _btrfs(survey, blocks)
+    for mount in mounts:
+        for name in _devices_of(blocks, mount, btrfs, pools):
             points.setdefault(name, set()).add(mount.point)
     files = {name: blocks.attribute(name, "loop/backing_file") for name in blocks.paths if name.startswith("loop")}
     for _ in range(2):  # an image in an image on the medium: two levels down
@@ -70,30 +116,28 @@ def _mounted(survey: Survey, blocks: BlockDevices, table: Sequence[proc_tables.M
             if holder is not None and holder != name:
                 blocks.backing[name] = holder
                 points[holder] |= points.pop(name, set())
-        for mount in table:
+        for mount in mounts:
             for directory in _layers(mount):
                 if (holder := _holding(points, directory)) is not None:
                     points[holder].add(mount.point)
     return {name: sorted(found, key=lambda point: (len(point), point))[:MOST] for name, found in points.items()}
 
 
-def _devices_of(
-    blocks: BlockDevices, mount: proc_tables.Mount, btrfs: dict[str, tuple[str, ...]], zfs: dict[str, tuple[str, ...]]
-) -> tuple[str, ...]:
-    server = server_of(mount)
+def _devices_of(blocks: BlockDevices, mount: Mount, btrfs: Mapping[str, Sequence[str]], pools: Tops) -> Sequence[str]:
+    server = server_of(mount.kind, mount.source, mount.options)
     if server is not None:
         blocks.served[mount.source] = server
-        return (mount.source,)
+        return [mount.source]
     if mount.kind == "zfs":
-        return zfs.get(mount.source.partition("/")[0], ())
+        return [name for name, labels in pools.items() if mount.source.partition("/")[0] in labels]
     top = None if mount.number.startswith("0:") else blocks.numbered(mount.number)
     if top is None and ":/dev/" in mount.source:  # bcachefs names every device
-        return tuple(name for part in mount.source.split(":") if (name := blocks.named(part)) is not None)
+        return [name for part in mount.source.split(":") if (name := blocks.named(part)) is not None]
     top = top or blocks.named(mount.source)
-    return btrfs.get(top, (top,)) if top is not None else ()
+    return btrfs.get(top, [top]) if top is not None else []
 
 
-def _layers(mount: proc_tables.Mount) -> list[str]:
+def _layers(mount: Mount) -> list[str]:
     """The layers of an overlay."""
     dirs = [o.partition("=")[2] for o in mount.options if o.startswith(("lowerdir", "upperdir"))]
     return [f"{part}/" for each in dirs for part in each.split(":") if mount.kind == "overlay" and part[:1] == "/"]
@@ -102,16 +146,16 @@ def _layers(mount: proc_tables.Mount) -> list[str]:
 _PROFILES = {"raid1": 1, "raid10": 1, "raid5": 1, "raid6": 2, "raid1c3": 2, "raid1c4": 3}
 
 
-def _btrfs(survey: Survey, blocks: BlockDevices) -> dict[str, tuple[str, ...]]:
+def _btrfs(survey: Survey, blocks: BlockDevices) -> dict[str, list[str]]:
     """All devices of a mounted btrfs, by each of them: the list of mounts names only one.
 
     It can lose as many as the weakest of its profiles can (``allocation/data/raid1``), less those already missing.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for uuid in survey.listed("fs/btrfs"):
         place = f"fs/btrfs/{uuid}"
         links = (survey.resolve(f"{place}/devices/{name}") for name in survey.listed(f"{place}/devices"))
-        members = tuple(link.rpartition("/")[2] for link in links)
+        members = [link.rpartition("/")[2] for link in links]
         found.update((name, members) for name in members)
         profiles = [
             _PROFILES.get(name, 0)
@@ -126,22 +170,11 @@ def _btrfs(survey: Survey, blocks: BlockDevices) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _zfs_members(
-    survey: Survey, blocks: BlockDevices, table: Sequence[proc_tables.Mount]
-) -> dict[str, tuple[str, ...]]:
-    """The members of pools with mounts, as `_pools` finds them."""
-    if all(mount.kind != "zfs" for mount in table):
-        return {}
-    found: dict[str, tuple[str, ...]] = {}
-    for name, labels in _pools(survey, blocks, set())[0].items():
-        found[labels[0]] = (*found.get(labels[0], ()), name)
-    return found
-
-
 def _swapped(survey: Survey, blocks: BlockDevices, mounted: Tops) -> Tops:
     found: Tops = {}
-    for swap in proc_tables.swaps(survey.table("proc/swaps", "storage")):
-        name = _holding(mounted, swap.path) if swap.is_file else blocks.named(swap.path)
+    for field, kind in re.findall(_SWAP, survey.table("proc/swaps", "storage"), re.MULTILINE):
+        path = _plain(field)
+        name = _holding(mounted, path) if kind == "file" else blocks.named(path)
         if name is not None:
             found[name] = ["[SWAP]"]
     return found
@@ -158,53 +191,49 @@ def _holding(mounted: Mapping[str, Iterable[str]], path: str) -> str | None:
     return max(above)[1] if above else None
 
 
-def _pools(survey: Survey, blocks: BlockDevices, reached: set[str]) -> tuple[Tops, Tops]:
+def _pools(survey: Survey, blocks: BlockDevices) -> tuple[Tops, list[str]]:
     """Members of imported ZFS pools, as udev reports them: the kernel does not know what ZFS holds.
 
-    If no member of a pool is known, any disk without another known use may be one: the second value.
+    The second value names the pools of which no member is known.
     """
     place = f"{survey.root}/proc/spl/kstat/zfs"
     names = names_in(place)
     survey.check("storage", names, optional=True)
-    imported = [name for name in names if os.path.isdir(f"{place}/{name}")] if isinstance(names, list) else []
-    if not imported:
-        return {}, {}
+    imported = {name for name in names if os.path.isdir(f"{place}/{name}")} if isinstance(names, list) else set()
     found: Tops = {}
-    for name in blocks.paths:
-        facts = udev_facts(survey, blocks, name)
+    for name in blocks.paths if imported else ():
+        facts = blocks.udev(name)
         if facts.get("ID_FS_TYPE") == "zfs_member" and facts.get("ID_FS_LABEL") in imported:
             found[name] = [facts["ID_FS_LABEL"]]
             blocks.spares[name] = (facts["ID_FS_LABEL"], None)
-    missing = sorted(set(imported) - {label for labels in found.values() for label in labels})
-    unused = [name for name in blocks.paths if name not in reached | {*found} and blocks.owners(name)[0]]
-    if missing and unused:
+    return found, sorted(imported.difference(*found.values()))
+
+
+def _perhaps(survey: Survey, blocks: BlockDevices, hidden: list[str]) -> Tops:
+    """Any disk without another known use may be a member of a pool of which no member is known."""
+    idle = [name for name in blocks.paths if name not in blocks.reached and blocks.owners(name)[0]] if hidden else []
+    if idle:
         survey.miss("storage", "not-recorded")
-    return found, {name: missing for name in unused if missing and not blocks.whole(name)}
-
-
-def udev_facts(survey: Survey, blocks: BlockDevices, name: str) -> dict[str, str]:
-    """What udev found on a block device (``E:ID_FS_TYPE=ext4``); empty if udev does not run or has not probed it."""
-    number = blocks.attribute(name, "dev")
-    data = survey.text(f"run/udev/data/b{number}") if number and "/" not in number else None
-    lines = data.splitlines() if isinstance(data, str) else []
-    pairs = (line[2:].partition("=") for line in lines if line.startswith("E:"))
-    return {key: value for key, _, value in pairs}
+    return {name: hidden for name in idle if not blocks.whole(name)}
 
 
 _TAGS = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel"}
 
 
-def _fstab(survey: Survey, blocks: BlockDevices, mounted: set[str]) -> Tops:
+def _fstab(survey: Survey, blocks: BlockDevices, mounts: Sequence[Mount]) -> Tops:
     """Unmounted file systems in ``/etc/fstab``. A tag can be resolved only through udev's link to its device."""
+    mounted = {word for mount in mounts for word in (mount.source, mount.point)}
     found: Tops = {}
-    for entry in proc_tables.fstab(survey.table("etc/fstab", "fstab")):
-        tag, equals, value = entry.source.partition("=")
-        if entry.point in mounted or not (entry.source.startswith("/dev/") or (equals and tag in _TAGS)):
+    for field, place, kind in re.findall(_FSTAB, survey.table("etc/fstab", "fstab"), re.MULTILINE):
+        source, point = _plain(field).strip('"'), "[SWAP]" if kind == "swap" else _plain(place)
+        tag, equals, value = source.partition("=")
+        tagged = equals and tag in _TAGS
+        if point in mounted or not (tagged or source.startswith("/dev/")):
             continue
-        path = f"/dev/disk/{_TAGS[tag]}/{_escaped(value)}" if equals and tag in _TAGS else entry.source
+        path = f"/dev/disk/{_TAGS[tag]}/{_escaped(value)}" if tagged else source
         name = blocks.named(path) or read_link(f"{survey.root}{path}").rpartition("/")[2]
         if name in blocks.paths:
-            found.setdefault(name, []).append(entry.point)
+            found.setdefault(name, []).append(point)
         elif survey.root and not os.path.isdir(f"{survey.root}/dev/disk"):
             survey.miss("fstab", "not-recorded")
     return found
@@ -217,18 +246,18 @@ def _escaped(value: str) -> str:
     )
 
 
-def _stacks(blocks: BlockDevices, reached: set[str]) -> Tops:
+def _stacks(blocks: BlockDevices) -> Tops:
     """Arrays, volumes and caches without a use above them."""
-    idle = [n for n in blocks.paths if n not in reached and n not in blocks.backing and blocks.lower(n)]
+    idle = [n for n in blocks.paths if n not in blocks.reached and n not in blocks.backing and blocks.lower(n)]
     below = {lower for name in idle for lower in blocks.lower(name)}
     return {name: [blocks.label(name)] for name in idle if name not in below}
 
 
-def _disks(survey: Survey, blocks: BlockDevices) -> Iterator[Storage]:
+def _disks(blocks: BlockDevices) -> Iterator[Storage]:
     """Every disk that has a medium, and what udev found on it."""
     contents: dict[str, list[str]] = {}
     for name in blocks.paths:
-        kind = udev_facts(survey, blocks, name).get("ID_FS_TYPE", "")
+        kind = blocks.udev(name).get("ID_FS_TYPE", "")
         whole = blocks.whole(name)
         if whole or kind:
             contents.setdefault(whole or name, []).append(f"{name} ({kind})" if kind else name)

@@ -53,7 +53,7 @@ class CutOff(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """A watch on changes of the machine. ``lacks`` says why there is none, or only a slow one."""
+    """A watch on changes of the machine. ``lacks`` says why there is none."""
 
     stop: Callable[[], None]
     lacks: str = ""

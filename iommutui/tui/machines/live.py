@@ -16,7 +16,7 @@ from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
 from iommutui.core.models import Model
 from iommutui.sources import load
-from iommutui.sources.live import POLL_SECONDS, Unavailable, poll, watch
+from iommutui.sources.live import Unavailable, watch
 from iommutui.sources.processes import claims_now, session_address
 from iommutui.tui.machines.base import CutOff, Job, Machine, Watch, WayBack
 from iommutui.tui.state import Source, SourceKind
@@ -40,14 +40,11 @@ class LiveMachine(Machine):
         return claims_now(host)
 
     def watch(self, changed: Callable[[], None]) -> Watch:
-        """The kernel's own events through udev; without them, slow polling."""
+        """The kernel's own events through udev."""
         found = watch(changed)
-        if not isinstance(found, Unavailable):
-            return Watch(found.stop)
-        lacks = (
-            f"{found.why} {found.remedy} Until then changes are polled every {POLL_SECONDS:.0f} s; r rescans at once."
-        )
-        return Watch(poll(changed), lacks)
+        if isinstance(found, Unavailable):
+            return Watch(lambda: None, f"{found.why} {found.remedy} Until then press r to rescan.")
+        return Watch(found.stop)
 
     def way_back(self, host: Host, model: Model, journal: str | None = None) -> WayBack | None:
         """From the newest journal that is still in effect."""

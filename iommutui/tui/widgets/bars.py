@@ -49,8 +49,8 @@ def banner(state: AppState, width: int) -> tuple[Span, ...]:
         left.append(Span(" — nothing is real", "warn"))
         if kernel and _cells(left) + _cells(right) + len(kernel) + 12 <= width:
             left.append(Span(f"  kernel {kernel}", "muted"))
-    if state.live_lacks and _cells(left) + _cells(right) + 14 <= width:
-        left.append(Span("  polling", "muted"))
+    if state.live_lacks and _cells(left) + _cells(right) + 18 <= width:
+        left.append(Span("  r to rescan", "muted"))
     if _cells(left) + _cells(right) + 2 > width:
         right = right[1:]
     gap = width - _cells(left) - _cells(right)
