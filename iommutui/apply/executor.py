@@ -9,7 +9,7 @@ from iommutui import debug
 from iommutui.apply.child import Stop, held_signals
 from iommutui.apply.confirmation import Timeout, count_down
 from iommutui.apply.events import Event, Finished, Notice, ReaderGoneError, Started
-from iommutui.apply.journal.directory import lock, new_id
+from iommutui.apply.journal import lock, new_id
 from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
 from iommutui.apply.kernel import CLOCK, Clock, Kernel, denied
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished

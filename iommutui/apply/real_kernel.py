@@ -18,7 +18,7 @@ from functools import partial
 from iommutui import sources
 from iommutui.apply.boots import boot_id
 from iommutui.apply.child import ENVIRONMENT, PATIENCE, Patience, in_child
-from iommutui.apply.journal.directory import holding
+from iommutui.apply.journal import holding
 from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting, denied
 from iommutui.core.address import Address, is_pci
 from iommutui.core.drivers import underscored

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.confirmation import REQUEST_LIMIT
-from iommutui.apply.journal.directory import ID
+from iommutui.apply.journal import ID
 from iommutui.apply.journal.format import Planned
-from iommutui.apply.revert import find_revert
+from iommutui.apply.recovery import find_revert
 from iommutui.apply.validation import IGNORE_UNKNOWN, Message, object_in, parse, parse_plain, to_jsonable
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError

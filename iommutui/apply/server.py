@@ -14,7 +14,7 @@ from iommutui.apply.child import in_own_session
 from iommutui.apply.confirmation import KEEP, REQUEST_LIMIT, UNDO, Decision, Timeout, is_note, note_of
 from iommutui.apply.events import EventStream, Refused, tell
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import journal_dir
+from iommutui.apply.journal import journal_dir
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import Retention
 from iommutui.apply.request import Request, parse_request, plan_request

@@ -5,9 +5,9 @@ import os
 
 from iommutui import debug, sources
 from iommutui.apply.boots import boot_id
-from iommutui.apply.journal.directory import journal_dir
+from iommutui.apply.journal import journal_dir
+from iommutui.apply.recovery import find_revert
 from iommutui.apply.request import plan_request, read_plan, refuse_by_kernel
-from iommutui.apply.revert import find_revert
 from iommutui.apply.server import serve
 from iommutui.cli.apply_client import add_terms, carry_out, retention
 from iommutui.cli.options import parse_intents, read_host, read_machine, refuse_recorded

@@ -14,7 +14,7 @@ from iommutui.apply import events
 from iommutui.apply.elevation import Applying, as_root, own_program, root_program
 from iommutui.apply.events import Event, EventStream, tell, to_json
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import journal_dir, may_write
+from iommutui.apply.journal import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import RETENTION, Retention
 from iommutui.apply.request import Request, check_seconds, refuse_dangers, request_of

@@ -9,7 +9,7 @@ from iommutui import sources
 from iommutui.apply.boots import boot_id
 from iommutui.apply.confirmation import leave_note, take_note_back
 from iommutui.apply.elevation import as_root, own_program, root_program
-from iommutui.apply.journal.directory import at_work, journal_dir
+from iommutui.apply.journal import at_work, journal_dir
 from iommutui.apply.journal.reader import Damaged, Journal, read_journals
 from iommutui.apply.recovery import leave_as_it_is, unfinished, what_reverts
 from iommutui.cli.options import refuse_recorded

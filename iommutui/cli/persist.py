@@ -5,7 +5,7 @@ import os
 import sys
 
 from iommutui.apply.boots import boot_id
-from iommutui.apply.journal.directory import ID, journal_dir
+from iommutui.apply.journal import ID, journal_dir
 from iommutui.apply.journal.reader import read_journals
 from iommutui.apply.persistence.mechanisms import SWITCH, Entry, why_not_in_force
 from iommutui.apply.persistence.request import (

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from iommutui.apply.events import Finished, StepDone, from_line, to_json
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import may_be_open
+from iommutui.apply.journal import may_be_open
 from iommutui.apply.real_kernel import RealKernel, write_of
-from iommutui.apply.recovery import open_journals
+from iommutui.apply.recovery import open_journals, plan_revert
 from iommutui.apply.request import PLAN_KIND as KIND
 from iommutui.apply.request import parse_plan, parse_request, plan_request, request_of, request_to_json, shown_of
-from iommutui.apply.revert import plan_revert
 from iommutui.apply.validation import to_object
 from iommutui.cli.documents import plan_document
 from iommutui.core.errors import Exit, IommutuiError

@@ -10,7 +10,7 @@ import pytest
 
 from iommutui.apply.events import Compensating, Finished
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import journal_dir, lock, new_id
+from iommutui.apply.journal import journal_dir, lock, new_id
 from iommutui.apply.journal.format import JournalWriter
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from tests.apply.journals import HEADER, list_journals, written

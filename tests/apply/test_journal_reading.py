@@ -10,7 +10,7 @@ from iommutui.apply.events import Compensating, Finished
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.format import Begin, Late, Result
 from iommutui.apply.journal.reader import Journals, read_journals
-from iommutui.apply.revert import plan_revert
+from iommutui.apply.recovery import plan_revert
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
 from tests.apply.journals import HEADER, list_damaged, list_journals, load, written
 from tests.apply.machines import CASES, CLOCK, GPU, finished

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.recovery import plan_revert
 from iommutui.apply.request import Request, request_of, request_to_json
-from iommutui.apply.revert import plan_revert
 from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance

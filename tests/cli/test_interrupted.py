@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from iommutui.apply.journal.directory import at_work
+from iommutui.apply.journal import at_work
 from iommutui.apply.journal.format import JournalWriter, Line
+from iommutui.apply.recovery import plan_revert
 from iommutui.apply.request import request_of, request_to_json
-from iommutui.apply.revert import plan_revert
 from iommutui.core.models import model_for
 from iommutui.sources import load
 from tests.apply.journals import list_journals

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
-from iommutui.apply.journal.directory import SUFFIX, prepare, sync_directory
+from iommutui.apply.journal import SUFFIX, prepare, sync_directory
 from iommutui.apply.kernel import TellLate
 from iommutui.apply.validation import IGNORE_UNKNOWN, Message, tagged, to_line
 from iommutui.core.address import Address

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
-from iommutui.apply.journal.directory import SUFFIX, check_trusted, is_ended, names, of_boot
+from iommutui.apply.journal import SUFFIX, check_trusted, is_ended, names, of_boot
 from iommutui.apply.journal.format import SCHEMA, Begin, Header, Late, Line, Result
 from iommutui.apply.validation import parse_tagged
 from iommutui.core.address import Address

@@ -17,7 +17,7 @@ from iommutui import sources
 from iommutui.apply.child import held_signals
 from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.elevation import as_root, own_program, root_program
-from iommutui.apply.journal.directory import journal_dir, lock
+from iommutui.apply.journal import journal_dir, lock
 from iommutui.apply.persistence.mechanisms import (
     CONF,
     DRIVERCTL,

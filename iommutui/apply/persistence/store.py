@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from iommutui.apply.boots import boot_id
 from iommutui.apply.child import ENVIRONMENT
-from iommutui.apply.journal.directory import sync_directory
+from iommutui.apply.journal import sync_directory
 from iommutui.apply.persistence.mechanisms import File, Mechanism, by_name
 from iommutui.apply.validation import parse, to_line
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
