@@ -1,6 +1,5 @@
 """The interface of a machine for an apply: its kernel and its clock. And a kernel simulated by the engine."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -82,12 +81,10 @@ class Kernel(Protocol):
 
 def denied(what: str) -> NotPermittedError:
     """The error for a write that this user may not make."""
-    if os.geteuid() == 0:
-        return NotPermittedError(
-            f"Writing to {what} is not permitted, not even to root.",
-            "In a container /sys is often read-only: apply on the host itself.",
-        )
-    return NotPermittedError(f"Writing to {what} is not permitted.", "Apply as root, for example with sudo.")
+    return NotPermittedError(
+        f"Writing to {what} is not permitted.",
+        "Apply as root, for example with sudo; in a container /sys is often read-only, even to root.",
+    )
 
 
 class Clock:

@@ -5,13 +5,14 @@ Its standard input brings a request, then the decision during a countdown.
 
 import os
 import select
+import stat
 import sys
 import time
 from pathlib import Path
 
 from iommutui import debug
 from iommutui.apply.child import in_own_session
-from iommutui.apply.confirmation import KEEP, REQUEST_LIMIT, UNDO, Decision, Timeout, is_note, note_of
+from iommutui.apply.confirmation import KEEP, REQUEST_LIMIT, UNDO, Decision, Timeout, note_of
 from iommutui.apply.events import EventStream, Refused, tell
 from iommutui.apply.executor import execute
 from iommutui.apply.journal import journal_dir
@@ -131,7 +132,7 @@ class ConfirmationListener:
         """Looks for a note several times while it waits for the program that asked."""
         end = time.monotonic() + seconds
         while True:
-            if is_note(self._note):
+            if self._is_confirmed():
                 return Decision(keep=True, by="'iommutui keep'")
             left = end - time.monotonic()
             if left <= 0:
@@ -139,6 +140,14 @@ class ConfirmationListener:
             said = self._channel.wait(min(left, _LOOK))
             if said in (KEEP, UNDO):
                 return Decision(keep=said == KEEP, by="the program that asked for it")
+
+    def _is_confirmed(self) -> bool:
+        """Whether there is a note of root or of the user who applies."""
+        try:
+            facts = os.lstat(self._note)
+        except OSError:
+            return False
+        return stat.S_ISREG(facts.st_mode) and facts.st_uid in (0, os.geteuid())
 
     def end(self) -> None:
         """The note has been read, or came too late."""

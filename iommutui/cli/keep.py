@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iommutui import sources
 from iommutui.apply.boots import boot_id
-from iommutui.apply.confirmation import leave_note, take_note_back
+from iommutui.apply.confirmation import leave_note, note_of
 from iommutui.apply.elevation import as_root, own_program, root_program
 from iommutui.apply.journal import at_work, journal_dir
 from iommutui.apply.journal.reader import Damaged, Journal, read_journals
@@ -78,7 +78,7 @@ def _confirm(directory: Path, journal: Journal | Damaged) -> int:
         now = read_journals(directory).find(journal.id)
     now = read_journals(directory).find(journal.id)
     if now.kept_by is None:
-        take_note_back(directory, journal.id)
+        note_of(directory, journal.id).unlink(missing_ok=True)
         if now.waiting:
             return _leave(directory, now)  # it died meanwhile
         summary = now.end.summary if now.end is not None else ""

@@ -120,20 +120,15 @@ def check_trusted(directory: Path) -> None:
     """Raises NotPermittedError if another user could change or replace the directory."""
     for path in (directory.parent, directory):
         facts = os.lstat(path)
-        shared = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if stat.S_ISLNK(facts.st_mode):
-            raise _distrusted(path, "it is a symbolic link", "Put a directory in its place.")
-        if not stat.S_ISDIR(facts.st_mode):
-            raise _distrusted(path, "it is not a directory", "Move it out of the way.")
-        if facts.st_uid not in (0, os.geteuid()):
-            raise _distrusted(path, f"it belongs to user {facts.st_uid}", "Only root and you may own it.")
         # In a sticky directory that root owns, such as /tmp, no one else can replace our files.
-        if shared and not (path == directory.parent and facts.st_mode & stat.S_ISVTX):
-            raise _distrusted(path, "others may write to it", f"Run: chmod go-w {path}")
-
-
-def _distrusted(path: Path, why: str, remedy: str) -> NotPermittedError:
-    return NotPermittedError(f"The directory {path} is not used for the journal: {why}.", remedy)
+        sticky = path == directory.parent and facts.st_mode & stat.S_ISVTX
+        shared = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky
+        if shared or not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in (0, os.geteuid()):
+            raise NotPermittedError(
+                f"{path} is not used for the journal: it has to be a directory, not a link, that belongs to root or "
+                "to you, and to which no one else may write.",
+                f"'ls -ld {path}' shows what it is; 'chmod go-w {path}' keeps others from writing to it.",
+            )
 
 
 def may_write(directory: Path) -> bool:
