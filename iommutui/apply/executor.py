@@ -106,7 +106,7 @@ class _Apply:
                 yield Finished(Exit.DONE, "Nothing to do: every device is where it should be.")
                 return
             kernel.check(plan.steps)
-            journal, notices = JournalWriter.nowhere(), list[str]()
+            journal, notices = JournalWriter(Path(), None), list[str]()
             if directory is not None:
                 notices += close_earlier(directory, kernel.boot())
                 prune(directory, kernel.boot(), self.clock.now(), self.retention)
@@ -159,9 +159,10 @@ class _Apply:
             # A loaded driver may bind to any unbound device.
             free = [device for device in before.devices.values() if device.bus == "pci" and device.driver is None]
             concerned |= {device.address: device_facts(device) for device in free}
-        model, basis = MODELS[self.plan.model], self.plan.basis.devices
+        expected = {facts.device: facts for facts in (*self.plan.basis.devices, *concerned.values())}
+        model = MODELS[self.plan.model]
         self._goals = {goal.device: goal for goal in self.plan.goals}
-        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, model, concerned, basis)
+        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, model, concerned, expected)
         try:
             yield from self._forward()
             if self.timeout is not None:

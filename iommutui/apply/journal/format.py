@@ -100,6 +100,7 @@ class JournalWriter:
     """An open journal. Every line is on disk when its call returns."""
 
     def __init__(self, path: Path, descriptor: int | None) -> None:
+        """Without a descriptor every line is discarded: a simulated kernel needs no journal."""
         self.id = path.name.removesuffix(SUFFIX)
         self.path = path
         self.muted = False
@@ -107,11 +108,6 @@ class JournalWriter:
         self.broken = False
         """A line is missing."""
         self._descriptor = descriptor
-
-    @classmethod
-    def nowhere(cls) -> "JournalWriter":
-        """A journal for a simulated kernel: every line is discarded."""
-        return cls(Path(), None)
 
     @classmethod
     @contextmanager
