@@ -7,8 +7,7 @@ import sys
 from iommutui.apply.boots import boot_id
 from iommutui.apply.journal import ID, journal_dir
 from iommutui.apply.journal.reader import read_journals
-from iommutui.apply.persistence.mechanisms import SWITCH, Entry, why_not_in_force
-from iommutui.apply.persistence.request import (
+from iommutui.apply.persistence import (
     SCHEMA,
     PersistRequest,
     Prepared,
@@ -18,6 +17,7 @@ from iommutui.apply.persistence.request import (
     prepare,
     serve,
 )
+from iommutui.apply.persistence.mechanisms import SWITCH, Entry, why_not_in_force
 from iommutui.apply.persistence.store import diff_of, digest_of
 from iommutui.apply.request import read_plan, refuse_dangers
 from iommutui.apply.validation import to_line

@@ -8,6 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.persistence import (
+    SCHEMA,
+    PersistRequest,
+    Tables,
+    carry_out,
+    declared,
+    next_boot_needs,
+    parse_persist_request,
+    prepare,
+    tables_of,
+)
 from iommutui.apply.persistence.mechanisms import (
     CONF,
     MECHANISMS,
@@ -19,15 +30,6 @@ from iommutui.apply.persistence.mechanisms import (
     mechanism_of,
     to_text,
     why_not_in_force,
-)
-from iommutui.apply.persistence.next_boot import Tables, next_boot_needs, tables_of
-from iommutui.apply.persistence.request import (
-    SCHEMA,
-    PersistRequest,
-    carry_out,
-    declared,
-    parse_persist_request,
-    prepare,
 )
 from iommutui.apply.persistence.store import Store, digest_of, run_command
 from iommutui.apply.validation import to_line
