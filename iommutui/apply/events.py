@@ -27,7 +27,7 @@ class Started(Message):
 
 
 class Notice(Message):
-    """Something that has to be reported once, such as what became of an earlier apply."""
+    """Something to report, such as what became of an earlier apply."""
 
     what: str
 
@@ -103,7 +103,7 @@ class Finished(Message):
 
 
 class Refused(Message):
-    """The last event if nothing was written at all: the error, for programs that read events only."""
+    """The last event if nothing was applied: the error, for programs that read events only."""
 
     exit: Exit
     what: str
@@ -209,7 +209,7 @@ def tell(events: Generator[Event, None, None], send: Callable[[Event], None], *,
     listening = True
     with closing(events):
         for event in events:
-            if isinstance(event, Finished):
+            if isinstance(event, Finished | Refused):
                 code = event.exit
             if not listening:
                 continue

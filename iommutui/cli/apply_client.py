@@ -183,7 +183,7 @@ def _listen(request: Request, elevation: str | None, printer: EventPrinter) -> i
     code = Exit.ERROR
     counting = False
     try:
-        applying = Applying(request, own_program(), elevation)
+        applying = Applying(request, own_program(), elevation, answered=request.keep_within is not None)
         for event in applying.events():
             if isinstance(event, events.Counting):
                 if not counting:

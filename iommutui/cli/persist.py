@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 
+from iommutui import debug
 from iommutui.apply.boots import boot_id
+from iommutui.apply.events import Event, Finished, Notice, Refused
 from iommutui.apply.journal import ID, journal_dir
 from iommutui.apply.journal.reader import read_journals
 from iommutui.apply.persistence import (
@@ -54,11 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read a request as JSON from standard input, as this program sends it to root",
     )
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(options: Options) -> int:
     """Lists, or reviews, asks, and writes."""
     refuse_recorded(options, "persist")
+    if options.debug:
+        debug.turn_on()
     if options.stdin:
         return serve()
     if options.list:
@@ -143,19 +148,31 @@ def _review(prepared: Prepared, command: tuple[str, ...], *, declares: bool) -> 
 
 
 def _carry_out(request: PersistRequest, *, as_json: bool) -> int:
-    code = 0
+    code: Exit | None = None
     for event in changed_as_root(request):
-        code = event.code or 0
+        text, code, remedy = _parts(event)
         if as_json:
-            sys.stdout.write(to_line(event).decode())
+            sys.stdout.write(to_line({"text": text, "code": code, "remedy": remedy}).decode())
         elif not code:
-            write_lines([event.text])
+            write_lines([text])
         else:
-            complain(f"iommutui: {event.text}")
-            if event.remedy:
-                complain(event.remedy)
+            complain(f"iommutui: {text}")
+            if remedy:
+                complain(remedy)
         sys.stdout.flush()
-    return code
+    return code or Exit.DONE
+
+
+def _parts(event: Event) -> tuple[str, Exit | None, str]:
+    """The text of an event, the code of the last one, and the remedy of an error."""
+    match event:
+        case Finished(exit=code, summary=text):
+            return text, code, ""
+        case Refused(exit=code, what=text, remedy=remedy):
+            return text, code, remedy
+        case Notice(what=text):
+            return text, None, ""
+    return "", None, ""
 
 
 def persisted(options: Options) -> list[tuple[Entry, str]]:

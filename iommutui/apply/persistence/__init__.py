@@ -1,23 +1,21 @@
 """Requests: devices and targets to persist, or addresses to forget. They hold no path and no command.
 
 The asking program prepares the same change to show it. The process that writes, as root, prepares it again from a
-fresh scan, and refuses if it differs. One request as a line of JSON goes in; events as lines of JSON come out, the
-last of them with an exit code.
+fresh scan, and refuses if it differs.
 """
 
 import os
 import re
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from iommutui import sources
 from iommutui.apply.child import held_signals
 from iommutui.apply.confirmation import REQUEST_LIMIT
-from iommutui.apply.elevation import as_root, own_program, root_program
+from iommutui.apply.elevation import Applying, own_program, root_program
+from iommutui.apply.events import Event, EventStream, Finished, Notice, Refused, tell
 from iommutui.apply.journal import journal_dir, lock
 from iommutui.apply.persistence.mechanisms import (
     CONF,
@@ -35,7 +33,7 @@ from iommutui.apply.persistence.mechanisms import (
 )
 from iommutui.apply.persistence.store import Change, Run, Store, digest_of, run_command
 from iommutui.apply.request import check_intents, refuse_dangers, refuse_drift
-from iommutui.apply.validation import parse, to_line
+from iommutui.apply.validation import parse
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, Topic
@@ -264,14 +262,6 @@ def _required(table: str, key: int) -> dict[str, str]:
 # -- the writing process, and the asking program
 
 
-class Progress(NamedTuple):
-    """A line of progress; with a code, the last one."""
-
-    text: str
-    code: int | None = None
-    remedy: str = ""
-
-
 def machine_store() -> Store:
     """The files of this machine, and the record of the last change to them."""
     return Store(Path(sources.HERE), journal_dir().parent)
@@ -282,43 +272,24 @@ def serve() -> int:
 
     A change is completed even if no one reads the events any more or a signal asks to stop.
     """
-    code = 0
+    stream = EventStream(sys.stdout.fileno())
     with held_signals():
-        for event in events_of(sys.stdin.read(REQUEST_LIMIT)):
-            code = event.code or 0
-            with suppress(BrokenPipeError):
-                os.write(1, to_line(event))
-    return code
+        return tell(events_of(sys.stdin.read(REQUEST_LIMIT)), stream.send, alone=True)
 
 
-def events_of(text: str) -> Iterator[Progress]:
+def events_of(text: str) -> Generator[Event, None, None]:
     """The events of a request. It does not raise IommutuiError or OSError: they are events."""
     try:
         request = parse_persist_request(text)
-        for line in carry_out(request, sources.load(), machine_store()):
-            yield Progress(line)
+        yield from map(Notice, carry_out(request, sources.load(), machine_store()))
     except IommutuiError as error:
-        yield Progress(error.what, error.exit_code, error.remedy)
+        yield Refused(error.exit_code, error.what, error.remedy)
     except OSError as error:
-        yield Progress(f"{error.filename}: {error.strerror}.", Exit.ERROR, "Nothing was written.")
+        yield Refused(Exit.ERROR, f"{error.filename}: {error.strerror}.", "Nothing was written.")
     else:
-        yield Progress("Done.", Exit.DONE)
+        yield Finished(Exit.DONE, "Done.")
 
 
-def changed_as_root(request: PersistRequest) -> Iterator[Progress]:
-    """Has another process make the change, as root. Raises NotPermittedError if nothing can become root."""
-    command = as_root(["persist", "--stdin"], own_program(), root_program())
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with suppress(BrokenPipeError):
-            process.stdin.write(to_line(request))
-            process.stdin.close()
-        last = None
-        for line in process.stdout:
-            last = parse(Progress, line, "The output of the writing process")
-            yield last
-    if last is None or last.code is None:
-        yield Progress(
-            "The writing process ended before it had finished.", Exit.ERROR, "See 'iommutui persist --list'."
-        )
+def changed_as_root(request: PersistRequest) -> Iterator[Event]:
+    """Has another process make the change, as root. Raises what `Applying` does."""
+    return Applying(request, own_program(), root_program(), command="persist").events()

@@ -85,7 +85,8 @@ class ProcessApplier:
         """Starts the process; if a password may be asked for, waits for the first output after it."""
         # A file, because nobody reads the output while the screen is up, and a full pipe would block the process.
         self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process has ended
-        self._applying = Applying(request(job), self._program, self._writer, self._talk)
+        answered = job.keep_within is not None
+        self._applying = Applying(request(job), self._program, self._writer, self._talk, answered=answered)
 
     def keep(self) -> None:
         self._applying.keep()
