@@ -176,8 +176,6 @@ class _Apply:
             raise refusal from None
         except KeyboardInterrupt:
             why = "it was interrupted"
-        except FailedError as error:
-            why = str(error)
         except IommutuiError as error:
             why = f"{error.what} {error.remedy}".strip()
         except Exception as error:

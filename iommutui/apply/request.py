@@ -5,7 +5,6 @@ the facts and writes that the asking program showed, but not with its verdicts. 
 drivers) do not apply here, because they could hide a danger; so verdicts may differ.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.journal import ID
 from iommutui.apply.journal.format import Planned
 from iommutui.apply.recovery import find_revert
-from iommutui.apply.validation import IGNORE_UNKNOWN, Message, object_in, parse, parse_plain, to_jsonable
+from iommutui.apply.validation import IGNORE_UNKNOWN, Message, object_in, parse, parse_plain
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance, Hazard, accept_words, dangers_words, unaccepted
@@ -78,11 +77,6 @@ class Request(NamedTuple):
     """The journal to revert."""
     shown: Shown | None = None
     """None: no writes were reviewed."""
-
-
-def request_to_json(request: Request) -> str:
-    """The text that `parse_request` reads: one line."""
-    return json.dumps(to_jsonable(request))
 
 
 def shown_of(plan: Plan) -> Shown:

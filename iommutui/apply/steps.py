@@ -22,8 +22,8 @@ from iommutui.core.reasons import OK
 from iommutui.core.wording import changes_words
 
 
-class FailedError(Exception):
-    """The plan stops and is rolled back; the text says why."""
+class FailedError(IommutuiError):
+    """The plan stops and is rolled back; its text, which begins with a small letter, says why."""
 
 
 class StuckError(Exception):

@@ -19,8 +19,8 @@ from iommutui.apply.events import (
     from_line,
     to_json,
 )
-from iommutui.apply.request import SCHEMA, Request, parse_request, plan_request, request_to_json
-from iommutui.apply.validation import to_jsonable
+from iommutui.apply.request import SCHEMA, Request, parse_request, plan_request
+from iommutui.apply.validation import to_jsonable, to_line
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
 from iommutui.core.models import MODELS
@@ -117,8 +117,8 @@ DOCUMENT: dict[str, Any] = {
 
 def test_a_request_is_parsed() -> None:
     assert parse_request(json.dumps(DOCUMENT)) == REQUEST
-    assert parse_request(request_to_json(REQUEST)) == REQUEST
-    assert parse_request(request_to_json(REQUEST._replace(model=None))).model is None
+    assert parse_request(to_line(REQUEST).decode()) == REQUEST
+    assert parse_request(to_line(REQUEST._replace(model=None)).decode()).model is None
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from iommutui.apply.journal import may_be_open
 from iommutui.apply.real_kernel import RealKernel, write_of
 from iommutui.apply.recovery import open_journals, plan_revert
 from iommutui.apply.request import PLAN_KIND as KIND
-from iommutui.apply.request import parse_plan, parse_request, plan_request, request_of, request_to_json, shown_of
-from iommutui.apply.validation import to_object
+from iommutui.apply.request import parse_plan, parse_request, plan_request, request_of, shown_of
+from iommutui.apply.validation import to_line, to_object
 from iommutui.cli.documents import plan_document
 from iommutui.core.errors import Exit, IommutuiError
 from iommutui.core.plan.planner import Plan
@@ -28,7 +28,7 @@ from tests.reacting import FakeKernel
 T = TypeVar("T")
 CASE = CASES[0]
 SHOWN = shown_of(CASE.plan)
-REQUEST = json.loads(request_to_json(request_of(CASE.plan, CASE.intents)))
+REQUEST = json.loads(to_line(request_of(CASE.plan, CASE.intents)))
 PLAN = json.loads(
     json.dumps(
         {

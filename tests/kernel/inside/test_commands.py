@@ -130,14 +130,15 @@ def test_without_root_nothing_is_written(iommutui: Run) -> None:
 
 
 def test_drift_is_named(iommutui: Run, restored: pci.State) -> None:
-    from iommutui.apply.request import SCHEMA, Request, request_to_json
+    from iommutui.apply.request import SCHEMA, Request
+    from iommutui.apply.validation import to_line
     from iommutui.core.address import Address
     from iommutui.core.plan.drift import basis_of
     from iommutui.core.plan.intents import Intent
     from iommutui.sources import load
 
     intent = Intent(Address(LONE), "vfio-pci")
-    request = request_to_json(Request(SCHEMA, (intent,), basis_of(load(), [intent.device])))
+    request = to_line(Request(SCHEMA, (intent,), basis_of(load(), [intent.device]))).decode()
     pci.bind(LONE, "pci-stub")
     answer = iommutui("apply", "--stdin", text=request)
     assert answer.code == 3
