@@ -63,7 +63,7 @@ class StepWaiting(Message):
     step: Step
     seconds: float
     holders: tuple[str, ...] = ()
-    """Processes that may be the cause, as far as they are visible."""
+    """Visible processes that may be the cause."""
 
 
 class Counting(Message):
@@ -79,10 +79,9 @@ class Counting(Message):
 
 
 class Kept(Message):
-    """It was confirmed in time: nothing is reverted."""
+    """It was confirmed in time, by someone named in words: nothing is reverted."""
 
     by: str
-    """Who confirmed, in words."""
 
 
 class Compensating(Message):
@@ -110,19 +109,8 @@ class Refused(Message):
     remedy: str
 
 
-Event = (
-    Started
-    | Notice
-    | ModuleLoaded
-    | StepBegun
-    | StepDone
-    | StepWaiting
-    | Counting
-    | Kept
-    | Compensating
-    | Refused
-    | Finished
-)
+OfStep = StepBegun | StepDone | StepWaiting
+Event = Started | Notice | ModuleLoaded | OfStep | Counting | Kept | Compensating | Refused | Finished
 
 LINE_LIMIT = 1 << 20
 """No event is longer, in bytes."""

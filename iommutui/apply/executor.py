@@ -13,7 +13,7 @@ from iommutui.apply.journal import lock, new_id
 from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
 from iommutui.apply.kernel import CLOCK, Clock, Kernel, denied
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
-from iommutui.apply.request import refuse_dangers, refuse_drift, shown_of
+from iommutui.apply.request import refuse_dangers, refuse_drift, refuse_unpermitted, shown_of
 from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError, silent
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
@@ -22,7 +22,7 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import device_facts, differences, drift
 from iommutui.core.plan.planner import Plan, Step, still_to_leave
-from iommutui.core.wording import changes_words, sentence
+from iommutui.core.wording import changes_words
 
 _GONE = "the program that asked for it has gone"
 
@@ -119,9 +119,7 @@ class _Apply:
     def _admit(self) -> Host:
         """The machine as it is now, on which the plan may be carried out. Raises RefusedError if it may not."""
         plan = self.plan
-        if not plan.permitted:
-            why = " ".join(sentence(reason) for reason in plan.refusals)
-            raise RefusedError(why, "'iommutui preview' shows which targets fit.")
+        refuse_unpermitted(plan.refusals, remedy="'iommutui preview' shows which targets fit.")
         fresh = self.kernel.survey()
         refuse_drift(plan.basis, fresh, _moved(plan))
         for address in _moved(plan):

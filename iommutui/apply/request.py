@@ -7,11 +7,10 @@ drivers) do not apply here, because they could hide a danger; so verdicts may di
 
 import re
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from iommutui.apply.confirmation import REQUEST_LIMIT
-from iommutui.apply.journal import ID
+from iommutui.apply.journal import ID, journal_dir
 from iommutui.apply.journal.format import Planned
 from iommutui.apply.recovery import find_revert
 from iommutui.apply.validation import IGNORE_UNKNOWN, Message, object_in, parse, parse_plain
@@ -23,6 +22,7 @@ from iommutui.core.models import MODELS, Model, model_for
 from iommutui.core.plan.drift import Basis, drift
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.core.reasons import Reason
 from iommutui.core.wording import changes_words, sentence
 
 SCHEMA = 1
@@ -50,7 +50,7 @@ def request_of(
 ) -> "Request":
     """The request to apply a reviewed plan; ``reverts`` is the journal that it reverts."""
     wanted = () if reverts is not None else tuple(intents)
-    return Request(SCHEMA, wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
+    return Request(SCHEMA, wanted, plan.basis, plan.model, shown_of(plan), tuple(accepted), keep_within, reverts)
 
 
 class Shown(NamedTuple):
@@ -67,16 +67,14 @@ class Request(NamedTuple):
     intents: tuple[Intent, ...]
     """Empty for a revert."""
     basis: Basis
-    model: str | None = None
-    """None: the model of the running kernel."""
+    model: str
+    shown: Shown
     accepted: tuple[Acceptance, ...] = ()
     """The dangers that were accepted, one by one."""
     keep_within: float | None = None
     """Everything reverts unless confirmed within these seconds; None: no confirmation is needed."""
     reverts: str | None = None
     """The journal to revert."""
-    shown: Shown | None = None
-    """None: no writes were reviewed."""
 
 
 def shown_of(plan: Plan) -> Shown:
@@ -100,7 +98,7 @@ def parse_request(text: str) -> Request:
     request = parse(Request, data, what)
     if request.schema != SCHEMA:
         raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
-    if request.model is not None and request.model not in MODELS:
+    if request.model not in MODELS:
         raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     if request.reverts is not None:
         if ID.fullmatch(request.reverts) is None:
@@ -131,25 +129,27 @@ def check_intents(intents: tuple[Intent, ...], what: str) -> None:
         seen.add(intent.device)
 
 
-def plan_request(request: Request, host: Host, journal_dir: Path | None = None, boot: str | None = None) -> Plan:
-    """The plan for a fresh Host. RefusedError lists every fact that is not as the asking program saw it.
+def plan_request(request: Request, host: Host, boot: str | None = None) -> Plan:
+    """The plan for a fresh Host, of a machine in this boot.
 
-    Under any model, a plan that the running kernel's own model does not permit is refused too. ``journal_dir`` is
-    needed to revert a journal.
+    RefusedError lists every fact that is not as the asking program saw it. Under any model, a plan that the running
+    kernel's own model does not permit is refused too.
     """
 
     def compute(model: Model) -> Plan:
         if request.reverts is None:
             return plan_intents(host, request.intents, model)
-        if journal_dir is None:
-            raise IommutuiError("There are no journals, so there is nothing to revert.")
-        return find_revert(journal_dir, request.reverts, host, model, boot).plan
+        return find_revert(journal_dir(), request.reverts, host, model, boot).plan
 
-    own = model_for(host.kernel)
-    model = MODELS[request.model] if request.model is not None else own
+    own, model = model_for(host.kernel), MODELS[request.model]
     plan = compute(model)
     refuse_drift(request.basis, host, [goal.device for goal in plan.goals])
-    refuse_unshown(request.shown, plan)
+    if plan.permitted and request.shown != shown_of(plan):
+        raise RefusedError(
+            "The writes would differ from those shown: a driver or a module has come or gone since, or your "
+            "settings' [drivers] changed what was shown; root ignores them.",
+            "Check its present state, and plan again; or name a driver as the target instead of 'default'.",
+        )
     if model is not own:
         refuse_by_kernel(compute(own))
     return plan
@@ -157,19 +157,14 @@ def plan_request(request: Request, host: Host, journal_dir: Path | None = None, 
 
 def refuse_by_kernel(plan: Plan) -> None:
     """Raises RefusedError if the plan by the running kernel's own model is not permitted, whatever another says."""
-    if not plan.permitted:
-        why = " ".join(sentence(reason) for reason in plan.refusals)
-        raise RefusedError(f"The rules of the running kernel do not permit this: {why}")
+    refuse_unpermitted(plan.refusals, "The rules of the running kernel do not permit this: ")
 
 
-def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
-    """Raises RefusedError if the plan is not the reviewed one."""
-    if shown is not None and plan.permitted and shown != shown_of(plan):
-        raise RefusedError(
-            "The writes would differ from those shown: a driver or a module has come or gone since, or your "
-            "settings' [drivers] changed what was shown; root ignores them.",
-            "Check its present state, and plan again; or name a driver as the target instead of 'default'.",
-        )
+def refuse_unpermitted(refusals: Iterable[Reason], lead: str = "", remedy: str = "") -> None:
+    """Raises RefusedError that names each reason, if there is one."""
+    why = " ".join(map(sentence, refusals))
+    if why:
+        raise RefusedError(lead + why, remedy)
 
 
 def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
@@ -229,4 +224,4 @@ def parse_plan(text: bytes, what: str) -> Request:
     if form.model not in MODELS:
         raise SourceError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     check_intents(form.intents, what)
-    return Request(SCHEMA, form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))
+    return Request(SCHEMA, form.intents, form.basis, form.model, Shown(form.modules, form.steps))

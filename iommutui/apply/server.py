@@ -50,7 +50,7 @@ def serve(retention: Retention) -> int:
 def _carry_out(request: Request, stream: EventStream, timeout: Timeout | None, retention: Retention) -> int:
     kernel, directory = RealKernel(), journal_dir()
     try:
-        plan = plan_request(request, load(session=session_address()), directory, kernel.boot())
+        plan = plan_request(request, load(session=session_address()), kernel.boot())
         debug.log("request: planned, %s steps, refusals %s", len(plan.steps), plan.refusals)
         events = execute(
             plan,

@@ -108,15 +108,15 @@ def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
         raise IommutuiError(f"{what} is not valid: {_complaint(error)}.", remedy) from None
 
 
-def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str, remedy: str = "") -> M:
+def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str) -> M:
     """The message of the kind that ``key`` names in the JSON object. Raises IommutuiError for text that holds none."""
-    content = object_in(text, what, remedy)
+    content = object_in(text, what)
     tag = content.pop(key, None)
     by_tag = {kind.tag(): kind for kind in kinds}
     kind = by_tag.get(tag) if isinstance(tag, str) else None
     if kind is None:
-        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(by_tag)}.", remedy)
-    return parse_plain(kind, content, what, remedy)
+        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(by_tag)}.")
+    return parse_plain(kind, content, what)
 
 
 def object_in(text: str | bytes, what: str, remedy: str = "") -> dict[str, Json]:

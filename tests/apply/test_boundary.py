@@ -19,7 +19,7 @@ from iommutui.apply.events import (
     from_line,
     to_json,
 )
-from iommutui.apply.request import SCHEMA, Request, parse_request, plan_request
+from iommutui.apply.request import parse_request, plan_request, request_of, shown_of
 from iommutui.apply.validation import to_jsonable, to_line
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Claim
@@ -106,19 +106,19 @@ def test_hostile_names_are_not_repeated() -> None:
 
 # -- requests
 
-REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")), PLAN.basis, "dma-owner")
+REQUEST = request_of(PLAN, (Intent(GPU, "vfio-pci"), Intent(SOUND, "vfio-pci")))
 DOCUMENT: dict[str, Any] = {
     "schema": 1,
     "intents": [[GPU, "vfio-pci"], {"device": SOUND, "target": "vfio-pci"}],
     "basis": to_jsonable(PLAN.basis),
     "model": "dma-owner",
+    "shown": to_jsonable(shown_of(PLAN)),
 }
 
 
 def test_a_request_is_parsed() -> None:
     assert parse_request(json.dumps(DOCUMENT)) == REQUEST
     assert parse_request(to_line(REQUEST).decode()) == REQUEST
-    assert parse_request(to_line(REQUEST._replace(model=None)).decode()).model is None
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,8 @@ def test_a_request_is_parsed() -> None:
         {"basis": {"kernel": None, "devices": [{"device": GPU}]}},
         {"model": "no-such-model"},
         {"model": 1},
+        {"model": None},
+        {"shown": None},
         {"kernel": "5.10.0"},
         {"path": "/etc/passwd"},
         {"command": ["rm"]},
@@ -209,8 +211,10 @@ def test_another_model_does_not_bypass_the_kernels_rules() -> None:
     host = host.with_device(host.devices[TWIN_B]._replace(driver="vfio-pci"))
     host = host.with_group(host.groups[24]._replace(claim=Claim("vm1")))
     intents = (Intent(TWIN_A, "igb"),)
-    basis = plan_intents(host, intents, MODELS["vfio-group"]).basis
-    assert not plan_request(Request(SCHEMA, intents, basis), host).permitted
+    request = request_of(plan_intents(host, intents, MODELS["vfio-group"]), intents)
+    assert not plan_request(request, host).permitted
     for model in sorted({*MODELS} - {"vfio-group"}):
         with pytest.raises(RefusedError, match=f"{TWIN_A} is bound to the host driver igb"):
-            plan_request(Request(SCHEMA, intents, basis, model), host)
+            plan_request(
+                request._replace(model=model, shown=shown_of(plan_intents(host, intents, MODELS[model]))), host
+            )

@@ -11,13 +11,13 @@ from iommutui.apply.elevation import Applying, as_root, own_program, root_progra
 from iommutui.apply.events import LINE_LIMIT
 from iommutui.apply.persistence import SCHEMA as PERSIST_SCHEMA
 from iommutui.apply.persistence import PersistRequest, parse_persist_request
-from iommutui.apply.request import SCHEMA, Request, parse_request
+from iommutui.apply.request import SCHEMA, Request, Shown, parse_request
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.plan.drift import Basis
 from iommutui.core.plan.intents import Intent
 from tests.apply.machines import GPU
 
-REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))
+REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()), "dma-owner", Shown((), ()))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ A revert writes the contents of a journal to the system, so no one else may be a
 import fcntl
 import os
 import re
-import secrets
 import stat
 import struct
 from collections.abc import Iterator
@@ -44,7 +43,7 @@ def new_id(directory: Path, now: datetime, boot: str | None) -> str:
     started = now.astimezone(UTC).strftime(form)
     if started <= last:
         started = (datetime.strptime(last, form) + timedelta(seconds=1)).strftime(form)
-    return f"{started}-{_mark(boot) or secrets.token_hex(2)}"
+    return f"{started}-{_mark(boot) or '0000'}"
 
 
 def names(directory: Path) -> list[str]:

@@ -13,9 +13,6 @@ from iommutui.apply.validation import parse_tagged
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
 
-SIZE_LIMIT = 16 << 20
-"""No journal is longer, in bytes."""
-
 
 class JournaledWrite(NamedTuple):
     """A write that was begun."""
@@ -161,11 +158,9 @@ def _read(directory: Path, name: str) -> Journal | Damaged | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
-            content = file.read(SIZE_LIMIT + 1)
+            content = file.read()
     except OSError as error:
         return Damaged(name, f"it cannot be read ({error.strerror})", open=False)
-    if len(content) > SIZE_LIMIT:
-        return Damaged(name, "it is longer than any that this program writes", open=False)
     # Text after the last newline was being written when the machine or the process died.
     whole = content.split(b"\n")[:-1]
     if not whole:

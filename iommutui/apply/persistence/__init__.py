@@ -32,7 +32,7 @@ from iommutui.apply.persistence.mechanisms import (
     paths_of,
 )
 from iommutui.apply.persistence.store import Change, Run, Store, digest_of, run_command
-from iommutui.apply.request import check_intents, refuse_dangers, refuse_drift
+from iommutui.apply.request import check_intents, refuse_dangers, refuse_drift, refuse_unpermitted
 from iommutui.apply.validation import parse
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
@@ -44,7 +44,6 @@ from iommutui.core.plan.intents import Goal, Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.reasons import Code
 from iommutui.core.uses import NOT_RECORDED, Held, Storage
-from iommutui.core.wording import sentence
 
 SCHEMA = 1
 
@@ -139,11 +138,7 @@ def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:
     groups = {number: group._replace(claim=None) for number, group in host.groups.items()}
     plan = plan_intents(host._replace(groups=groups), request.intents, model_for(host.kernel))
     refusals = [reason for reason in plan.refusals if reason.code is not Code.HOST_NEEDS]
-    if refusals:
-        raise RefusedError(
-            "The rules do not permit this: " + " ".join(sentence(reason) for reason in refusals),
-            "'iommutui preview' shows more.",
-        )
+    refuse_unpermitted(refusals, "The rules do not permit this: ", "'iommutui preview' shows more.")
     late = [g.device for g in plan.goals if host.devices[g.device].physfn is not None and not request.driverctl]
     if late:
         raise RefusedError(

@@ -28,8 +28,6 @@ from iommutui.apply.validation import parse, to_line
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 MARKER = "Made by iommutui"
-SIZE_LIMIT = 1 << 20
-"""The maximum size in bytes of a file that is replaced or removed; no file of ours is longer."""
 
 Run = Callable[[tuple[str, ...]], Iterator[str]]
 """Runs a command and yields its lines. Raises IommutuiError if it fails."""
@@ -87,7 +85,7 @@ class Store:
             facts = os.lstat(place)
         except (FileNotFoundError, NotADirectoryError):
             return File(path, None, 0)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > SIZE_LIMIT:
+        if not stat.S_ISREG(facts.st_mode):
             raise RefusedError(f"{path} was not made by iommutui.", "Move it out of the way, and try again.")
         return File(path, place.read_text("utf-8", "backslashreplace"), stat.S_IMODE(facts.st_mode))
 
