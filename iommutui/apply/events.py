@@ -109,8 +109,8 @@ class Refused(Message):
     remedy: str
 
 
-OfStep = StepBegun | StepDone | StepWaiting
-Event = Started | Notice | ModuleLoaded | OfStep | Counting | Kept | Compensating | Refused | Finished
+StepEvent = StepBegun | StepDone | StepWaiting
+Event = Started | Notice | ModuleLoaded | StepEvent | Counting | Kept | Compensating | Refused | Finished
 
 LINE_LIMIT = 1 << 20
 """No event is longer, in bytes."""

@@ -6,7 +6,7 @@ drivers) do not apply here, because they could hide a danger; so verdicts may di
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from iommutui.apply.confirmation import REQUEST_LIMIT
@@ -160,11 +160,10 @@ def refuse_by_kernel(plan: Plan) -> None:
     refuse_unpermitted(plan.refusals, "The rules of the running kernel do not permit this: ")
 
 
-def refuse_unpermitted(refusals: Iterable[Reason], lead: str = "", remedy: str = "") -> None:
+def refuse_unpermitted(refusals: Sequence[Reason], lead: str = "", remedy: str = "") -> None:
     """Raises RefusedError that names each reason, if there is one."""
-    why = " ".join(map(sentence, refusals))
-    if why:
-        raise RefusedError(lead + why, remedy)
+    if refusals:
+        raise RefusedError(lead + " ".join(map(sentence, refusals)), remedy)
 
 
 def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:

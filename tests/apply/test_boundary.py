@@ -214,7 +214,6 @@ def test_another_model_does_not_bypass_the_kernels_rules() -> None:
     request = request_of(plan_intents(host, intents, MODELS["vfio-group"]), intents)
     assert not plan_request(request, host).permitted
     for model in sorted({*MODELS} - {"vfio-group"}):
+        shown = shown_of(plan_intents(host, intents, MODELS[model]))
         with pytest.raises(RefusedError, match=f"{TWIN_A} is bound to the host driver igb"):
-            plan_request(
-                request._replace(model=model, shown=shown_of(plan_intents(host, intents, MODELS[model]))), host
-            )
+            plan_request(request._replace(model=model, shown=shown), host)
