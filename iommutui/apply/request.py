@@ -7,13 +7,13 @@ drivers) do not apply here, because they could hide a danger; so verdicts may di
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from iommutui.apply.confirmation import REQUEST_LIMIT
 from iommutui.apply.journal import ID, journal_dir
 from iommutui.apply.journal.format import Planned
 from iommutui.apply.recovery import find_revert
-from iommutui.apply.validation import IGNORE_UNKNOWN, Message, object_in, parse, parse_plain
+from iommutui.apply.validation import IGNORE_UNKNOWN, Message, parse
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance, Hazard, accept_words, dangers_words, unaccepted
@@ -25,13 +25,12 @@ from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.reasons import Reason
 from iommutui.core.wording import changes_words, sentence
 
-SCHEMA = 1
-PLAN_KIND = "iommutui-plan"
-PLAN_SCHEMA = 1
+SCHEMA: Final = 1
+PLAN_KIND: Final = "iommutui-plan"
 PLAN_LIMIT = 16 * REQUEST_LIMIT
 """No plan file is longer, in bytes: beside a request it holds reasons and the predicted machine."""
 
-_PLAN_REMEDY = "'iommutui plan ... -o FILE' makes a plan."
+_PLAN_REMEDY = "'iommutui plan ... -o FILE' makes a plan, for this version of iommutui."
 
 SHORTEST, LONGEST = 1.0, 86_400.0
 """The bounds of ``keep_within``, in seconds."""
@@ -63,7 +62,7 @@ class Shown(NamedTuple):
 class Request(NamedTuple):
     """The intents, and the facts that they were based on."""
 
-    schema: int
+    schema: Literal[1]
     intents: tuple[Intent, ...]
     """Empty for a revert."""
     basis: Basis
@@ -96,10 +95,6 @@ def parse_request(text: str) -> Request:
     if len(data) > REQUEST_LIMIT:
         raise IommutuiError(f"{what} is longer than {REQUEST_LIMIT} bytes.")
     request = parse(Request, data, what)
-    if request.schema != SCHEMA:
-        raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
-    if request.model not in MODELS:
-        raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     if request.reverts is not None:
         if ID.fullmatch(request.reverts) is None:
             raise IommutuiError(f"{what} names a journal by something that is not a journal's id.")
@@ -107,13 +102,20 @@ def parse_request(text: str) -> Request:
             raise IommutuiError(f"{what} holds intents beside the journal that it reverts.")
     elif not request.intents:
         raise IommutuiError(f"{what} holds no intent.")
-    check_intents(request.intents, what)
+    check_plan(request.intents, request.model, what)
     for accepted in request.accepted:
         if parse_pci(accepted.device) != accepted.device or _CODE.fullmatch(accepted.code) is None:
             raise IommutuiError(f"{what} accepts something that is not a danger of a device.")
     if request.keep_within is not None:
         check_seconds(request.keep_within)
     return request
+
+
+def check_plan(intents: tuple[Intent, ...], model: str, what: str) -> None:
+    """Raises IommutuiError if the model is unknown, or as `check_intents` does."""
+    if model not in MODELS:
+        raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
+    check_intents(intents, what)
 
 
 def check_intents(intents: tuple[Intent, ...], what: str) -> None:
@@ -190,6 +192,8 @@ class _PlanForm(Message):
     """The parts of a plan file that are used. The rest is for people."""
 
     __pydantic_config__ = IGNORE_UNKNOWN
+    kind: Literal["iommutui-plan"]
+    schema: Literal[1]
     intents: tuple[Intent, ...]
     model: str
     basis: Basis
@@ -211,16 +215,6 @@ def read_plan(path: str) -> Request:
 
 def parse_plan(text: bytes, what: str) -> Request:
     """The request in the text of a plan file; IommutuiError, which begins with ``what``, for anything else."""
-    content = object_in(text, what, _PLAN_REMEDY)
-    if content.get("kind") != PLAN_KIND:
-        raise SourceError(f"{what} is not valid: it is JSON, but not a plan of iommutui.", _PLAN_REMEDY)
-    if content.get("schema") != PLAN_SCHEMA:
-        raise SourceError(
-            f"{what} does not have schema {PLAN_SCHEMA}, the only one that this program knows.",
-            "It is from another version of iommutui: make it again with this one. " + _PLAN_REMEDY,
-        )
-    form = parse_plain(_PlanForm, content, what, _PLAN_REMEDY)
-    if form.model not in MODELS:
-        raise SourceError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
-    check_intents(form.intents, what)
+    form = parse(_PlanForm, text, what, _PLAN_REMEDY)
+    check_plan(form.intents, form.model, what)
     return Request(SCHEMA, form.intents, form.basis, form.model, Shown(form.modules, form.steps))

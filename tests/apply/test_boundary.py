@@ -126,7 +126,6 @@ def test_a_request_is_parsed() -> None:
     [
         {"schema": 2},
         {"schema": "1"},
-        {"schema": True},
         {"schema": None},
         {"intents": []},
         {"intents": [[GPU]]},

@@ -101,7 +101,7 @@ class TestReading:
     @pytest.mark.parametrize(
         ("change", "match"),
         [
-            ({"schema": 2}, "its schema is 2"),
+            ({"schema": 2}, "line 1 is not valid: schema: Input should be 1"),
             ({"id": "20261122T104501-ffff"}, "id of another"),
             ({"line": "turn"}, "not valid"),
         ],

@@ -495,7 +495,7 @@ def test_a_request_has_exactly_one_purpose() -> None:
     good = persist((CARD, "vfio-pci"))
     assert parse_persist_request(to_line(good).decode()) == good
     for bad in (
-        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2),
+        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2),  # type: ignore[arg-type]
         PersistRequest(SCHEMA, forget=(Address("../../etc/passwd"),)),
         good._replace(intents=(Intent(CARD, "../x"),)),
     ):  # fmt: skip

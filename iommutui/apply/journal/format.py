@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final, Literal
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
 from iommutui.apply.journal import SUFFIX, prepare, sync_directory
@@ -20,7 +21,7 @@ from iommutui.core.hazards import Acceptance
 from iommutui.core.plan.drift import DeviceFacts
 from iommutui.core.plan.intents import Goal
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 BLOCKED = "blocked"
 """The result of a write that was given up; a `Late` line may say how it ended after all."""
@@ -38,7 +39,7 @@ class Planned(Message):
 class Header(Message):
     """The first line, on disk before anything is written to the system."""
 
-    schema: int
+    schema: Literal[1]
     id: str
     started: str
     """Date and time, ISO 8601."""

@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
 from iommutui.apply.journal import SUFFIX, check_trusted, is_ended, names, of_boot
-from iommutui.apply.journal.format import SCHEMA, Begin, Header, Late, Line, Result
+from iommutui.apply.journal.format import Begin, Header, Late, Line, Result
 from iommutui.apply.validation import parse_tagged
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
@@ -169,8 +169,6 @@ def _read(directory: Path, name: str) -> Journal | Damaged | None:
     header = lines[0] if lines else None
     if not isinstance(header, Header):
         why = damage or "line 1 is not its header"
-    elif header.schema != SCHEMA:
-        why = f"its schema is {header.schema}, and this program knows {SCHEMA}"
     elif header.id != name:
         why = "it holds the id of another one"
     else:

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from iommutui import sources
 from iommutui.apply.child import held_signals
@@ -45,13 +45,13 @@ from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.reasons import Code
 from iommutui.core.uses import NOT_RECORDED, Held, Storage
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 
 class PersistRequest(NamedTuple):
     """Intents to declare, or addresses to forget, or the last change to revert: one of the three."""
 
-    schema: int
+    schema: Literal[1]
     intents: tuple[Intent, ...] = ()
     basis: Basis | None = None
     accepted: tuple[Acceptance, ...] = ()
@@ -77,8 +77,6 @@ def parse_persist_request(text: str) -> PersistRequest:
     """The request in the text. Raises IommutuiError for anything else."""
     what = "The request to persist"
     request = parse(PersistRequest, text.encode(errors="replace"), what)
-    if request.schema != SCHEMA:
-        raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
     if sum(map(bool, (request.intents, request.forget, request.forget_all, request.revert_last))) != 1:
         raise IommutuiError(f"{what} has to ask for exactly one thing.")
     check_intents(request.intents, what)
