@@ -27,7 +27,6 @@ class Waiting:
     given_up: bool = False
     """The wait was given up. The call may still return, so nothing must be written meanwhile."""
     holders: tuple[str, ...] = ()
-    """Processes that may be the cause, as far as they are visible."""
 
 
 Answer = Waiting | str

@@ -73,7 +73,6 @@ class Request(NamedTuple):
     keep_within: float | None = None
     """Everything reverts unless confirmed within these seconds; None: no confirmation is needed."""
     reverts: str | None = None
-    """The journal to revert."""
 
 
 def shown_of(plan: Plan) -> Shown:

@@ -520,6 +520,11 @@ def test_a_command_that_hangs_is_given_up() -> None:
         list(run_command(("sh", "-c", "echo begun; exec sleep 600"), longest=1.0))
 
 
+def test_a_command_that_hangs_without_its_output_is_given_up() -> None:
+    with pytest.raises(IommutuiError, match="has not ended after 1 seconds"):
+        list(run_command(("sh", "-c", "exec >&- 2>&-; exec sleep 600"), longest=1.0))
+
+
 def test_a_command_ends_although_its_child_keeps_the_output_open() -> None:
     *_, child, last = run_command(("sh", "-c", "sleep 600 & echo $!; echo done"), longest=60.0)
     assert last.strip() == "done"

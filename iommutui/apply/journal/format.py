@@ -51,9 +51,7 @@ class Header(Message):
     before: tuple[DeviceFacts, ...]
     """Every device to be changed, in its state before."""
     reverts: str | None = None
-    """The journal that this one reverts."""
     accepted: tuple[Acceptance, ...] = ()
-    """The dangers that were accepted for it."""
     boot: str | None = None
     """``boot_id`` of the kernel that was running; None if it could not be read."""
 

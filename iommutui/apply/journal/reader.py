@@ -46,21 +46,17 @@ class Journal:
     damage: str = ""
     """What is wrong with one of its lines; the lines before that one are still known."""
     reverted_by: str | None = None
-    """The journal that reverted this one."""
 
     @property
     def id(self) -> str:
-        """The name of the journal."""
         return self.header.id
 
     @property
     def reverts(self) -> str | None:
-        """The journal that it reverts."""
         return self.header.reverts
 
     @property
     def exit(self) -> Exit | None:
-        """How it ended."""
         return self.end.exit if self.end is not None else None
 
     @property
@@ -97,7 +93,6 @@ class Damaged(NamedTuple):
     """Whether it reverts another one is not known."""
 
     def of_boot(self, boot: str | None) -> bool:
-        """Whether it may have been written in this boot."""
         return of_boot(self.id, boot)
 
 

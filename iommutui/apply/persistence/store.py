@@ -246,21 +246,19 @@ def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[
     ends = time.monotonic() + longest
     rest = b""
     with process.stdout as output:
-        while process.poll() is None or select.select([output], [], [], 0)[0]:
+        watched = [output]
+        while process.poll() is None or select.select(watched, [], [], 0)[0]:
             if time.monotonic() > ends:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise IommutuiError(f"{words} has not ended after {longest:.0f} seconds, and was killed.")
-            if select.select([output], [], [], 0.5)[0]:
+            if select.select(watched, [], [], 0.5)[0]:
                 part = os.read(output.fileno(), 1 << 12)
-                if not part:
-                    break
+                watched = watched if part else []
                 *lines, rest = (rest + part).split(b"\n")
                 yield from map(_shown, lines)
     if rest:
         yield _shown(rest)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(max(ends - time.monotonic(), 1.0))
     if process.returncode:
         raise IommutuiError(f"{words} ended with code {process.returncode}.")
 
