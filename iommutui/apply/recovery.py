@@ -20,7 +20,7 @@ from pathlib import Path
 from iommutui.apply.events import Finished, Kept
 from iommutui.apply.journal import SUFFIX, at_work, lock, may_be_open, may_write, names, of_boot
 from iommutui.apply.journal.format import BLOCKED, JournalWriter
-from iommutui.apply.journal.reader import Damaged, Journal, Journals, read_journals
+from iommutui.apply.journal.reader import Damaged, Journal, read_journals
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Host
@@ -47,22 +47,21 @@ def open_journals(directory: Path, boot: str | None) -> tuple[Journal | Damaged,
 
     Empty while an apply is running, because its journal has no end yet either.
     """
-    if not may_be_open(directory, boot) or at_work(directory):
-        return ()
-    return unfinished(read_journals(directory, boot), boot)
+    return () if at_work(directory) else unfinished(directory, boot)
 
 
-def unfinished(journals: Journals, boot: str | None) -> tuple[Journal | Damaged, ...]:
+def unfinished(directory: Path, boot: str | None) -> tuple[Journal | Damaged, ...]:
     """Journals of this boot without an end, for the holder of the lock; one that reverts another is settled with it."""
+    if not may_be_open(directory, boot):
+        return ()
+    journals = read_journals(directory, boot)
     settled = {journal.id for journal in journals.readable if journal.reverted_by is not None}
     return tuple(j for j in journals.every if j.open and j.of_boot(boot) and settled.isdisjoint((j.id, j.reverts)))
 
 
 def refuse_unfinished(directory: Path, boot: str | None, reverts: str | None) -> None:
     """Raises RefusedError while an earlier apply is unfinished, unless this reverts it."""
-    if not may_be_open(directory, boot):
-        return
-    for journal in unfinished(read_journals(directory, boot), boot):
+    for journal in unfinished(directory, boot):
         if reverts is None or reverts not in (journal.id, journal.reverts):
             raise RefusedError(f"Nothing was applied: {interrupted_words(journal)}", remedy_words(journal))
 

@@ -43,15 +43,14 @@ def run(options: Options) -> int:
 
 def _wanted(directory: Path, words: str | None) -> Journal | Damaged:
     """The chosen journal, which has not ended."""
-    journals = read_journals(directory)
     if words is not None:
-        journal = journals.find_any(words)
+        journal = read_journals(directory).find_any(words)
         if not journal.open:
             raise RefusedError(
                 f"The apply {journal.id} has ended: there is nothing to confirm.", "'iommutui journal' says how."
             )
         return journal
-    found = unfinished(journals, boot_id(sources.HERE))
+    found = unfinished(directory, boot_id(sources.HERE))
     if not found:
         raise IommutuiError("No apply waits to be confirmed.", "'iommutui journal' lists what was applied.")
     return found[-1]

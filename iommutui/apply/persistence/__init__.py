@@ -143,7 +143,7 @@ def _plan(request: PersistRequest, host: Host, root: Path) -> Plan:
             f"{', '.join(late)}: a virtual function is created only after the declaration is read at boot.",
             "'--with driverctl' binds it when it appears.",
         )
-    needs = list(next_boot_needs(host, plan.goals, tables_of(root, host.cmdline or "")))
+    needs = list(next_boot_needs(host, plan.goals, root))
     if needs:
         raise RefusedError(" ".join(needs), "Move that to another device first, or leave this device to the host.")
     lasting = [hazard for hazard in plan.hazards if not (hazard.refused and hazard.topic is Topic.USE)]
@@ -176,49 +176,31 @@ _NETWORK_ROOT = re.compile(r"root=(?:/dev/)?nfs.*|nfsroot=.*|boot=nfs|(?:root|ne
 _NAMED = re.compile(r"\(([^()]+)\)")
 
 
-class Tables(NamedTuple):
-    """The mounts, encrypted devices and resume device of the boot."""
+def next_boot_needs(host: Host, goals: tuple[Goal, ...], root: Path) -> Iterator[str]:
+    """A sentence for each use of a device of the goals that the next boot needs.
 
-    fstab: str = ""
-    crypttab: str = ""
-    resume: str = ""
-    """The kernel's name of the block device that ``resume=`` means: ``sda3``."""
-    network_root: str = ""
-    """The word on the kernel's command line that puts ``/`` on the network."""
+    Raises RefusedError if a table below ``root`` cannot be read by root.
+    """
+    leaving = {g.device for g in goals if not serves_host(host, host.devices[g.device], g.driver) and not g.any_driver}
+    mounts, names = _required(root, "fstab", 1), _required(root, "crypttab", 0)
+    words, uses = (host.cmdline or "").split(), host.uses or NOT_RECORDED
+    network_root = next(filter(_NETWORK_ROOT.fullmatch, words), "")
+    for way in uses.network if network_root else ():
+        if way.device in leaving and way.address:
+            yield f"The next boot needs {way.device}: / may come through {way.own} ({network_root})."
+    resume = _resume(root, words)
+    for use in uses.storage:
+        why = _need(use, mounts, names, resume) if use.device in leaving else ""
+        if why:
+            yield f"The next boot needs {use.device}: {why} ({use.path})."
 
 
-def tables_of(root: Path, cmdline: str) -> Tables:
-    """The tables of a machine. Raises RefusedError if one cannot be read by root."""
-
-    def text(name: str) -> str:
-        try:
-            return (root / "etc" / name).read_text("utf-8", "backslashreplace")
-        except OSError as error:
-            # Root can read everything: the writing process checks again.
-            if isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and os.geteuid() != 0):
-                return ""
-            raise RefusedError(f"/etc/{name} cannot be read ({error.strerror}), and the next boot uses it.") from None
-
-    words = cmdline.split()
-    network = next(filter(_NETWORK_ROOT.fullmatch, words), "")
+def _resume(root: Path, words: list[str]) -> str:
+    """The kernel's name of the block device that ``resume=`` means: ``sda3``; empty without one."""
     resume = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "")
     tag, equals, value = resume.partition("=")
     path = root / (f"dev/disk/by-{tag.lower()}/{value}" if equals else resume.lstrip("/"))
-    return Tables(text("fstab"), text("crypttab"), os.path.basename(os.path.realpath(path)) if resume else "", network)
-
-
-def next_boot_needs(host: Host, goals: tuple[Goal, ...], tables: Tables) -> Iterator[str]:
-    """A sentence for each use of a device of the goals that the next boot needs."""
-    leaving = {g.device for g in goals if not serves_host(host, host.devices[g.device], g.driver) and not g.any_driver}
-    mounts, names = _required(tables.fstab, 1), _required(tables.crypttab, 0)
-    uses = host.uses or NOT_RECORDED
-    for way in uses.network if tables.network_root else ():
-        if way.device in leaving and way.address:
-            yield f"The next boot needs {way.device}: / may come through {way.own} ({tables.network_root})."
-    for use in uses.storage:
-        why = _need(use, mounts, names, tables.resume) if use.device in leaving else ""
-        if why:
-            yield f"The next boot needs {use.device}: {why} ({use.path})."
+    return os.path.basename(os.path.realpath(path)) if resume else ""
 
 
 def _need(use: Storage, mounts: dict[str, str], names: dict[str, str], resume: str) -> str:
@@ -239,10 +221,17 @@ def _need(use: Storage, mounts: dict[str, str], names: dict[str, str], resume: s
     return f"/etc/crypttab opens {opened[0]} from it, without nofail: '{names[opened[0]]}'" if opened else ""
 
 
-def _required(table: str, key: int) -> dict[str, str]:
-    """The lines that the boot requires, by one of their fields. Their options are the fourth."""
+def _required(root: Path, table: str, key: int) -> dict[str, str]:
+    """The lines of /etc/fstab or /etc/crypttab that the boot requires, by one of their fields."""
+    try:
+        text = (root / "etc" / table).read_text("utf-8", "backslashreplace")
+    except OSError as error:
+        # Root can read everything: the writing process checks again.
+        if isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and os.geteuid() != 0):
+            return {}
+        raise RefusedError(f"/etc/{table} cannot be read ({error.strerror}), and the next boot uses it.") from None
     found = {}
-    for line in table.splitlines():
+    for line in text.splitlines():
         fields = line.split()
         if len(fields) > max(key, 1) and not fields[0].startswith("#"):
             options = fields[3].split(",") if len(fields) > 3 else []
