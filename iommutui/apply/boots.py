@@ -43,11 +43,8 @@ def before_this_boot() -> Host:
 
 
 def _place() -> Path:
-    chosen = os.environ.get("IOMMUTUI_STATE_DIR")
-    home = os.environ.get("XDG_STATE_HOME", "")
-    # The specification of this variable says to ignore a relative path.
-    base = Path(home) if os.path.isabs(home) else Path.home() / ".local/state"
-    return (Path(os.path.abspath(chosen)) if chosen else base / "iommutui") / "boots"
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(os.environ.get("IOMMUTUI_STATE_DIR") or os.path.join(state, "iommutui"), "boots")
 
 
 def _files() -> list[Path]:

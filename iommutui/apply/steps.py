@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from iommutui import debug
 from iommutui.apply.child import Stop
@@ -76,7 +77,7 @@ class Steps:
         self.written[step.device] = None
         yield StepBegun(number, step)
         started = self.clock.monotonic()
-        result = yield from self._wait(number, step, self.kernel.write(step, self.journal.late_teller(number)))
+        result = yield from self._wait(number, step, self.kernel.write(step, partial(self.journal.late, number)))
         seconds = max(self.clock.monotonic() - started, 0.0)
         first = number == 1 and self.touched == {step.device}
         right, note = self._look(step, goal)

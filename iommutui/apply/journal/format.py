@@ -13,7 +13,6 @@ from typing import Final, Literal
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
 from iommutui.apply.journal import SUFFIX, prepare, sync_directory
-from iommutui.apply.kernel import TellLate
 from iommutui.apply.validation import IGNORE_UNKNOWN, Message, tagged, to_line
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError
@@ -166,11 +165,7 @@ class JournalWriter:
             if not self.muted:
                 raise IommutuiError(f"The journal {self.path} cannot be written: {error.strerror}.") from None
 
-    def late_teller(self, number: int) -> TellLate:
-        """For the child that makes the write: appends how it ended after the wait for it was given up."""
-
-        def tell(result: str, seconds: float) -> None:
-            self.muted = True
-            self.append(Late(number, result, seconds))
-
-        return tell
+    def late(self, number: int, result: str, seconds: float) -> None:
+        """For the child that makes the write: how it ended after the wait for it was given up."""
+        self.muted = True
+        self.append(Late(number, result, seconds))
