@@ -78,7 +78,7 @@ class Applying:
             self._process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=talk)
         except OSError as error:
             raise IommutuiError(f"The applying process does not start: {error.strerror}.") from None
-        self._say(to_line(request).rstrip())
+        self._say(to_line(request))
         if not answered:
             self._hang_up()
         self._first = b""
@@ -89,11 +89,11 @@ class Applying:
 
     def keep(self) -> None:
         """Confirms what was applied."""
-        self._say(KEEP)
+        self._say(KEEP + b"\n")
 
     def undo(self) -> None:
         """Reverts what was applied at once."""
-        self._say(UNDO)
+        self._say(UNDO + b"\n")
 
     def events(self) -> Iterator[Event]:
         """Its events. Raises NotPermittedError if it never became root, IommutuiError if they end early."""
@@ -125,7 +125,7 @@ class Applying:
         assert self._process.stdin is not None
         if not self._process.stdin.closed:
             with suppress(BrokenPipeError):
-                self._process.stdin.write(line + b"\n")
+                self._process.stdin.write(line)
                 self._process.stdin.flush()
 
     def _hang_up(self) -> None:

@@ -113,7 +113,7 @@ StepEvent = StepBegun | StepDone | StepWaiting
 Event = Started | Notice | ModuleLoaded | StepEvent | Counting | Kept | Compensating | Refused | Finished
 
 LINE_LIMIT = 1 << 20
-"""No event is longer, in bytes."""
+"""No event, and no line of a journal, is longer, in bytes."""
 
 
 def to_json(event: Event) -> dict[str, Json]:

@@ -190,7 +190,8 @@ class _Apply:
         for module in self.plan.modules:
             self._obey()
             yield from self._steps.load_module(module)
-        self._accept_taken()
+        if self.plan.modules:
+            self._accept_taken()
         phase = "" if self.plan.modules else "override"
         for step in self.plan.steps:
             self._obey()
@@ -218,8 +219,6 @@ class _Apply:
 
     def _accept_taken(self) -> None:
         """An unbound device that a new module has bound may stay bound, unless the plan has another target for it."""
-        if not self.plan.modules:
-            return
         host = self.kernel.observe()
         for address, facts in self._steps.expected.items():
             device, goal = host.devices.get(address), self._goals.get(address)

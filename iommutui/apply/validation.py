@@ -110,27 +110,21 @@ def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
 
 def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str) -> M:
     """The message of the kind that ``key`` names in the JSON object. Raises IommutuiError for text that holds none."""
-    content = object_in(text, what)
-    tag = content.pop(key, None)
-    by_tag = {kind.tag(): kind for kind in kinds}
-    kind = by_tag.get(tag) if isinstance(tag, str) else None
-    if kind is None:
-        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(by_tag)}.")
-    return parse_plain(kind, content, what)
-
-
-def object_in(text: str | bytes, what: str, remedy: str = "") -> dict[str, Json]:
-    """The JSON object in the text. Raises IommutuiError for anything else."""
     from pydantic_core import from_json
 
     try:
         # A str with lone surrogates cannot be encoded, which is a UnicodeError and so a ValueError too.
         content: Json = from_json(text.encode() if isinstance(text, str) else text, allow_inf_nan=False)
     except ValueError:
-        raise IommutuiError(f"{what} is not valid: it is not JSON.", remedy) from None
+        raise IommutuiError(f"{what} is not valid: it is not JSON.") from None
     if not isinstance(content, dict):
-        raise IommutuiError(f"{what} is not valid: it is not a JSON object.", remedy)
-    return content
+        raise IommutuiError(f"{what} is not valid: it is not a JSON object.")
+    tag = content.pop(key, None)
+    by_tag = {kind.tag(): kind for kind in kinds}
+    kind = by_tag.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(by_tag)}.")
+    return parse_plain(kind, content, what)
 
 
 def parse_plain(kind: type[T], value: Json, what: str, remedy: str = "") -> T:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from iommutui.core.errors import IommutuiError, NotPermittedError, RefusedError
 
-STATE = "/var/lib/iommutui"
 LOCK = "lock"
 """The file in the directory that the apply at work holds."""
 SUFFIX = ".jsonl"
@@ -33,7 +32,7 @@ def journal_dir() -> Path:
 
     ``/var/lib/iommutui/journal``, or below ``$IOMMUTUI_STATE_DIR``.
     """
-    return Path(os.path.abspath(os.environ.get("IOMMUTUI_STATE_DIR") or STATE), "journal")
+    return Path(os.path.abspath(os.environ.get("IOMMUTUI_STATE_DIR") or "/var/lib/iommutui"), "journal")
 
 
 def new_id(directory: Path, now: datetime, boot: str | None) -> str:

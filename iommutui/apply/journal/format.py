@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from iommutui.apply.events import Compensating, Counting, Finished, Kept
+from iommutui.apply.events import LINE_LIMIT, Compensating, Counting, Finished, Kept
 from iommutui.apply.journal import SUFFIX, prepare, sync_directory
 from iommutui.apply.validation import IGNORE_UNKNOWN, Message, tagged, to_line
 from iommutui.core.address import Address
@@ -89,9 +89,6 @@ class Late(Message):
 
 
 Line = Header | Module | Begin | Result | Late | Counting | Kept | Compensating | Finished
-
-LINE_LIMIT = 1 << 20
-"""No line is longer, in bytes."""
 
 
 class JournalWriter:
