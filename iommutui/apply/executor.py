@@ -11,10 +11,10 @@ from iommutui.apply.confirmation import Timeout, count_down
 from iommutui.apply.events import Event, Finished, Notice, ReaderGoneError, Started
 from iommutui.apply.journal import lock, new_id
 from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
-from iommutui.apply.kernel import CLOCK, Clock, Kernel, denied
+from iommutui.apply.kernel import CLOCK, Clock, DeniedError, Kernel
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
 from iommutui.apply.request import refuse_dangers, refuse_drift, refuse_unpermitted, shown_of
-from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError, silent
+from iommutui.apply.steps import FailedError, Steps, StuckError, silent
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, hazards_of
@@ -169,9 +169,8 @@ class _Apply:
             yield steps.end_stuck(str(stuck))
             return
         except DeniedError as error:
-            refusal = denied(str(error))
-            steps.end(Exit.PERMISSION, refusal.what)
-            raise refusal from None
+            steps.end(Exit.PERMISSION, error.what)
+            raise
         except KeyboardInterrupt:
             why = "it was interrupted"
         except IommutuiError as error:

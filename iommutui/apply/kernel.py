@@ -78,12 +78,14 @@ class Kernel(Protocol):
         """Loads a module, as `write` does it. IommutuiError: it is missing, blocked by an administrator, or failed."""
 
 
-def denied(what: str) -> NotPermittedError:
-    """The error for a write that this user may not make."""
-    return NotPermittedError(
-        f"Writing to {what} is not permitted.",
-        "Apply as root, for example with sudo; in a container /sys is often read-only, even to root.",
-    )
+class DeniedError(NotPermittedError):
+    """A write that this user may not make: nothing has been changed yet."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"Writing to {path} is not permitted.",
+            "Apply as root, for example with sudo; in a container /sys is often read-only, even to root.",
+        )
 
 
 class Clock:

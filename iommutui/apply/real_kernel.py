@@ -19,7 +19,7 @@ from iommutui import sources
 from iommutui.apply.boots import boot_id
 from iommutui.apply.child import ENVIRONMENT, PATIENCE, Patience, in_child
 from iommutui.apply.journal import holding
-from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting, denied
+from iommutui.apply.kernel import Answer, DeniedError, ReadBack, TellLate, Waiting
 from iommutui.core.address import Address, is_pci
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import IommutuiError
@@ -85,7 +85,7 @@ class RealKernel:
         for path in dict.fromkeys(write_of(self._root, step).path for step in steps):
             # If a file is missing, the kernel's own answer reports it, in its turn.
             if os.path.lexists(path) and not os.access(path, os.W_OK):
-                raise denied(path)
+                raise DeniedError(path)
 
     def observe(self) -> Host:
         return self._scan(self._root)

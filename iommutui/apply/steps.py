@@ -9,7 +9,7 @@ from iommutui.apply.child import Stop
 from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.apply.journal.format import BLOCKED, Begin, JournalWriter, Module, Result
 from iommutui.apply.journal.reader import JournaledWrite
-from iommutui.apply.kernel import DENIED, Answer, Clock, Kernel, Waiting
+from iommutui.apply.kernel import DENIED, Answer, Clock, DeniedError, Kernel, Waiting
 from iommutui.core.address import Address
 from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.engine import transition
@@ -29,10 +29,6 @@ class FailedError(IommutuiError):
 
 class StuckError(Exception):
     """A write has not returned: nothing more may be written, not even by a rollback."""
-
-
-class DeniedError(Exception):
-    """The very first write was denied, so that nothing has changed; the text is its path."""
 
 
 @dataclass
