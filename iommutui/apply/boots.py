@@ -1,13 +1,11 @@
-"""The id of this boot, and a snapshot of the machine for each of its last boots, kept in the user's state.
-
-An update may have changed its groups.
-"""
+"""The id of this boot, and a snapshot of the machine for each of its last boots, kept in the user's state."""
 
 import os
 from pathlib import Path
 
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Host
+from iommutui.sources import load
 
 KEPT = 5
 """How many boots are kept."""
@@ -36,27 +34,19 @@ def remember(host: Host) -> None:
 
 def before_this_boot() -> Host:
     """The machine as last seen in the previous boot. Raises SourceError if none was kept."""
-    from iommutui.sources.snapshot import parse, read_bytes
-
     found = next((path for path in _files() if path.stem != boot_id()), None)
     if found is None:
         raise SourceError(
             "No earlier boot of this machine is known.", "It will be after the next reboot: this boot is recorded now."
         )
-    return parse(read_bytes(str(found)), str(found))
+    return load(str(found))
 
 
 def _place() -> Path:
-    chosen = os.environ.get("IOMMUTUI_STATE_DIR")
-    home = os.environ.get("XDG_STATE_HOME", "")
-    # The specification of this variable says to ignore a relative path.
-    base = Path(home) if os.path.isabs(home) else Path.home() / ".local/state"
-    return (Path(os.path.abspath(chosen)) if chosen else base / "iommutui") / "boots"
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(os.environ.get("IOMMUTUI_STATE_DIR") or os.path.join(state, "iommutui"), "boots")
 
 
 def _files() -> list[Path]:
     """The kept boots, the newest first."""
-    try:
-        return sorted(_place().glob("*.json"), key=lambda path: (-os.stat(path).st_mtime, path.name))
-    except OSError:
-        return []
+    return sorted(_place().glob("*.json"), key=lambda path: os.stat(path).st_mtime, reverse=True)

@@ -7,7 +7,6 @@ directory.
 """
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,17 +99,3 @@ def leave_note(directory: Path, journal_id: str) -> None:
     """Confirms a running countdown. Raises FileExistsError if the note exists, OSError if it cannot be left."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(note_of(directory, journal_id), flags, mode=0o600))
-
-
-def take_note_back(directory: Path, journal_id: str) -> None:
-    """Removes a note that was not read."""
-    note_of(directory, journal_id).unlink(missing_ok=True)
-
-
-def is_note(path: Path) -> bool:
-    """Whether there is a note of root or of the user who applies."""
-    try:
-        facts = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISREG(facts.st_mode) and facts.st_uid in (0, os.geteuid())

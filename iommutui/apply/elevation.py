@@ -17,7 +17,7 @@ from iommutui import debug
 from iommutui.apply.child import handled
 from iommutui.apply.confirmation import KEEP, UNDO
 from iommutui.apply.events import LINE_LIMIT, Event, Finished, Refused, from_line
-from iommutui.apply.request import Request, request_to_json
+from iommutui.apply.validation import to_line
 from iommutui.core.errors import IommutuiError, NotPermittedError
 
 PROGRAMS = ("sudo", "pkexec", "run0")
@@ -57,21 +57,29 @@ class Applying:
     """One applying process, from its start. No device and no driver is on its command line: they are in the request."""
 
     def __init__(
-        self, request: Request, program: Sequence[str], writer: str | None, talk: IO[bytes] | None = None
+        self,
+        request: object,
+        program: Sequence[str],
+        writer: str | None,
+        talk: IO[bytes] | None = None,
+        *,
+        command: str = "apply",
+        answered: bool = False,
     ) -> None:
         """Hands over the request. If a password may be asked for, waits for the first output after it.
 
-        The process's other messages go to ``talk``, or to this program's standard error.
+        ``answered``: `keep` or `undo` will answer a countdown. The process's other messages go to ``talk``, or to this
+        program's standard error.
         """
-        self.command = as_root(["apply", "--stdin", *(["--debug"] if debug.is_on() else [])], program, writer)
+        self.command = as_root([command, "--stdin", *(["--debug"] if debug.is_on() else [])], program, writer)
         debug.log("request: to %s", self.command)
         pipe, talk = subprocess.PIPE, debug.file() or talk
         try:
             self._process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=talk)
         except OSError as error:
             raise IommutuiError(f"The applying process does not start: {error.strerror}.") from None
-        self._say(request_to_json(request).encode())
-        if request.keep_within is None:
+        self._say(to_line(request))
+        if not answered:
             self._hang_up()
         self._first = b""
         if writer:
@@ -81,11 +89,11 @@ class Applying:
 
     def keep(self) -> None:
         """Confirms what was applied."""
-        self._say(KEEP)
+        self._say(KEEP + b"\n")
 
     def undo(self) -> None:
         """Reverts what was applied at once."""
-        self._say(UNDO)
+        self._say(UNDO + b"\n")
 
     def events(self) -> Iterator[Event]:
         """Its events. Raises NotPermittedError if it never became root, IommutuiError if they end early."""
@@ -117,7 +125,7 @@ class Applying:
         assert self._process.stdin is not None
         if not self._process.stdin.closed:
             with suppress(BrokenPipeError):
-                self._process.stdin.write(line + b"\n")
+                self._process.stdin.write(line)
                 self._process.stdin.flush()
 
     def _hang_up(self) -> None:

@@ -4,7 +4,6 @@ They are written so that no reader can block the applying process, whether slow,
 """
 
 import json
-import math
 import os
 import select
 import stat
@@ -28,7 +27,7 @@ class Started(Message):
 
 
 class Notice(Message):
-    """Something that has to be reported once, such as what became of an earlier apply."""
+    """Something to report, such as what became of an earlier apply."""
 
     what: str
 
@@ -64,7 +63,7 @@ class StepWaiting(Message):
     step: Step
     seconds: float
     holders: tuple[str, ...] = ()
-    """Processes that may be the cause, as far as they are visible."""
+    """Visible processes that may be the cause."""
 
 
 class Counting(Message):
@@ -80,10 +79,9 @@ class Counting(Message):
 
 
 class Kept(Message):
-    """It was confirmed in time: nothing is reverted."""
+    """It was confirmed in time, by someone named in words: nothing is reverted."""
 
     by: str
-    """Who confirmed, in words."""
 
 
 class Compensating(Message):
@@ -104,29 +102,18 @@ class Finished(Message):
 
 
 class Refused(Message):
-    """The last event if nothing was written at all: the error, for programs that read events only."""
+    """The last event if nothing was applied: the error, for programs that read events only."""
 
     exit: Exit
     what: str
     remedy: str
 
 
-Event = (
-    Started
-    | Notice
-    | ModuleLoaded
-    | StepBegun
-    | StepDone
-    | StepWaiting
-    | Counting
-    | Kept
-    | Compensating
-    | Refused
-    | Finished
-)
+StepEvent = StepBegun | StepDone | StepWaiting
+Event = Started | Notice | ModuleLoaded | StepEvent | Counting | Kept | Compensating | Refused | Finished
 
 LINE_LIMIT = 1 << 20
-"""No event is longer, in bytes."""
+"""No event, and no line of a journal, is longer, in bytes."""
 
 
 def to_json(event: Event) -> dict[str, Json]:
@@ -139,10 +126,6 @@ def from_line(line: str | bytes) -> Event:
     if len(line) > LINE_LIMIT:
         raise IommutuiError("The output of the applying process is too long for an event.")
     event: Event = parse_tagged("event", get_args(Event), line, "The output of the applying process")
-    times = (getattr(event, "seconds", 0.0), getattr(event, "within", 0.0))
-    first = 0 if isinstance(event, StepWaiting) else 1
-    if any(not math.isfinite(time) or time < 0 for time in times) or getattr(event, "number", 1) < first:
-        raise IommutuiError("The output of the applying process holds an impossible number.")
     return event
 
 
@@ -214,7 +197,7 @@ def tell(events: Generator[Event, None, None], send: Callable[[Event], None], *,
     listening = True
     with closing(events):
         for event in events:
-            if isinstance(event, Finished):
+            if isinstance(event, Finished | Refused):
                 code = event.exit
             if not listening:
                 continue

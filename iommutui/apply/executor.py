@@ -9,12 +9,12 @@ from iommutui import debug
 from iommutui.apply.child import Stop, held_signals
 from iommutui.apply.confirmation import Timeout, count_down
 from iommutui.apply.events import Event, Finished, Notice, ReaderGoneError, Started
-from iommutui.apply.journal.directory import lock, new_id
+from iommutui.apply.journal import lock, new_id
 from iommutui.apply.journal.format import SCHEMA, Header, JournalWriter
-from iommutui.apply.kernel import CLOCK, Clock, Kernel, denied
+from iommutui.apply.kernel import CLOCK, Clock, DeniedError, Kernel
 from iommutui.apply.recovery import RETENTION, Retention, close_earlier, prune, refuse_unfinished
-from iommutui.apply.request import refuse_dangers, refuse_drift, shown_of
-from iommutui.apply.steps import DeniedError, FailedError, Steps, StuckError, silent
+from iommutui.apply.request import refuse_dangers, refuse_drift, refuse_unpermitted, shown_of
+from iommutui.apply.steps import FailedError, Steps, StuckError, silent
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.hazards import Acceptance, Hazard, hazards_of
@@ -22,7 +22,7 @@ from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.drift import device_facts, differences, drift
 from iommutui.core.plan.planner import Plan, Step, still_to_leave
-from iommutui.core.wording import changes_words, sentence
+from iommutui.core.wording import changes_words
 
 _GONE = "the program that asked for it has gone"
 
@@ -106,7 +106,7 @@ class _Apply:
                 yield Finished(Exit.DONE, "Nothing to do: every device is where it should be.")
                 return
             kernel.check(plan.steps)
-            journal, notices = JournalWriter.nowhere(), list[str]()
+            journal, notices = JournalWriter(Path(), None), list[str]()
             if directory is not None:
                 notices += close_earlier(directory, kernel.boot())
                 prune(directory, kernel.boot(), self.clock.now(), self.retention)
@@ -119,9 +119,7 @@ class _Apply:
     def _admit(self) -> Host:
         """The machine as it is now, on which the plan may be carried out. Raises RefusedError if it may not."""
         plan = self.plan
-        if not plan.permitted:
-            why = " ".join(sentence(reason) for reason in plan.refusals)
-            raise RefusedError(why, "'iommutui preview' shows which targets fit.")
+        refuse_unpermitted(plan.refusals, remedy="'iommutui preview' shows which targets fit.")
         fresh = self.kernel.survey()
         refuse_drift(plan.basis, fresh, _moved(plan))
         for address in _moved(plan):
@@ -159,9 +157,10 @@ class _Apply:
             # A loaded driver may bind to any unbound device.
             free = [device for device in before.devices.values() if device.bus == "pci" and device.driver is None]
             concerned |= {device.address: device_facts(device) for device in free}
-        model, basis = MODELS[self.plan.model], self.plan.basis.devices
+        expected = {facts.device: facts for facts in (*self.plan.basis.devices, *concerned.values())}
+        model = MODELS[self.plan.model]
         self._goals = {goal.device: goal for goal in self.plan.goals}
-        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, model, concerned, basis)
+        self._steps = steps = Steps(self.kernel, journal, self.clock, self.stop, model, concerned, expected)
         try:
             yield from self._forward()
             if self.timeout is not None:
@@ -170,13 +169,10 @@ class _Apply:
             yield steps.end_stuck(str(stuck))
             return
         except DeniedError as error:
-            refusal = denied(str(error))
-            steps.end(Exit.PERMISSION, refusal.what)
-            raise refusal from None
+            steps.end(Exit.PERMISSION, error.what)
+            raise
         except KeyboardInterrupt:
             why = "it was interrupted"
-        except FailedError as error:
-            why = str(error)
         except IommutuiError as error:
             why = f"{error.what} {error.remedy}".strip()
         except Exception as error:
@@ -193,7 +189,8 @@ class _Apply:
         for module in self.plan.modules:
             self._obey()
             yield from self._steps.load_module(module)
-        self._accept_taken()
+        if self.plan.modules:
+            self._accept_taken()
         phase = "" if self.plan.modules else "override"
         for step in self.plan.steps:
             self._obey()
@@ -221,8 +218,6 @@ class _Apply:
 
     def _accept_taken(self) -> None:
         """An unbound device that a new module has bound may stay bound, unless the plan has another target for it."""
-        if not self.plan.modules:
-            return
         host = self.kernel.observe()
         for address, facts in self._steps.expected.items():
             device, goal = host.devices.get(address), self._goals.get(address)

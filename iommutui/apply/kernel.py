@@ -1,6 +1,5 @@
 """The interface of a machine for an apply: its kernel and its clock. And a kernel simulated by the engine."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +13,7 @@ from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.engine import transition
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.events import Bind
-from iommutui.core.host import Device, Driver, Fit, Host
+from iommutui.core.host import Driver, Fit, Host
 from iommutui.core.models import Model
 from iommutui.core.plan.planner import Step
 from iommutui.core.reasons import OK
@@ -28,7 +27,6 @@ class Waiting:
     given_up: bool = False
     """The wait was given up. The call may still return, so nothing must be written meanwhile."""
     holders: tuple[str, ...] = ()
-    """Processes that may be the cause, as far as they are visible."""
 
 
 Answer = Waiting | str
@@ -80,14 +78,14 @@ class Kernel(Protocol):
         """Loads a module, as `write` does it. IommutuiError: it is missing, blocked by an administrator, or failed."""
 
 
-def denied(what: str) -> NotPermittedError:
-    """The error for a write that this user may not make."""
-    if os.geteuid() == 0:
-        return NotPermittedError(
-            f"Writing to {what} is not permitted, not even to root.",
-            "In a container /sys is often read-only: apply on the host itself.",
+class DeniedError(NotPermittedError):
+    """A write that this user may not make: nothing has been changed yet."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"Writing to {path} is not permitted.",
+            "Apply as root, for example with sudo; in a container /sys is often read-only, even to root.",
         )
-    return NotPermittedError(f"Writing to {what} is not permitted.", "Apply as root, for example with sudo.")
 
 
 class Clock:
@@ -152,28 +150,23 @@ class SimulatedKernel:
 
     def load_module(self, name: str) -> Iterator[Answer]:
         """Registers the module's drivers, which then bind to the free devices that match, as on a real machine."""
-        host = self.host
-        fitting = {fit for device in host.devices.values() for fit in device.fits or () if _comes_from(fit, name)}
+        host, module = self.host, underscored(name)
+
+        def loaded(fit: Fit) -> Fit:
+            return fit._replace(loaded=True) if underscored(fit.module or "") == module else fit
+
+        devices = {a: d._replace(fits=d.fits and tuple(map(loaded, d.fits))) for a, d in host.devices.items()}
+        fits = [fit for device in devices.values() for fit in device.fits or ()]
         # Two drivers that any machine can have are named after their modules.
-        named = {driver for driver in (VFIO_PCI, STUB) if underscored(driver) == underscored(name)}
-        drivers = sorted(named | {fit.driver for fit in fitting})
+        drivers = {driver for driver in (VFIO_PCI, STUB) if underscored(driver) == module}
+        drivers |= {fit.driver for fit in fits if underscored(fit.module or "") == module}
         if not drivers:
             raise IommutuiError(f"The module {name} is missing: no driver of this machine comes from it.")
-        devices = {address: _with_loaded(device, name) for address, device in host.devices.items()}
-        new = [Driver(driver, name) for driver in drivers if not host.has_driver(driver)]
+        new = [Driver(driver, name) for driver in sorted(drivers) if not host.has_driver(driver)]
         self.host = host._replace(devices=devices, drivers=None if host.drivers is None else (*host.drivers, *new))
         free = [device for device in devices.values() if device.bus == "pci" and device.driver is None]
-        for device, driver in product(free, drivers):
+        for device, driver in product(free, sorted(drivers)):
             outcome = transition(self.host, Bind(device.address, driver), self.model)
             if outcome.ok:
                 self.host = outcome.host
         yield OK
-
-
-def _comes_from(fit: Fit, module: str) -> bool:
-    return fit.module is not None and underscored(fit.module) == underscored(module)
-
-
-def _with_loaded(device: Device, module: str) -> Device:
-    fits = device.fits and tuple(fit._replace(loaded=fit.loaded or _comes_from(fit, module)) for fit in device.fits)
-    return device._replace(fits=fits)

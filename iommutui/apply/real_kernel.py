@@ -18,8 +18,8 @@ from functools import partial
 from iommutui import sources
 from iommutui.apply.boots import boot_id
 from iommutui.apply.child import ENVIRONMENT, PATIENCE, Patience, in_child
-from iommutui.apply.journal.directory import holding
-from iommutui.apply.kernel import Answer, ReadBack, TellLate, Waiting, denied
+from iommutui.apply.journal import holding
+from iommutui.apply.kernel import Answer, DeniedError, ReadBack, TellLate, Waiting
 from iommutui.core.address import Address, is_pci
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import IommutuiError
@@ -85,7 +85,7 @@ class RealKernel:
         for path in dict.fromkeys(write_of(self._root, step).path for step in steps):
             # If a file is missing, the kernel's own answer reports it, in its turn.
             if os.path.lexists(path) and not os.access(path, os.W_OK):
-                raise denied(path)
+                raise DeniedError(path)
 
     def observe(self) -> Host:
         return self._scan(self._root)
@@ -96,20 +96,13 @@ class RealKernel:
     def read_back(self, address: Address) -> ReadBack:
         """``driver`` and ``driver_override``; up to 6.1 reading the latter hangs while an unbind waits."""
         directory = os.path.join(self._root, "sys/bus/pci/devices", address_of(address))
-
-        def work() -> bytes:
-            return json.dumps(_read_back(directory)).encode()
-
-        for answer in self._call(work, lambda *_: None, self._patience):
-            if isinstance(answer, Waiting):
-                continue
-            if not answer:
-                break
-            found = json.loads(answer)
-            if found is None:
-                raise IommutuiError(f"There is no device {address} any more.")
-            return ReadBack(*found)
-        raise IommutuiError(f"{address} does not answer: something in the kernel still holds it.")
+        *_, answer = self._call(lambda: _read_back(directory), lambda *_: None, self._patience)
+        if isinstance(answer, Waiting) or not answer:
+            raise IommutuiError(f"{address} does not answer: something in the kernel still holds it.")
+        found = json.loads(answer)
+        if found is None:
+            raise IommutuiError(f"There is no device {address} any more.")
+        return ReadBack(*found)
 
     def write(self, step: Step, late: TellLate) -> Iterator[Answer]:
         """One write of one child. Closing the iterator abandons the child, which then reports ``late``."""
@@ -148,17 +141,17 @@ class RealKernel:
             yield OK
 
 
-def _read_back(directory: str) -> tuple[str | None, str | None] | None:
-    """None if the device is gone."""
+def _read_back(directory: str) -> bytes:
+    """Driver and override of a device as JSON; null if it is gone."""
     if not os.path.isdir(directory):
-        return None
+        return b"null"
     driver = override = None
     with suppress(OSError):
         driver = os.path.basename(os.readlink(os.path.join(directory, "driver")))
     place = os.path.join(directory, "driver_override")
     with suppress(OSError), open(place, encoding="utf-8", errors="backslashreplace") as file:
         override = file.read().removesuffix("\n")
-    return driver, None if override in (NO_OVERRIDE, "") else override
+    return json.dumps([driver, None if override in (NO_OVERRIDE, "") else override]).encode()
 
 
 # -- writes
@@ -210,7 +203,6 @@ def put(write: Write) -> str:
 # -- modules
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_REFUSING = re.compile(r"(?:/usr)?/bin/(?:false|true)\b")
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -226,41 +218,25 @@ def run(command: tuple[str, ...]) -> Ran:
 
 
 def modprobe(name: str, root: str = "/", runner: Callable[[tuple[str, ...]], Ran] = run) -> None:
-    """Loads the module. IommutuiError says whether it is blocked, missing, or failed to load."""
+    """Loads the module. IommutuiError says whether it is blocked, or why it failed to load."""
     if _NAME.fullmatch(name) is None:
         raise IommutuiError(f"{name!r} is not a module's name.")
     if os.path.isdir(os.path.join(root, "sys/module", underscored(name))):
         return
-    block = _block(name, root, runner(("modprobe", "--showconfig")).stdout)
+    # An install line with /bin/true would succeed; a plain blacklist line does not keep modprobe from loading it.
+    spelling = re.sub("[-_]", "[-_]", name)
+    refusing = rf"^install\s+{spelling}\s+(?:/usr)?/bin/(?:false|true)\b.*$"
+    block = re.search(refusing, runner(("modprobe", "--showconfig")).stdout, re.MULTILINE)
     if block is not None:
         raise IommutuiError(
-            f"The module {name} is administratively blocked by {block}.",
+            f"The module {name} is administratively blocked by the line '{block[0]}' of its modprobe configuration.",
             "Remove that line if you want to use the driver.",
         )
     ran = runner(("modprobe", "--", name))
-    if ran.returncode == 0:
-        return
-    complaint = " ".join(ran.stderr.split()) or f"modprobe ended with {ran.returncode}"
-    if "not found" in complaint:
+    if ran.returncode != 0:
+        complaint = " ".join(ran.stderr.split()) or f"modprobe ended with {ran.returncode}"
         raise IommutuiError(
-            f"The module {name} is missing: it is not among the modules of the kernel that is running.",
-            "Install it, or boot the kernel that it belongs to.",
+            f"The module {name} could not be loaded: {complaint}.",
+            "A module that is not found belongs to another kernel, or has to be installed. One that is not permitted "
+            "is blocked by module_blacklist=, by kernel.modules_disabled, or because it is not signed.",
         )
-    raise IommutuiError(f"The module {name} could not be loaded: {complaint}.", "The kernel's log may say more.")
-
-
-def _block(name: str, root: str, config: str) -> str | None:
-    """What keeps the module out, in words; a plain ``blacklist`` line keeps it from loading by itself only."""
-    tree = Tree(root)
-    if tree.text("proc/sys/kernel/modules_disabled") == "1":
-        return "kernel.modules_disabled, which holds until the next boot"
-    for word in str(tree.text("proc/cmdline") or "").split():
-        key, _, value = word.partition("=")
-        if key == "module_blacklist" and underscored(name) in (underscored(part) for part in value.split(",")):
-            return "module_blacklist= on the kernel's command line"
-    for line in config.splitlines():
-        words = line.split(maxsplit=2)
-        ours = len(words) == 3 and words[0] == "install" and underscored(words[1]) == underscored(name)
-        if ours and _REFUSING.match(words[2]):
-            return f"the line 'install {words[1]} {words[2]}' of its modprobe configuration"
-    return None

@@ -5,17 +5,15 @@ the facts and writes that the asking program showed, but not with its verdicts. 
 drivers) do not apply here, because they could hide a danger; so verdicts may differ.
 """
 
-import json
 import re
-from collections.abc import Collection, Iterable
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, Literal, NamedTuple
 
 from iommutui.apply.confirmation import REQUEST_LIMIT
-from iommutui.apply.journal.directory import ID
+from iommutui.apply.journal import ID, journal_dir
 from iommutui.apply.journal.format import Planned
-from iommutui.apply.revert import find_revert
-from iommutui.apply.validation import IGNORE_UNKNOWN, Message, object_in, parse, parse_plain, to_jsonable
+from iommutui.apply.recovery import find_revert
+from iommutui.apply.validation import IGNORE_UNKNOWN, Message, parse
 from iommutui.core.address import Address, parse_pci
 from iommutui.core.errors import IommutuiError, RefusedError, SourceError
 from iommutui.core.hazards import Acceptance, Hazard, accept_words, dangers_words, unaccepted
@@ -24,15 +22,15 @@ from iommutui.core.models import MODELS, Model, model_for
 from iommutui.core.plan.drift import Basis, drift
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
+from iommutui.core.reasons import Reason
 from iommutui.core.wording import changes_words, sentence
 
-SCHEMA = 1
-PLAN_KIND = "iommutui-plan"
-PLAN_SCHEMA = 1
+SCHEMA: Final = 1
+PLAN_KIND: Final = "iommutui-plan"
 PLAN_LIMIT = 16 * REQUEST_LIMIT
 """No plan file is longer, in bytes: beside a request it holds reasons and the predicted machine."""
 
-_PLAN_REMEDY = "'iommutui plan ... -o FILE' makes a plan."
+_PLAN_REMEDY = "'iommutui plan ... -o FILE' makes a plan, for this version of iommutui."
 
 SHORTEST, LONGEST = 1.0, 86_400.0
 """The bounds of ``keep_within``, in seconds."""
@@ -51,7 +49,7 @@ def request_of(
 ) -> "Request":
     """The request to apply a reviewed plan; ``reverts`` is the journal that it reverts."""
     wanted = () if reverts is not None else tuple(intents)
-    return Request(SCHEMA, wanted, plan.basis, plan.model, tuple(accepted), keep_within, reverts, shown_of(plan))
+    return Request(SCHEMA, wanted, plan.basis, plan.model, shown_of(plan), tuple(accepted), keep_within, reverts)
 
 
 class Shown(NamedTuple):
@@ -64,25 +62,17 @@ class Shown(NamedTuple):
 class Request(NamedTuple):
     """The intents, and the facts that they were based on."""
 
-    schema: int
+    schema: Literal[1]
     intents: tuple[Intent, ...]
     """Empty for a revert."""
     basis: Basis
-    model: str | None = None
-    """None: the model of the running kernel."""
+    model: str
+    shown: Shown
     accepted: tuple[Acceptance, ...] = ()
     """The dangers that were accepted, one by one."""
     keep_within: float | None = None
     """Everything reverts unless confirmed within these seconds; None: no confirmation is needed."""
     reverts: str | None = None
-    """The journal to revert."""
-    shown: Shown | None = None
-    """None: no writes were reviewed."""
-
-
-def request_to_json(request: Request) -> str:
-    """The text that `parse_request` reads: one line."""
-    return json.dumps(to_jsonable(request))
 
 
 def shown_of(plan: Plan) -> Shown:
@@ -104,10 +94,6 @@ def parse_request(text: str) -> Request:
     if len(data) > REQUEST_LIMIT:
         raise IommutuiError(f"{what} is longer than {REQUEST_LIMIT} bytes.")
     request = parse(Request, data, what)
-    if request.schema != SCHEMA:
-        raise IommutuiError(f"{what} has schema {request.schema}, and this program knows {SCHEMA}.")
-    if request.model is not None and request.model not in MODELS:
-        raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
     if request.reverts is not None:
         if ID.fullmatch(request.reverts) is None:
             raise IommutuiError(f"{what} names a journal by something that is not a journal's id.")
@@ -115,13 +101,20 @@ def parse_request(text: str) -> Request:
             raise IommutuiError(f"{what} holds intents beside the journal that it reverts.")
     elif not request.intents:
         raise IommutuiError(f"{what} holds no intent.")
-    check_intents(request.intents, what)
+    check_plan(request.intents, request.model, what)
     for accepted in request.accepted:
         if parse_pci(accepted.device) != accepted.device or _CODE.fullmatch(accepted.code) is None:
             raise IommutuiError(f"{what} accepts something that is not a danger of a device.")
     if request.keep_within is not None:
         check_seconds(request.keep_within)
     return request
+
+
+def check_plan(intents: tuple[Intent, ...], model: str, what: str) -> None:
+    """Raises IommutuiError if the model is unknown, or as `check_intents` does."""
+    if model not in MODELS:
+        raise IommutuiError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
+    check_intents(intents, what)
 
 
 def check_intents(intents: tuple[Intent, ...], what: str) -> None:
@@ -137,25 +130,27 @@ def check_intents(intents: tuple[Intent, ...], what: str) -> None:
         seen.add(intent.device)
 
 
-def plan_request(request: Request, host: Host, journal_dir: Path | None = None, boot: str | None = None) -> Plan:
-    """The plan for a fresh Host. RefusedError lists every fact that is not as the asking program saw it.
+def plan_request(request: Request, host: Host, boot: str | None = None) -> Plan:
+    """The plan for a fresh Host, of a machine in this boot.
 
-    Under any model, a plan that the running kernel's own model does not permit is refused too. ``journal_dir`` is
-    needed to revert a journal.
+    RefusedError lists every fact that is not as the asking program saw it. Under any model, a plan that the running
+    kernel's own model does not permit is refused too.
     """
 
     def compute(model: Model) -> Plan:
         if request.reverts is None:
             return plan_intents(host, request.intents, model)
-        if journal_dir is None:
-            raise IommutuiError("There are no journals, so there is nothing to revert.")
-        return find_revert(journal_dir, request.reverts, host, model, boot).plan
+        return find_revert(journal_dir(), request.reverts, host, model, boot).plan
 
-    own = model_for(host.kernel)
-    model = MODELS[request.model] if request.model is not None else own
+    own, model = model_for(host.kernel), MODELS[request.model]
     plan = compute(model)
     refuse_drift(request.basis, host, [goal.device for goal in plan.goals])
-    refuse_unshown(request.shown, plan)
+    if plan.permitted and request.shown != shown_of(plan):
+        raise RefusedError(
+            "The writes would differ from those shown: a driver or a module has come or gone since, or your "
+            "settings' [drivers] changed what was shown; root ignores them.",
+            "Check its present state, and plan again; or name a driver as the target instead of 'default'.",
+        )
     if model is not own:
         refuse_by_kernel(compute(own))
     return plan
@@ -163,19 +158,13 @@ def plan_request(request: Request, host: Host, journal_dir: Path | None = None, 
 
 def refuse_by_kernel(plan: Plan) -> None:
     """Raises RefusedError if the plan by the running kernel's own model is not permitted, whatever another says."""
-    if not plan.permitted:
-        why = " ".join(sentence(reason) for reason in plan.refusals)
-        raise RefusedError(f"The rules of the running kernel do not permit this: {why}")
+    refuse_unpermitted(plan.refusals, "The rules of the running kernel do not permit this: ")
 
 
-def refuse_unshown(shown: Shown | None, plan: Plan) -> None:
-    """Raises RefusedError if the plan is not the reviewed one."""
-    if shown is not None and plan.permitted and shown != shown_of(plan):
-        raise RefusedError(
-            "The writes would differ from those shown: a driver or a module has come or gone since, or your "
-            "settings' [drivers] changed what was shown; root ignores them.",
-            "Check its present state, and plan again; or name a driver as the target instead of 'default'.",
-        )
+def refuse_unpermitted(refusals: Sequence[Reason], lead: str = "", remedy: str = "") -> None:
+    """Raises RefusedError that names each reason, if there is one."""
+    if refusals:
+        raise RefusedError(lead + " ".join(map(sentence, refusals)), remedy)
 
 
 def refuse_drift(basis: Basis, host: Host, addresses: list[Address]) -> None:
@@ -202,6 +191,8 @@ class _PlanForm(Message):
     """The parts of a plan file that are used. The rest is for people."""
 
     __pydantic_config__ = IGNORE_UNKNOWN
+    kind: Literal["iommutui-plan"]
+    schema: Literal[1]
     intents: tuple[Intent, ...]
     model: str
     basis: Basis
@@ -223,16 +214,6 @@ def read_plan(path: str) -> Request:
 
 def parse_plan(text: bytes, what: str) -> Request:
     """The request in the text of a plan file; IommutuiError, which begins with ``what``, for anything else."""
-    content = object_in(text, what, _PLAN_REMEDY)
-    if content.get("kind") != PLAN_KIND:
-        raise SourceError(f"{what} is not valid: it is JSON, but not a plan of iommutui.", _PLAN_REMEDY)
-    if content.get("schema") != PLAN_SCHEMA:
-        raise SourceError(
-            f"{what} does not have schema {PLAN_SCHEMA}, the only one that this program knows.",
-            "It is from another version of iommutui: make it again with this one. " + _PLAN_REMEDY,
-        )
-    form = parse_plain(_PlanForm, content, what, _PLAN_REMEDY)
-    if form.model not in MODELS:
-        raise SourceError(f"{what} names an unknown model.", f"The models are {', '.join(MODELS)}.")
-    check_intents(form.intents, what)
-    return Request(SCHEMA, form.intents, form.basis, form.model, shown=Shown(form.modules, form.steps))
+    form = parse(_PlanForm, text, what, _PLAN_REMEDY)
+    check_plan(form.intents, form.model, what)
+    return Request(SCHEMA, form.intents, form.basis, form.model, Shown(form.modules, form.steps))

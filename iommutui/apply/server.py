@@ -5,16 +5,17 @@ Its standard input brings a request, then the decision during a countdown.
 
 import os
 import select
+import stat
 import sys
 import time
 from pathlib import Path
 
 from iommutui import debug
 from iommutui.apply.child import in_own_session
-from iommutui.apply.confirmation import KEEP, REQUEST_LIMIT, UNDO, Decision, Timeout, is_note, note_of
+from iommutui.apply.confirmation import KEEP, REQUEST_LIMIT, UNDO, Decision, Timeout, note_of
 from iommutui.apply.events import EventStream, Refused, tell
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import journal_dir
+from iommutui.apply.journal import journal_dir
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.apply.recovery import Retention
 from iommutui.apply.request import Request, parse_request, plan_request
@@ -32,29 +33,29 @@ def serve(retention: Retention) -> int:
 
     An error before anything was written is an event as well as a message, so that no program has to parse messages.
     """
-    channel = RequestChannel(sys.stdin.fileno())
+    program = AskingProgram(sys.stdin.fileno(), journal_dir())
     stream = EventStream(sys.stdout.fileno())
     try:
-        text = channel.request()
+        text = program.request()
         debug.log("request: %s", text)
         request = parse_request(text)
     except IommutuiError as error:
         return _refuse(stream, error)
     if request.keep_within is None:
         return _carry_out(request, stream, None, retention)
-    timeout = Timeout(request.keep_within, ConfirmationListener(journal_dir(), channel))
+    timeout = Timeout(request.keep_within, program)
     return in_own_session(lambda: _carry_out(request, stream, timeout, retention))
 
 
 def _carry_out(request: Request, stream: EventStream, timeout: Timeout | None, retention: Retention) -> int:
-    kernel, directory = RealKernel(), journal_dir()
+    kernel = RealKernel()
     try:
-        plan = plan_request(request, load(session=session_address()), directory, kernel.boot())
+        plan = plan_request(request, load(session=session_address()), kernel.boot())
         debug.log("request: planned, %s steps, refusals %s", len(plan.steps), plan.refusals)
         events = execute(
             plan,
             kernel,
-            directory,
+            journal_dir(),
             reverts=request.reverts,
             accepted=request.accepted,
             timeout=timeout,
@@ -73,10 +74,16 @@ def _refuse(stream: EventStream, error: IommutuiError) -> Exit:
     return error.exit_code
 
 
-class RequestChannel:
-    """The standard input of the applying process: the first line is a request, each further one a word."""
+class AskingProgram:
+    """The program that asked, on standard input: its first line is a request, each further one a word.
 
-    def __init__(self, descriptor: int) -> None:
+    Implements `Confirmer`; a note in the journal directory confirms too.
+    """
+
+    _note: Path
+
+    def __init__(self, descriptor: int, directory: Path) -> None:
+        self._directory = directory
         self._open = [descriptor]
         """Empty once the end of the input was read."""
         self._held = b""
@@ -88,14 +95,39 @@ class RequestChannel:
         line, _, self._held = self._held.partition(b"\n")
         return line.decode(errors="replace")
 
-    def forget(self) -> None:
-        """Discards earlier input, which does not count for the countdown."""
+    def begin(self, journal_id: str) -> None:
+        self._note = note_of(self._directory, journal_id)
         for _ in range(64):  # more than any pipe holds: a caller that keeps writing must not hold this up
             if select.select(self._open, [], [], 0)[0]:
                 self._read()
         self._held = b""
 
-    def wait(self, seconds: float) -> bytes | None:
+    def wait(self, seconds: float) -> Decision | None:
+        """Looks for a note several times while it waits for a word."""
+        end = time.monotonic() + seconds
+        while True:
+            if self._is_confirmed():
+                return Decision(keep=True, by="'iommutui keep'")
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            word = self._word(min(left, _LOOK))
+            if word in (KEEP, UNDO):
+                return Decision(keep=word == KEEP, by="the program that asked for it")
+
+    def end(self) -> None:
+        """The note has been read, or came too late."""
+        self._note.unlink(missing_ok=True)
+
+    def _is_confirmed(self) -> bool:
+        """Whether there is a note of root or of the user who applies."""
+        try:
+            facts = os.lstat(self._note)
+        except OSError:
+            return False
+        return stat.S_ISREG(facts.st_mode) and facts.st_uid in (0, os.geteuid())
+
+    def _word(self, seconds: float) -> bytes | None:
         """A line within this many seconds, or None if no complete one came."""
         if b"\n" not in self._held and select.select(self._open, [], [], seconds)[0]:
             self._read()
@@ -112,34 +144,3 @@ class RequestChannel:
         self._held += part
         if not part:
             self._open = []
-
-
-class ConfirmationListener:
-    """Implements `Confirmer`: the program that asked, and notes in the journal directory."""
-
-    _note: Path
-
-    def __init__(self, directory: Path, channel: RequestChannel) -> None:
-        self._directory = directory
-        self._channel = channel
-
-    def begin(self, journal_id: str) -> None:
-        self._note = note_of(self._directory, journal_id)
-        self._channel.forget()
-
-    def wait(self, seconds: float) -> Decision | None:
-        """Looks for a note several times while it waits for the program that asked."""
-        end = time.monotonic() + seconds
-        while True:
-            if is_note(self._note):
-                return Decision(keep=True, by="'iommutui keep'")
-            left = end - time.monotonic()
-            if left <= 0:
-                return None
-            said = self._channel.wait(min(left, _LOOK))
-            if said in (KEEP, UNDO):
-                return Decision(keep=said == KEEP, by="the program that asked for it")
-
-    def end(self) -> None:
-        """The note has been read, or came too late."""
-        self._note.unlink(missing_ok=True)

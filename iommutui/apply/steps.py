@@ -1,13 +1,15 @@
 """The writes of a plan: each is begun in the journal, made, and checked; and their rollback."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from iommutui import debug
 from iommutui.apply.child import Stop
 from iommutui.apply.events import Compensating, Event, Finished, ModuleLoaded, StepBegun, StepDone, StepWaiting
 from iommutui.apply.journal.format import BLOCKED, Begin, JournalWriter, Module, Result
 from iommutui.apply.journal.reader import JournaledWrite
-from iommutui.apply.kernel import DENIED, Answer, Clock, Kernel, Waiting
+from iommutui.apply.kernel import DENIED, Answer, Clock, DeniedError, Kernel, Waiting
 from iommutui.core.address import Address
 from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.engine import transition
@@ -21,49 +23,35 @@ from iommutui.core.reasons import OK
 from iommutui.core.wording import changes_words
 
 
-class FailedError(Exception):
-    """The plan stops and is rolled back; the text says why."""
+class FailedError(IommutuiError):
+    """The plan stops and is rolled back; its text, which begins with a small letter, says why."""
 
 
 class StuckError(Exception):
     """A write has not returned: nothing more may be written, not even by a rollback."""
 
 
-class DeniedError(Exception):
-    """The very first write was denied, so that nothing has changed; the text is its path."""
-
-
+@dataclass
 class Steps:
-    """Makes writes, records their effects, and rolls them back.
+    """Makes writes, records their effects, and rolls them back."""
 
-    ``before`` holds the facts that a rollback restores, ``basis`` those that the plan depends on.
-    """
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        journal: JournalWriter,
-        clock: Clock,
-        stop: Stop,
-        model: Model,
-        before: Mapping[Address, DeviceFacts],
-        basis: Iterable[DeviceFacts],
-    ) -> None:
-        self.kernel = kernel
-        self.journal = journal
-        self.expected = {facts.device: facts for facts in (*basis, *before.values())}
-        """The facts of every device, as they should be now."""
-        self.touched: set[Address] = set()
-        """Devices that may have been changed."""
-        self.written: dict[Address, None] = {}
-        """Devices that were written to."""
-        self.number = 0
-        self._before = before
-        self._model = model
-        self._restoring = False
-        """Set during a rollback, which cannot be interrupted."""
-        self._clock = clock
-        self._stop = stop
+    kernel: Kernel
+    journal: JournalWriter
+    clock: Clock
+    stop: Stop
+    model: Model
+    before: Mapping[Address, DeviceFacts]
+    """The facts that a rollback restores."""
+    expected: dict[Address, DeviceFacts]
+    """The facts of every device that the plan depends on, as they should be now."""
+    touched: set[Address] = field(default_factory=set)
+    """Devices that may have been changed."""
+    written: dict[Address, None] = field(default_factory=dict)
+    """Devices that were written to, in this order."""
+    number: int = 0
+    """How many writes were begun."""
+    restoring: bool = False
+    """Set during a rollback, which cannot be interrupted."""
 
     def load_module(self, name: str) -> Iterator[Event]:
         """Loads a module. Raises StuckError if that does not return."""
@@ -80,13 +68,13 @@ class Steps:
         """
         self.number += 1
         number = self.number
-        self.journal.append(Begin(number, step.op, step.device, step.value, self._restoring))
+        self.journal.append(Begin(number, step.op, step.device, step.value, self.restoring))
         self.touched.add(step.device)
         self.written[step.device] = None
         yield StepBegun(number, step)
-        started = self._clock.monotonic()
-        result = yield from self._wait(number, step, self.kernel.write(step, self.journal.late_teller(number)))
-        seconds = max(self._clock.monotonic() - started, 0.0)
+        started = self.clock.monotonic()
+        result = yield from self._wait(number, step, self.kernel.write(step, partial(self.journal.late, number)))
+        seconds = max(self.clock.monotonic() - started, 0.0)
         first = number == 1 and self.touched == {step.device}
         right, note = self._look(step, goal)
         debug.log("apply: %s. %s %s %s: %s, %.3f s %s", number, step.op, step.device, step.value, result, seconds, note)
@@ -107,7 +95,7 @@ class Steps:
             debug.log("apply: waiting for %s %s: %s", step.op, step.device or step.value, answer)
             if not answer.given_up:
                 yield StepWaiting(number, step, answer.seconds, answer.holders)
-            asked = None if self._restoring else self._stop.why
+            asked = None if self.restoring else self.stop.why
             if asked is not None or answer.given_up:
                 self._give_up(number, step, answer)
                 raise StuckError(_stuck_words(step, answer, asked))
@@ -142,7 +130,8 @@ class Steps:
         after = tuple(self.expected[a] for a in self.written) if code in (Exit.DONE, Exit.NOT_ROLLED_BACK) else ()
 
         def last() -> Finished:
-            return Finished(code, summary + _BROKEN if self.journal.broken else summary, left, after)
+            broken = " The journal is incomplete, because it could not be written." if self.journal.broken else ""
+            return Finished(code, summary + broken, left, after)
 
         self.journal.append(last())
         return last()  # that line may be the first that cannot be written
@@ -154,7 +143,7 @@ class Steps:
 
     def roll_back(self, why: str) -> Iterator[Event]:
         """Restores the state before, and reports what differs; the last event is `Finished`."""
-        self._restoring = self.journal.muted = True
+        self.restoring = self.journal.muted = True
         turn = Compensating(why)
         self.journal.append(turn)
         yield turn
@@ -190,32 +179,29 @@ class Steps:
         now = self.kernel.observe()
         goals = {
             address: restoring(address, facts.driver, facts.override)
-            for address, facts in self._before.items()
+            for address, facts in self.before.items()
             if address in self.touched and _can_return(now, facts)
         }
-        return plan_goals(now, list(goals.values()), self._model).steps, goals
+        return plan_goals(now, list(goals.values()), self.model).steps, goals
 
     def _refuse_harm(self, step: Step) -> None:
         """Refuses a step that would crash the kernel or take a device from a virtual machine."""
         if step.op == "override":
             return
-        outcome = transition(self.kernel.observe(), step.event, self._model)
+        outcome = transition(self.kernel.observe(), step.event, self.model)
         if outcome.crash is not None or outcome.blocks:
             raise FailedError(f"{step_words(step)} would be harmful")
 
     def _left(self) -> tuple[Change, ...]:
         """Each difference from the state before, as the machine shows it now."""
         host = self.kernel.observe()
-        present = [host.devices[address] for address in self._before if address in host.devices]
+        present = [host.devices[address] for address in self.before if address in host.devices]
         unread = [Change(each.address, "state", "known", "not known") for each in present if silent(each) is not None]
-        return (*differences(self._before.values(), map(device_facts, present)), *unread)
+        return (*differences(self.before.values(), map(device_facts, present)), *unread)
 
     def _left_unread(self) -> tuple[Change, ...]:
         """Each difference from the state before, according to the reads after each write."""
-        return tuple(differences(self._before.values(), [self.expected[address] for address in self._before]))
-
-
-_BROKEN = " The journal is incomplete, because it could not be written."
+        return tuple(differences(self.before.values(), [self.expected[address] for address in self.before]))
 
 
 def silent(device: Device) -> str | None:
@@ -241,9 +227,7 @@ def _stuck_words(step: Step, waiting: Waiting, asked: str | None) -> str:
     said = f"{capital(step_words(step))} has not returned after {waiting.seconds:.0f} s, so nothing further is written."
     if asked is not None:
         said = f"{capital(asked)}. {said}"
-    if waiting.holders:
-        return f"{said} It may be held by {'; '.join(waiting.holders)}."
-    return said if step.op == "modprobe" else f"{said} The process that holds it is not visible."
+    return f"{said} It may be held by {'; '.join(waiting.holders)}." if waiting.holders else said
 
 
 def capital(text: str) -> str:

@@ -6,7 +6,7 @@ needed, because importing it costs more than a listing.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
@@ -40,7 +40,7 @@ class Message:
     unless the class says `IGNORE_UNKNOWN`.
     """
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid", "allow_inf_nan": False}
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True)(cls)
@@ -108,17 +108,6 @@ def parse(kind: type[T], text: str | bytes, what: str, remedy: str = "") -> T:
         raise IommutuiError(f"{what} is not valid: {_complaint(error)}.", remedy) from None
 
 
-def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str, remedy: str = "") -> M:
-    """The message of the kind that ``key`` names in the JSON object. Raises IommutuiError for text that holds none."""
-    content = object_in(text, what, remedy)
-    tag = content.pop(key, None)
-    by_tag = {kind.tag(): kind for kind in kinds}
-    kind = by_tag.get(tag) if isinstance(tag, str) else None
-    if kind is None:
-        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(by_tag)}.", remedy)
-    return parse_plain(kind, content, what, remedy)
-
-
 def object_in(text: str | bytes, what: str, remedy: str = "") -> dict[str, Json]:
     """The JSON object in the text. Raises IommutuiError for anything else."""
     from pydantic_core import from_json
@@ -131,6 +120,17 @@ def object_in(text: str | bytes, what: str, remedy: str = "") -> dict[str, Json]
     if not isinstance(content, dict):
         raise IommutuiError(f"{what} is not valid: it is not a JSON object.", remedy)
     return content
+
+
+def parse_tagged(key: str, kinds: Iterable[type[M]], text: str | bytes, what: str) -> M:
+    """The message of the kind that ``key`` names in the JSON object. Raises IommutuiError for text that holds none."""
+    content = object_in(text, what)
+    tag = content.pop(key, None)
+    by_tag = {kind.tag(): kind for kind in kinds}
+    kind = by_tag.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        raise IommutuiError(f"{what} is not valid: its {key!r} is none of {', '.join(by_tag)}.")
+    return parse_plain(kind, content, what)
 
 
 def parse_plain(kind: type[T], value: Json, what: str, remedy: str = "") -> T:

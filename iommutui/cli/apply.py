@@ -17,9 +17,9 @@ from iommutui.apply.child import handled
 from iommutui.apply.elevation import Applying, as_root, own_program, root_program
 from iommutui.apply.events import Event, EventStream, tell, to_json
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import journal_dir, may_write
+from iommutui.apply.journal import journal_dir, may_write
 from iommutui.apply.real_kernel import RealKernel
-from iommutui.apply.recovery import RETENTION, Retention
+from iommutui.apply.recovery import RETENTION, Retention, find_revert
 from iommutui.apply.request import (
     Request,
     check_seconds,
@@ -29,7 +29,6 @@ from iommutui.apply.request import (
     refuse_dangers,
     request_of,
 )
-from iommutui.apply.revert import find_revert
 from iommutui.apply.server import serve
 from iommutui.cli.options import add_consent, parse_accepted, parse_intents, read_host, read_machine, refuse_recorded
 from iommutui.cli.output import ask, clean, complain, text_of, write_lines
@@ -233,7 +232,7 @@ def _listen(request: Request, elevation: str | None, printer: _Printer) -> int:
     code = Exit.ERROR
     counting = False
     with handled([signal.SIGINT], lambda *_: None):
-        applying = Applying(request, own_program(), elevation)
+        applying = Applying(request, own_program(), elevation, answered=request.keep_within is not None)
         for event in applying.events():
             if isinstance(event, events.Counting):
                 if not counting:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from iommutui.apply.elevation import PROGRAMS, root_program
-from iommutui.apply.journal.directory import check_trusted, journal_dir
+from iommutui.apply.journal import check_trusted, journal_dir
 from iommutui.cli.options import read_host
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options, version_line

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from iommutui import sources
 from iommutui.apply.boots import boot_id
-from iommutui.apply.journal.directory import at_work, journal_dir
+from iommutui.apply.journal import at_work, journal_dir
 from iommutui.apply.journal.reader import Damaged, Journal, JournaledWrite, read_journals
-from iommutui.apply.recovery import interrupted_words, remedy_words
-from iommutui.apply.revert import JournalState, Standing, standing, state_of
+from iommutui.apply.recovery import JournalState, Standing, interrupted_words, remedy_words, standing, state_of
 from iommutui.apply.steps import step_words
 from iommutui.apply.validation import to_object
 from iommutui.cli.options import refuse_recorded

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from iommutui import sources
 from iommutui.apply.boots import boot_id
-from iommutui.apply.confirmation import leave_note, take_note_back
+from iommutui.apply.confirmation import leave_note, note_of
 from iommutui.apply.elevation import as_root, own_program, root_program
-from iommutui.apply.journal.directory import at_work, journal_dir
+from iommutui.apply.journal import at_work, journal_dir
 from iommutui.apply.journal.reader import Damaged, Journal, read_journals
 from iommutui.apply.recovery import leave_as_it_is, unfinished, what_reverts
 from iommutui.cli.options import refuse_recorded
@@ -42,15 +42,14 @@ def run(options: Options) -> int:
 
 def _wanted(directory: Path, words: str | None) -> Journal | Damaged:
     """The chosen journal, which has not ended."""
-    journals = read_journals(directory)
     if words is not None:
-        journal = journals.find_any(words)
+        journal = read_journals(directory).find_any(words)
         if not journal.open:
             raise RefusedError(
                 f"The apply {journal.id} has ended: there is nothing to confirm.", "'iommutui journal' says how."
             )
         return journal
-    found = unfinished(journals, boot_id(sources.HERE))
+    found = unfinished(directory, boot_id(sources.HERE))
     if not found:
         raise IommutuiError("No apply waits to be confirmed.", "'iommutui journal' lists what was applied.")
     return found[-1]
@@ -69,7 +68,7 @@ def _confirm(directory: Path, journal: Journal | Damaged) -> int:
         time.sleep(_INTERVAL)
     now = read_journals(directory).find(journal.id)
     if now.kept_by is None:
-        take_note_back(directory, journal.id)
+        note_of(directory, journal.id).unlink(missing_ok=True)
         if now.waiting:
             return _leave(directory, now)  # it died meanwhile
         raise RefusedError(f"It is too late: the apply {journal.id} is being reverted.")

@@ -53,7 +53,7 @@ def read_host(options: Options, depth: Depth = Depth.FULL) -> Host:
 def _report_interrupted() -> None:
     """A note on standard error for each apply to this machine that a crash interrupted."""
     from iommutui.apply.boots import boot_id
-    from iommutui.apply.journal.directory import journal_dir, may_be_open
+    from iommutui.apply.journal import journal_dir, may_be_open
     from iommutui.sources import HERE
 
     directory, boot = journal_dir(), boot_id(HERE)

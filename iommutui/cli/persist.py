@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 
+from iommutui import debug
 from iommutui.apply.boots import boot_id
-from iommutui.apply.journal.directory import ID, journal_dir
+from iommutui.apply.events import Event, Finished, Notice, Refused
+from iommutui.apply.journal import ID, journal_dir
 from iommutui.apply.journal.reader import read_journals
-from iommutui.apply.persistence.mechanisms import SWITCH, why_not_in_force
-from iommutui.apply.persistence.request import (
+from iommutui.apply.persistence import (
     SCHEMA,
     PersistRequest,
     changed_as_root,
@@ -17,6 +18,7 @@ from iommutui.apply.persistence.request import (
     prepare,
     serve,
 )
+from iommutui.apply.persistence.mechanisms import SWITCH, why_not_in_force
 from iommutui.apply.persistence.store import diff_of, digest_of
 from iommutui.apply.request import read_plan, refuse_dangers
 from iommutui.apply.validation import to_line
@@ -47,11 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--with", dest="driverctl", choices=["driverctl"], metavar="driverctl", help=late)
     add_consent(parser)
     parser.add_argument("--stdin", action="store_true", help=argparse.SUPPRESS)  # for the process that writes
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(options: Options) -> int:
     """Lists, or reviews, asks, and writes."""
     refuse_recorded(options, "persist")
+    if options.debug:
+        debug.turn_on()
     if options.stdin:
         return serve()
     if options.list:
@@ -121,17 +126,29 @@ def _review_and_ask(options: Options, host: Host, request: PersistRequest) -> in
     refuse_dangers(prepared.hazards, request.accepted)
     if prepared.changes and not options.yes:
         ask(f"Change {count(len(prepared.changes), 'file')}?", "--yes continues without asking.")
-    code = 0
+    code: Exit | None = None
     for event in changed_as_root(request._replace(shown=digest_of(prepared.changes))):
-        code = event.code or 0
+        text, code, remedy = _parts(event)
         if options.json:
-            sys.stdout.write(to_line(event).decode())
+            sys.stdout.write(to_line({"text": text, "code": code, "remedy": remedy}).decode())
         elif code:
-            complain(f"iommutui: {event.text} {event.remedy}".rstrip())
+            complain(f"iommutui: {text} {remedy}".rstrip())
         else:
-            write_lines([event.text])
+            write_lines([text])
         sys.stdout.flush()
-    return code
+    return code or Exit.DONE
+
+
+def _parts(event: Event) -> tuple[str, Exit | None, str]:
+    """The text of an event, the code of the last one, and the remedy of an error."""
+    match event:
+        case Finished(exit=code, summary=text):
+            return text, code, ""
+        case Refused(exit=code, what=text, remedy=remedy):
+            return text, code, remedy
+        case Notice(what=text):
+            return text, None, ""
+    return "", None, ""
 
 
 def persisted(options: Options) -> list[Document]:

@@ -10,11 +10,19 @@ from hypothesis import strategies as st
 
 from iommutui.apply.events import Compensating, Counting, Finished, Notice
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import may_be_open
+from iommutui.apply.journal import may_be_open
 from iommutui.apply.journal.format import Late, Module, Result
 from iommutui.apply.journal.reader import read_journals
-from iommutui.apply.recovery import Retention, leave_as_it_is, open_journals
-from iommutui.apply.revert import JournalState, Revert, find_revert, standing, state_of
+from iommutui.apply.recovery import (
+    JournalState,
+    Retention,
+    Revert,
+    find_revert,
+    leave_as_it_is,
+    open_journals,
+    standing,
+    state_of,
+)
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 from iommutui.core.host import Host

@@ -9,13 +9,15 @@ import pytest
 
 from iommutui.apply.elevation import Applying, as_root, own_program, root_program
 from iommutui.apply.events import LINE_LIMIT
-from iommutui.apply.request import SCHEMA, Request, request_to_json
+from iommutui.apply.persistence import SCHEMA as PERSIST_SCHEMA
+from iommutui.apply.persistence import PersistRequest, parse_persist_request
+from iommutui.apply.request import SCHEMA, Request, Shown, parse_request
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError
 from iommutui.core.plan.drift import Basis
 from iommutui.core.plan.intents import Intent
 from tests.apply.machines import GPU
 
-REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()))
+REQUEST = Request(SCHEMA, (Intent(GPU, "vfio-pci"),), Basis("6.12.0", ()), "dma-owner", Shown((), ()))
 
 
 @pytest.mark.parametrize(
@@ -75,13 +77,21 @@ def test_only_the_request_is_sent_over_standard_input(tmp_path: Path) -> None:
     applying = Applying(REQUEST, _player(tmp_path, DONE), "")
     assert GPU not in " ".join(applying.command)
     assert [type(event).__name__ for event in applying.events()] == ["Finished"]
-    assert (tmp_path / "sent").read_text() == request_to_json(REQUEST) + "\n"
+    assert parse_request((tmp_path / "sent").read_text()) == REQUEST
     assert (tmp_path / "words").read_text() == ""
+
+
+def test_a_request_to_persist_is_sent_in_the_same_way(tmp_path: Path) -> None:
+    request = PersistRequest(PERSIST_SCHEMA, forget_all=True)
+    applying = Applying(request, _player(tmp_path, DONE), "", command="persist")
+    assert applying.command[-2:] == ["persist", "--stdin"]
+    assert [type(event).__name__ for event in applying.events()] == ["Finished"]
+    assert parse_persist_request((tmp_path / "sent").read_text()) == request
 
 
 def test_answers_reach_the_applying_process_during_the_countdown(tmp_path: Path) -> None:
     counting = '{"event":"counting","seconds":5.0,"within":5.0}\n'
-    applying = Applying(REQUEST._replace(keep_within=5.0), _player(tmp_path, counting + DONE), "")
+    applying = Applying(REQUEST._replace(keep_within=5.0), _player(tmp_path, counting + DONE), "", answered=True)
     events = applying.events()
     next(events)
     applying.keep()

@@ -10,9 +10,9 @@ import pytest
 
 from iommutui.apply.events import Compensating, Finished, ModuleLoaded, Started, StepBegun, StepDone
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import lock
+from iommutui.apply.journal import lock
 from iommutui.apply.kernel import SimulatedKernel, Waiting
-from iommutui.apply.revert import plan_revert
+from iommutui.apply.recovery import plan_revert
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, NotPermittedError, RefusedError
 from iommutui.core.host import Claim, Gap

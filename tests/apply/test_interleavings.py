@@ -13,8 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
-from iommutui.apply.recovery import leave_as_it_is, open_journals
-from iommutui.apply.revert import JournalState, find_revert, standing, state_of
+from iommutui.apply.recovery import JournalState, find_revert, leave_as_it_is, open_journals, standing, state_of
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError, RefusedError
 from iommutui.core.host import Host

@@ -20,7 +20,7 @@ from iommutui.apply.events import Compensating, Counting, Event, Finished, Kept,
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
 from iommutui.apply.kernel import Clock
-from iommutui.apply.server import ConfirmationListener, RequestChannel
+from iommutui.apply.server import AskingProgram
 from iommutui.core.errors import Exit
 from tests.apply.journals import list_journals
 from tests.apply.machines import CASES, facts, finished
@@ -175,10 +175,10 @@ def pipe() -> tuple[int, int]:
     return os.pipe()
 
 
-def _listener(tmp_path: Path, pipe: tuple[int, int]) -> ConfirmationListener:
+def _listener(tmp_path: Path, pipe: tuple[int, int]) -> AskingProgram:
     directory = tmp_path / "s/journal"
     directory.mkdir(parents=True, mode=0o700)
-    return ConfirmationListener(directory, RequestChannel(pipe[0]))
+    return AskingProgram(pipe[0], directory)
 
 
 @pytest.mark.parametrize(("line", "keep"), [(b"keep\n", True), (b"undo\n", False), (b"what\nkeep\n", True)])
@@ -259,13 +259,15 @@ def test_a_note_is_not_written_through_a_link(tmp_path: Path, pipe: tuple[int, i
         (b"nonsense\nmore", "nonsense"),
     ],
 )
-def test_the_request_is_one_line_or_the_whole_input(sent: bytes, request_text: str, pipe: tuple[int, int]) -> None:
+def test_the_request_is_one_line_or_the_whole_input(
+    sent: bytes, request_text: str, tmp_path: Path, pipe: tuple[int, int]
+) -> None:
     os.write(pipe[1], sent)
     os.close(pipe[1])
-    assert RequestChannel(pipe[0]).request() == request_text
+    assert AskingProgram(pipe[0], tmp_path).request() == request_text
 
 
-def test_an_endless_request_is_cut_off(pipe: tuple[int, int]) -> None:
+def test_an_endless_request_is_cut_off(tmp_path: Path, pipe: tuple[int, int]) -> None:
     def flood() -> None:
         try:
             while True:
@@ -275,6 +277,6 @@ def test_an_endless_request_is_cut_off(pipe: tuple[int, int]) -> None:
 
     thread = threading.Thread(target=flood)
     thread.start()
-    assert len(RequestChannel(pipe[0]).request()) < 2 << 20
+    assert len(AskingProgram(pipe[0], tmp_path).request()) < 2 << 20
     os.close(pipe[0])
     thread.join()

@@ -68,7 +68,7 @@ class TestModules:
 
     def test_a_missing_module_is_named(self, tmp_path: Path) -> None:
         ran = Ran((), 1, "", "modprobe: FATAL: Module nope not found in directory /lib/modules/6.1\n")
-        with pytest.raises(IommutuiError, match="nope is missing"):
+        with pytest.raises(IommutuiError, match="Module nope not found"):
             self._load(tmp_path, "nope", ran=ran)
 
     @pytest.mark.parametrize("command", ["/bin/false", "/usr/bin/false", "/bin/true # not here"])
@@ -76,24 +76,17 @@ class TestModules:
         with pytest.raises(IommutuiError, match="administratively blocked by the line"):
             self._load(tmp_path, "vfio-pci", config=f"options x y\ninstall vfio_pci {command}\n")
 
-    def test_the_command_line_blocks_a_module(self, tmp_path: Path) -> None:
-        (tmp_path / "proc").mkdir()
-        (tmp_path / "proc/cmdline").write_text("quiet module_blacklist=nouveau,vfio_pci\n")
-        with pytest.raises(IommutuiError, match="module_blacklist="):
-            self._load(tmp_path, "vfio-pci")
-
-    def test_disabled_modules_block_until_the_next_boot(self, tmp_path: Path) -> None:
-        (tmp_path / "proc/sys/kernel").mkdir(parents=True)
-        (tmp_path / "proc/sys/kernel/modules_disabled").write_text("1\n")
-        with pytest.raises(IommutuiError, match="until the next boot"):
-            self._load(tmp_path, "vfio-pci")
-
     def test_a_plain_blacklist_line_does_not_block(self, tmp_path: Path) -> None:
         config = "blacklist nouveau\ninstall other /bin/false\ninstall nouveau /sbin/modprobe -i nouveau\n"
         assert self._load(tmp_path, "nouveau", config=config)[-1] == ("modprobe", "--", "nouveau")
 
     @pytest.mark.parametrize(
-        "ran", [Ran((), 1, "", "modprobe: ERROR: could not insert: Exec format error"), Ran((), 127, "", "")]
+        "ran",
+        [
+            Ran((), 1, "", "modprobe: ERROR: could not insert: Exec format error"),
+            Ran((), 1, "", "modprobe: ERROR: could not insert 'vfio_pci': Operation not permitted"),
+            Ran((), 127, "", ""),
+        ],
     )
     def test_a_module_that_fails_to_load_is_an_error(self, ran: Ran, tmp_path: Path) -> None:
         with pytest.raises(IommutuiError, match="could not be loaded"):

@@ -8,6 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply.persistence import (
+    SCHEMA,
+    PersistRequest,
+    carry_out,
+    declared,
+    next_boot_needs,
+    parse_persist_request,
+    prepare,
+)
 from iommutui.apply.persistence.mechanisms import (
     CONF,
     MECHANISMS,
@@ -19,15 +28,6 @@ from iommutui.apply.persistence.mechanisms import (
     mechanism_of,
     to_text,
     why_not_in_force,
-)
-from iommutui.apply.persistence.next_boot import Tables, next_boot_needs, tables_of
-from iommutui.apply.persistence.request import (
-    SCHEMA,
-    PersistRequest,
-    carry_out,
-    declared,
-    parse_persist_request,
-    prepare,
 )
 from iommutui.apply.persistence.store import Store, digest_of, run_command
 from iommutui.apply.validation import to_line
@@ -355,24 +355,26 @@ USES = [
     (Storage(CARD, Held.MOUNT, ("/mnt/now",), ("dm-2 (luks-backup)", "sdd1")), None),
     (Storage(CARD, Held.DISK, ("sde",), ("ext4",)), None),
 ]
-TABLES = Tables(
-    fstab="# /games is not needed\nUUID=1 / ext4 defaults 0 1\nUUID=2 /data ext4 defaults 0 2\n"
+TABLES = {
+    "fstab": "# /games is not needed\nUUID=1 / ext4 defaults 0 1\nUUID=2 /data ext4 defaults 0 2\n"
     "UUID=3 /games ext4 defaults,nofail 0 2\nUUID=4 /my\\040disk ext4 defaults 0 2\nshort\n"
     "UUID=7 none swap sw 0 0\nUUID=8 /later ext4 noauto 0 0\nUUID=9 /auto ext4 x-systemd.automount 0 0\n",
-    crypttab="luks-home UUID=5 none luks\nluks-backup UUID=6 none luks,nofail\n",
-    resume="sdf3",
-)
+    "crypttab": "luks-home UUID=5 none luks\nluks-backup UUID=6 none luks,nofail\n",
+}
 
 
 @pytest.mark.parametrize(("use", "why"), USES, ids=[f"{use.held}{use.what}" for use, _ in USES])
-def test_devices_that_the_next_boot_needs_are_named(use: Storage, why: str | None) -> None:
-    host = demo_host()._replace(uses=Uses(storage=(use,)))
+def test_devices_that_the_next_boot_needs_are_named(tmp_path: Path, use: Storage, why: str | None) -> None:
+    (tmp_path / "etc").mkdir()
+    for name, text in TABLES.items():
+        (tmp_path / "etc" / name).write_text(text)
+    host = demo_host()._replace(uses=Uses(storage=(use,)), cmdline="quiet resume=/dev/sdf3")
     plan = plan_intents(host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
-    found = list(next_boot_needs(host, plan.goals, TABLES))
+    found = list(next_boot_needs(host, plan.goals, tmp_path))
     assert len(found) == (why is not None)
     assert why is None or why in found[0]
     other = plan_intents(host, [Intent(SOUND, "none")], model_for(host.kernel))
-    assert list(next_boot_needs(host, other.goals, TABLES)) == []
+    assert list(next_boot_needs(host, other.goals, tmp_path)) == []
 
 
 def using(machine: Machine, use: Storage, fstab: str = "") -> Machine:
@@ -435,9 +437,10 @@ def test_a_virtual_function_persists_only_with_driverctl(machine: Machine) -> No
 )
 def test_the_card_that_leads_to_the_root_is_needed(tmp_path: Path, word: str) -> None:
     def needs(cmdline: str, *, address: bool = True) -> list[str]:
-        host = demo_host()._replace(uses=Uses(network=(Network(CARD, ("br0", "eth0"), address=address),)))
+        uses = Uses(network=(Network(CARD, ("br0", "eth0"), address=address),))
+        host = demo_host()._replace(uses=uses, cmdline=cmdline)
         plan = plan_intents(host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
-        return list(next_boot_needs(host, plan.goals, tables_of(tmp_path, cmdline)))
+        return list(next_boot_needs(host, plan.goals, tmp_path))
 
     assert needs(f"quiet {word}") == [f"The next boot needs {CARD}: / may come through eth0 ({word})."]
     assert needs(f"quiet {word}", address=False) == []
@@ -449,14 +452,18 @@ def test_the_resume_device_is_found(tmp_path: Path) -> None:
     links.mkdir(parents=True)
     (tmp_path / "dev/sda3").touch()
     (links / "1234-5").symlink_to("../../sda3")
-    for word, name in (("resume=/dev/sda3", "sda3"), ("resume=UUID=1234-5", "sda3"), ("noresume", "")):
-        assert tables_of(tmp_path, f"quiet {word} ro").resume == name, word
+    uses = Uses(storage=(Storage(CARD, Held.DISK, ("sda",), ("sda3 (swap)",)),))
+    for word, named in (("resume=/dev/sda3", True), ("resume=UUID=1234-5", True), ("noresume", False)):
+        host = demo_host()._replace(uses=uses, cmdline=f"quiet {word} ro")
+        plan = plan_intents(host, [Intent(CARD, "vfio-pci")], model_for(host.kernel))
+        found = list(next_boot_needs(host, plan.goals, tmp_path))
+        assert ["means sda3" in sentence for sentence in found] == [True] * named, word
 
 
 def test_an_unreadable_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "etc/fstab").mkdir(parents=True)
     with pytest.raises(RefusedError, match="/etc/fstab cannot be read"):
-        tables_of(tmp_path, "")
+        list(next_boot_needs(demo_host(), (), tmp_path))
 
 
 ENTRY = Entry(CARD, "10de:1f08", "1043:87c0", "vfio-pci")
@@ -493,7 +500,7 @@ def test_a_request_has_exactly_one_purpose() -> None:
     good = persist((CARD, "vfio-pci"))
     assert parse_persist_request(to_line(good).decode()) == good
     for bad in (
-        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2),
+        good._replace(forget_all=True), PersistRequest(SCHEMA), ALL._replace(schema=2),  # type: ignore[arg-type]
         PersistRequest(SCHEMA, forget=(Address("../../etc/passwd"),)),
         good._replace(intents=(Intent(CARD, "../x"),)),
     ):  # fmt: skip
@@ -516,6 +523,11 @@ def test_the_output_of_the_command_is_reported() -> None:
 def test_a_command_that_hangs_is_given_up() -> None:
     with pytest.raises(IommutuiError, match="has not ended after 1 seconds"):
         list(run_command(("sh", "-c", "echo begun; exec sleep 600"), longest=1.0))
+
+
+def test_a_command_that_hangs_without_its_output_is_given_up() -> None:
+    with pytest.raises(IommutuiError, match="has not ended after 1 seconds"):
+        list(run_command(("sh", "-c", "exec >&- 2>&-; exec sleep 600"), longest=1.0))
 
 
 def test_a_command_ends_although_its_child_keeps_the_output_open() -> None:

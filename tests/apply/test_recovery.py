@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from iommutui.apply import journal as places
 from iommutui.apply.events import Finished, Kept
 from iommutui.apply.executor import execute
-from iommutui.apply.journal import directory as places
-from iommutui.apply.journal.directory import at_work, lock, may_be_open
+from iommutui.apply.journal import at_work, lock, may_be_open
 from iommutui.apply.journal.format import JournalWriter
-from iommutui.apply.journal.reader import Journal, read_journals
-from iommutui.apply.recovery import interrupted_words, open_journals, remedy_words, unfinished
-from iommutui.apply.revert import plan_revert
+from iommutui.apply.journal.reader import Journal
+from iommutui.apply.recovery import interrupted_words, open_journals, plan_revert, remedy_words, unfinished
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Claim, Gap, Host
 from iommutui.core.plan.drift import drift
@@ -93,7 +92,7 @@ def test_an_interrupted_revert_is_settled_with_its_apply(directory: Path) -> Non
 
 def test_a_kept_apply_does_not_block(directory: Path) -> None:
     _cut_off(directory, CASE.host)
-    (entry,) = unfinished(read_journals(directory), BOOT)
+    (entry,) = unfinished(directory, BOOT)
     with open(directory / f"{entry.id}.jsonl", "ab") as file:
         file.write(b'{"line":"resu')  # the line that was being written when it was killed
     with lock(directory), JournalWriter.reopen(directory, entry.id) as journal:

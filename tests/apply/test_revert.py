@@ -6,7 +6,7 @@ import pytest
 
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
-from iommutui.apply.revert import plan_revert
+from iommutui.apply.recovery import plan_revert
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS

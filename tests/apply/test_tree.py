@@ -11,8 +11,7 @@ from iommutui.apply.events import Event
 from iommutui.apply.executor import execute
 from iommutui.apply.journal.reader import Journal
 from iommutui.apply.real_kernel import Write
-from iommutui.apply.recovery import open_journals
-from iommutui.apply.revert import plan_revert
+from iommutui.apply.recovery import open_journals, plan_revert
 from iommutui.core.errors import Exit, RefusedError
 from iommutui.core.host import Host
 from iommutui.core.models import model_for

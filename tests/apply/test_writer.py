@@ -16,7 +16,7 @@ import pytest
 from iommutui.apply import real_kernel
 from iommutui.apply.child import ANSWER_LIMIT, Patience, fork, in_child, in_own_session, scope_call
 from iommutui.apply.executor import execute
-from iommutui.apply.journal.directory import lock
+from iommutui.apply.journal import lock
 from iommutui.apply.kernel import Answer, Clock, ReadBack, Waiting
 from iommutui.apply.real_kernel import RealKernel
 from iommutui.core.address import Address
@@ -171,7 +171,7 @@ class TestPermission:
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1000)
         before = _files(tree)
         kernel = RealKernel(str(tree), scan=lambda _: one.host)
-        monkeypatch.setattr("iommutui.apply.journal.directory.check_trusted", lambda _: None)
+        monkeypatch.setattr("iommutui.apply.journal.check_trusted", lambda _: None)
         with pytest.raises(NotPermittedError) as caught:
             list(execute(one.plan, kernel, tmp_path / "s/journal", clock=CLOCK))
         assert caught.value.exit_code is Exit.PERMISSION
@@ -182,7 +182,7 @@ class TestPermission:
     def test_a_read_only_sysfs_is_a_permission_error(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "access", lambda *_: False)
         monkeypatch.setattr(os, "geteuid", lambda: 0)
-        with pytest.raises(NotPermittedError, match="not even to root") as caught:
+        with pytest.raises(NotPermittedError, match="is not permitted") as caught:
             RealKernel(str(tree)).check([_step("probe")])
         assert "container" in caught.value.remedy
 

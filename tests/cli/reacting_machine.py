@@ -13,6 +13,7 @@ import pytest
 from iommutui import sources
 from iommutui.apply import real_kernel
 from iommutui.apply.request import Request, request_of
+from iommutui.apply.validation import to_line
 from iommutui.cli import main
 from iommutui.core.host import Host
 from iommutui.core.models import model_for
@@ -114,6 +115,11 @@ def request_for(tree: ReactingTree, **terms: object) -> Request:
     host = load(tree.root)
     plan = plan_intents(host, INTENTS, model_for(host.kernel))
     return request_of(plan, INTENTS)._replace(**terms)  # type: ignore[arg-type]
+
+
+def request_to_json(request: Request) -> str:
+    """The request as the asking program sends it, without the end of the line."""
+    return to_line(request).decode().rstrip()
 
 
 def journal_of(tree: ReactingTree) -> Path:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.request import Request, request_of, request_to_json
-from iommutui.apply.revert import plan_revert
+from iommutui.apply.recovery import plan_revert
+from iommutui.apply.request import Request, request_of
 from iommutui.core.drivers import Role
 from iommutui.core.errors import Exit
 from iommutui.core.hazards import Acceptance
@@ -18,7 +18,7 @@ from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import GPU, ODD, facts
 from tests.cli.conftest import Run
-from tests.cli.reacting_machine import INTENTS, Server, driver_of, journal_of, request_for
+from tests.cli.reacting_machine import INTENTS, Server, driver_of, journal_of, request_for, request_to_json
 from tests.reacting_tree import ReactingTree
 
 

@@ -7,13 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.request import request_to_json
 from iommutui.core.errors import Exit
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import NIC, facts
 from tests.cli.conftest import Run
-from tests.cli.reacting_machine import LONG, Server, driver_of, eventually, journal_of, processes_of, request_for
+from tests.cli.reacting_machine import (
+    LONG,
+    Server,
+    driver_of,
+    eventually,
+    journal_of,
+    processes_of,
+    request_for,
+    request_to_json,
+)
 from tests.reacting_tree import ReactingTree
 
 

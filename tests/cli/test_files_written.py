@@ -9,13 +9,13 @@ import pytest
 
 from iommutui.apply import real_kernel
 from iommutui.apply.real_kernel import Write
-from iommutui.apply.request import request_of, request_to_json
+from iommutui.apply.request import request_of
 from iommutui.core.models import model_for
 from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from iommutui.sources import load
 from tests.apply.machines import GPU, SOUND
-from tests.cli.reacting_machine import Server
+from tests.cli.reacting_machine import Server, request_to_json
 from tests.reacting_tree import ReactingTree
 
 _CHANGES = frozenset(

@@ -123,11 +123,12 @@ def test_invalid_option_values_are_refused(run: Run, machine: ReactingTree, word
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
-        ("", 1, "not JSON"),
-        ('{"kind": "iommutui-plan", "sch', 1, "not JSON"),
-        ("[]", 1, "not a JSON object"),
-        ("{}", 1, "not a plan of iommutui"),
-        ('{"kind": "iommutui-plan", "schema": 7}', 1, "another version"),
+        ("", 1, "not valid: Invalid JSON"),
+        ('{"kind": "iommutui-plan", "sch', 1, "not valid: Invalid JSON"),
+        ("[]", 1, "not valid: Input should be"),
+        ("{}", 1, "not valid: kind"),
+        ('{"kind": "iommutui-plan", "schema": 7}', 1, "not valid: schema"),
+        ('{"kind": "iommutui-plan", "schema": 7}', 1, "for this version of iommutui"),
         ('{"kind": "iommutui-plan", "schema": 1}', 1, "not valid: intents"),
     ],
     ids=str,

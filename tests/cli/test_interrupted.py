@@ -5,16 +5,16 @@ import signal
 
 import pytest
 
-from iommutui.apply.journal.directory import at_work
+from iommutui.apply.journal import at_work
 from iommutui.apply.journal.format import JournalWriter, Line
-from iommutui.apply.request import request_of, request_to_json
-from iommutui.apply.revert import plan_revert
+from iommutui.apply.recovery import plan_revert
+from iommutui.apply.request import request_of
 from iommutui.core.models import model_for
 from iommutui.sources import load
 from tests.apply.journals import list_journals
 from tests.apply.machines import GPU, NIC, SOUND, facts
 from tests.cli.conftest import Run
-from tests.cli.reacting_machine import LONG, Server, eventually, journal_of, processes_of, request_for
+from tests.cli.reacting_machine import LONG, Server, eventually, journal_of, processes_of, request_for, request_to_json
 from tests.reacting_tree import ReactingTree
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from iommutui.apply.journal.directory import journal_dir
-from iommutui.apply.persistence.request import events_of
+from iommutui.apply.journal import journal_dir
+from iommutui.apply.persistence import events_of
 from iommutui.apply.validation import to_line
 from iommutui.core.errors import Exit
 from tests.apply.machines import GPU, SOUND

@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final, Literal
 
-from iommutui.apply.events import Compensating, Counting, Finished, Kept
-from iommutui.apply.journal.directory import SUFFIX, prepare, sync_directory
-from iommutui.apply.kernel import TellLate
+from iommutui.apply.events import LINE_LIMIT, Compensating, Counting, Finished, Kept
+from iommutui.apply.journal import SUFFIX, prepare, sync_directory
 from iommutui.apply.validation import IGNORE_UNKNOWN, Message, tagged, to_line
 from iommutui.core.address import Address
 from iommutui.core.errors import IommutuiError
@@ -20,7 +20,7 @@ from iommutui.core.hazards import Acceptance
 from iommutui.core.plan.drift import DeviceFacts
 from iommutui.core.plan.intents import Goal
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 BLOCKED = "blocked"
 """The result of a write that was given up; a `Late` line may say how it ended after all."""
@@ -38,7 +38,7 @@ class Planned(Message):
 class Header(Message):
     """The first line, on disk before anything is written to the system."""
 
-    schema: int
+    schema: Literal[1]
     id: str
     started: str
     """Date and time, ISO 8601."""
@@ -50,9 +50,7 @@ class Header(Message):
     before: tuple[DeviceFacts, ...]
     """Every device to be changed, in its state before."""
     reverts: str | None = None
-    """The journal that this one reverts."""
     accepted: tuple[Acceptance, ...] = ()
-    """The dangers that were accepted for it."""
     boot: str | None = None
     """``boot_id`` of the kernel that was running; None if it could not be read."""
 
@@ -92,14 +90,12 @@ class Late(Message):
 
 Line = Header | Module | Begin | Result | Late | Counting | Kept | Compensating | Finished
 
-LINE_LIMIT = 1 << 20
-"""No line is longer, in bytes."""
-
 
 class JournalWriter:
     """An open journal. Every line is on disk when its call returns."""
 
     def __init__(self, path: Path, descriptor: int | None) -> None:
+        """Without a descriptor every line is discarded: a simulated kernel needs no journal."""
         self.id = path.name.removesuffix(SUFFIX)
         self.path = path
         self.muted = False
@@ -107,11 +103,6 @@ class JournalWriter:
         self.broken = False
         """A line is missing."""
         self._descriptor = descriptor
-
-    @classmethod
-    def nowhere(cls) -> "JournalWriter":
-        """A journal for a simulated kernel: every line is discarded."""
-        return cls(Path(), None)
 
     @classmethod
     @contextmanager
@@ -171,11 +162,7 @@ class JournalWriter:
             if not self.muted:
                 raise IommutuiError(f"The journal {self.path} cannot be written: {error.strerror}.") from None
 
-    def late_teller(self, number: int) -> TellLate:
-        """For the child that makes the write: appends how it ended after the wait for it was given up."""
-
-        def tell(result: str, seconds: float) -> None:
-            self.muted = True
-            self.append(Late(number, result, seconds))
-
-        return tell
+    def late(self, number: int, result: str, seconds: float) -> None:
+        """For the child that makes the write: how it ended after the wait for it was given up."""
+        self.muted = True
+        self.append(Late(number, result, seconds))

@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from iommutui.apply.events import Compensating, Counting, Finished, Kept
-from iommutui.apply.journal.directory import SUFFIX, check_trusted, is_ended, names, of_boot
-from iommutui.apply.journal.format import SCHEMA, Begin, Header, Late, Line, Result
+from iommutui.apply.journal import SUFFIX, check_trusted, is_ended, names, of_boot
+from iommutui.apply.journal.format import Begin, Header, Late, Line, Result
 from iommutui.apply.validation import parse_tagged
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, IommutuiError, RefusedError, SourceError
-
-SIZE_LIMIT = 16 << 20
-"""No journal is longer, in bytes."""
 
 
 class JournaledWrite(NamedTuple):
@@ -49,21 +46,17 @@ class Journal:
     damage: str = ""
     """What is wrong with one of its lines; the lines before that one are still known."""
     reverted_by: str | None = None
-    """The journal that reverted this one."""
 
     @property
     def id(self) -> str:
-        """The name of the journal."""
         return self.header.id
 
     @property
     def reverts(self) -> str | None:
-        """The journal that it reverts."""
         return self.header.reverts
 
     @property
     def exit(self) -> Exit | None:
-        """How it ended."""
         return self.end.exit if self.end is not None else None
 
     @property
@@ -100,7 +93,6 @@ class Damaged(NamedTuple):
     """Whether it reverts another one is not known."""
 
     def of_boot(self, boot: str | None) -> bool:
-        """Whether it may have been written in this boot."""
         return of_boot(self.id, boot)
 
 
@@ -161,11 +153,9 @@ def _read(directory: Path, name: str) -> Journal | Damaged | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
-            content = file.read(SIZE_LIMIT + 1)
+            content = file.read()
     except OSError as error:
         return Damaged(name, f"it cannot be read ({error.strerror})", open=False)
-    if len(content) > SIZE_LIMIT:
-        return Damaged(name, "it is longer than any that this program writes", open=False)
     # Text after the last newline was being written when the machine or the process died.
     whole = content.split(b"\n")[:-1]
     if not whole:
@@ -174,8 +164,6 @@ def _read(directory: Path, name: str) -> Journal | Damaged | None:
     header = lines[0] if lines else None
     if not isinstance(header, Header):
         why = damage or "line 1 is not its header"
-    elif header.schema != SCHEMA:
-        why = f"its schema is {header.schema}, and this program knows {SCHEMA}"
     elif header.id != name:
         why = "it holds the id of another one"
     else:

@@ -57,15 +57,10 @@ def entries_of(host: Host, plan: Plan) -> list[Entry]:
     return found
 
 
-def merged(old: Iterable[Entry], new: Iterable[Entry]) -> list[Entry]:
-    """Both lists merged by address; a new entry replaces an old one."""
-    every = {entry.address: entry for entry in (*old, *new)}
-    return sorted(every.values(), key=lambda entry: sort_key(entry.address))
-
-
 def to_text(entries: Iterable[Entry]) -> str:
-    """The text of the declaration."""
-    return _HEADER + "".join(f"{' '.join(entry)}\n" for entry in entries)
+    """The text of the declaration, in the order of addresses."""
+    ordered = sorted(entries, key=lambda entry: sort_key(entry.address))
+    return _HEADER + "".join(f"{' '.join(entry)}\n" for entry in ordered)
 
 
 def from_text(text: str, path: str) -> list[Entry]:

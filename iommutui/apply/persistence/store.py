@@ -22,14 +22,12 @@ from typing import NamedTuple
 
 from iommutui.apply.boots import boot_id
 from iommutui.apply.child import ENVIRONMENT
-from iommutui.apply.journal.directory import sync_directory
+from iommutui.apply.journal import sync_directory
 from iommutui.apply.persistence.mechanisms import File, Mechanism, by_name
 from iommutui.apply.validation import parse, to_line
 from iommutui.core.errors import Exit, IommutuiError, RefusedError
 
 MARKER = "Made by iommutui"
-SIZE_LIMIT = 1 << 20
-"""The maximum size in bytes of a file that is replaced or removed; no file of ours is longer."""
 
 Run = Callable[[tuple[str, ...]], Iterator[str]]
 """Runs a command and yields its lines. Raises IommutuiError if it fails."""
@@ -87,7 +85,7 @@ class Store:
             facts = os.lstat(place)
         except (FileNotFoundError, NotADirectoryError):
             return File(path, None, 0)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > SIZE_LIMIT:
+        if not stat.S_ISREG(facts.st_mode):
             raise RefusedError(f"{path} was not made by iommutui.", "Move it out of the way, and try again.")
         return File(path, place.read_text("utf-8", "backslashreplace"), stat.S_IMODE(facts.st_mode))
 
@@ -248,21 +246,19 @@ def run_command(command: tuple[str, ...], longest: float = LONGEST) -> Iterator[
     ends = time.monotonic() + longest
     rest = b""
     with process.stdout as output:
-        while process.poll() is None or select.select([output], [], [], 0)[0]:
+        watched = [output]
+        while process.poll() is None or select.select(watched, [], [], 0)[0]:
             if time.monotonic() > ends:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 raise IommutuiError(f"{words} has not ended after {longest:.0f} seconds, and was killed.")
-            if select.select([output], [], [], 0.5)[0]:
+            if select.select(watched, [], [], 0.5)[0]:
                 part = os.read(output.fileno(), 1 << 12)
-                if not part:
-                    break
+                watched = watched if part else []
                 *lines, rest = (rest + part).split(b"\n")
                 yield from map(_shown, lines)
     if rest:
         yield _shown(rest)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(max(ends - time.monotonic(), 1.0))
     if process.returncode:
         raise IommutuiError(f"{words} ended with code {process.returncode}.")
 

@@ -7,10 +7,9 @@ from typing import IO
 from iommutui.apply.boots import before_this_boot, boot_id, remember
 from iommutui.apply.elevation import Applying, own_program, root_program
 from iommutui.apply.events import Event, Refused
-from iommutui.apply.journal.directory import journal_dir
-from iommutui.apply.recovery import interrupted_words, open_journals, remedy_words, what_reverts
+from iommutui.apply.journal import journal_dir
+from iommutui.apply.recovery import find_revert, interrupted_words, open_journals, remedy_words, what_reverts
 from iommutui.apply.request import Request, request_of
-from iommutui.apply.revert import find_revert
 from iommutui.core.drivers import KNOWN, DriverTable
 from iommutui.core.errors import IommutuiError, NotPermittedError
 from iommutui.core.host import Host
@@ -83,7 +82,8 @@ class ProcessApplier:
         """Starts the process; if a password may be asked for, waits for the first output after it."""
         # A file, because nobody reads the output while the screen is up, and a full pipe would block the process.
         self._talk = tempfile.TemporaryFile()  # noqa: SIM115 - open until the process has ended
-        self._applying = Applying(request(job), self._program, self._writer, self._talk)
+        answered = job.keep_within is not None
+        self._applying = Applying(request(job), self._program, self._writer, self._talk, answered=answered)
 
     def keep(self) -> None:
         self._applying.keep()

@@ -130,14 +130,16 @@ def test_without_root_nothing_is_written(iommutui: Run) -> None:
 
 
 def test_drift_is_named(iommutui: Run, restored: pci.State) -> None:
-    from iommutui.apply.request import SCHEMA, Request, request_to_json
+    from iommutui.apply.request import request_of
+    from iommutui.apply.validation import to_line
     from iommutui.core.address import Address
-    from iommutui.core.plan.drift import basis_of
+    from iommutui.core.models import model_for
     from iommutui.core.plan.intents import Intent
+    from iommutui.core.plan.planner import plan_intents
     from iommutui.sources import load
 
-    intent = Intent(Address(LONE), "vfio-pci")
-    request = request_to_json(Request(SCHEMA, (intent,), basis_of(load(), [intent.device])))
+    host, intents = load(), [Intent(Address(LONE), "vfio-pci")]
+    request = to_line(request_of(plan_intents(host, intents, model_for(host.kernel)), intents)).decode()
     pci.bind(LONE, "pci-stub")
     answer = iommutui("apply", "--stdin", text=request)
     assert answer.code == 3
