@@ -9,13 +9,8 @@ from iommutui.core.pci_classes import class_code
 from iommutui.sources import pci_config
 from iommutui.sources.listings.text import Text
 
-BDF = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
-"""An address, with or without its domain."""
-
 FULL = r"(?<![0-9a-fA-F:])[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7](?![0-9a-fA-F.])"
 """An address with its domain, anywhere in a line."""
-
-IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
 
 _ID = re.compile(r"([0-9a-fA-F]{4}|[0-9a-fA-F]{6})|0x([0-9a-fA-F]{1,4}|[0-9a-fA-F]{6})")
 _BYTE = re.compile(r"(?:0x)?(?:00)?([0-9a-fA-F]{2})")
@@ -65,7 +60,7 @@ class Record(NamedTuple):
     address: Address | None = None
     facts: Facts = {}  # noqa: RUF012 - only that of a function is filled, and those have one of their own
     below: str | None = None
-    """The bus behind a bridge: ``0000:01``."""
+    """The bus behind a bridge: ``01``."""
     way: str = ""
     """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not shown (``lspci -P``)."""
     what: str = ""
@@ -94,8 +89,6 @@ class Importer(NamedTuple):
     """An example of such a listing, for the message that nothing was found."""
     opens: str
     """A regular expression that matches at the start of the first line of it."""
-    score: int
-    """How sure that makes it, from 1 to 9: where several match a line, the highest has it."""
     read: Callable[[Text, int], Read]
     """Reads one function, line or block, from such a line on. Never raises, whatever follows."""
     needs: tuple[str, ...] = ()

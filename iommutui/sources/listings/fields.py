@@ -7,8 +7,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from iommutui.core.address import Address, is_pci, parse_pci
-from iommutui.sources.listings.base import BDF, FULL, STDERR, Facts, Importer, Read, Record, facts_of, of_config
-from iommutui.sources.listings.text import Text
+from iommutui.sources.listings.base import FULL, STDERR, Facts, Importer, Read, Record, facts_of, of_config
+from iommutui.sources.listings.text import BDF, Text
 
 _DECODER = json.JSONDecoder(strict=False)
 _FIRST, _NEXT, _END = (re.compile(each) for each in (r"[\s\[]{0,200}(?=\{)", r"\s*,\s*(?=\{)", r"\s*\]"))
@@ -92,7 +92,6 @@ JSON = Importer(
     name="json",
     example='[{"id": "0000:01:00.0", "iommugroup": 15, ...}] (pvesh get /nodes/NODE/hardware/pci --output-format json)',
     opens=r"\s*(?:\[\s*(?:$|\{)|\{\s*(?:$|\"))",
-    score=8,
     read=_read_json,
     needs=("{",),
     hides=True,
@@ -127,7 +126,6 @@ TABLE = Importer(
     name="table",
     example="│ 0x030000 │ 0x2204 │ 0000:01:00.0 │ 15 │ 0x10de │ ... (pvesh get /nodes/NODE/hardware/pci)",
     opens=rf"\s*[│┃|](?:[^│┃|\n]{{0,60}}[│┃|]){{0,8}}\s*{FULL}\s*[│┃|]",
-    score=7,
     read=_read_table,
     once=True,
     hides=True,
@@ -175,7 +173,6 @@ RECORDS = Importer(
     name="records",
     example="Slot: 01:00.0, and below it Class:, Vendor:, Device:, Driver:, IOMMUGroup: (lspci -vmmnnk)",
     opens=rf"\s*(?:Slot|Device):[ \t]+{BDF}\s*$",
-    score=7,
     read=_read_record,
     once=True,
     ascends=True,
@@ -244,7 +241,6 @@ NODEDEV = Importer(
     name="nodedev",
     example="<device><name>pci_0000_01_00_0</name>... (virsh nodedev-dumpxml)",
     opens=r"[^\n]{0,300}?<device>",
-    score=8,
     read=_read_nodedev,
     needs=("<device>",),
 )
@@ -290,6 +286,5 @@ UMOCKDEV = Importer(
     name="umockdev",
     example="P: /devices/pci0000:00/0000:00:01.0 (umockdev-record)",
     opens=r"P: ?/devices/\S",
-    score=9,
     read=_read_umockdev,
 )

@@ -9,8 +9,8 @@ import re
 
 from iommutui.core.address import parse_pci
 from iommutui.sources.listings import fields, lspci
-from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, Importer, Read, Record
-from iommutui.sources.listings.text import Text
+from iommutui.sources.listings.base import BOUNDARY, Importer, Read, Record
+from iommutui.sources.listings.text import BDF, IDS, Text
 
 NAME = "groups"
 
@@ -117,7 +117,6 @@ IMPORTER = Importer(
     name=NAME,
     example="IOMMU Group 14 09:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:1c02]",
     opens=rf"{_NUMBER}(?:{_REST}|{_ALONE}|{_ONLY.replace('?P<only>', '?:')})|No IOMMU group:$|{_UNIT}",
-    score=6,
     read=read,
     once=True,
 )

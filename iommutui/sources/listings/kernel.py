@@ -47,7 +47,7 @@ def _read_log(text: Text, at: int) -> Read:
             elif entry["gone"]:
                 removed.add(address)
             elif entry["bus"]:
-                record = record._replace(below=f"{address.partition(':')[0]}:{entry['bus']}")
+                record = record._replace(below=entry["bus"])
             else:
                 record.facts["vendor_id"], record.facts["device_id"] = entry["vendor"], entry["product"]
                 record.facts["header_type"] = int(entry["header"], 16) & 0x7F
@@ -66,7 +66,6 @@ LOG = Importer(
     opens=r"(?:[^:\n]*+:){0,9}?(?:[01][0-9a-fA-F]\.[0-7]"
     r"(?::? (?:Adding to|Removing from|to group|from (?:iommu )?group) |: PCI bridge to |: \[[0-9a-f:]{9}\] type )"
     r"|(?<=ommand line:) \S| ?(?:\[[^\]\n]{0,40}\] )?Linux version \d)",
-    score=3,
     read=_read_log,
     needs=("iommu group", "to group", " type ", "ommand line: ", "Linux version "),
 )
@@ -115,7 +114,6 @@ PATHS = Importer(
     example="/sys/kernel/iommu_groups/9/devices/0000:00:14.2",
     opens=r"[^\n]{0,300}?iommu_groups(?:/\d{1,9}(?:/devices)?)?(?:/[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:|/?:?\s*$)"
     rf"|[^\n]{{0,80}}?{FULL} \(IOMMU group \d",
-    score=4,
     read=_read_paths,
     needs=("iommu_groups", "(IOMMU group "),
 )
@@ -151,6 +149,5 @@ SYSTEM = Importer(
     name="system",
     example="Linux host 6.8.0-49-generic (uname -a), BOOT_IMAGE=/boot/vmlinuz root=... (cat /proc/cmdline)",
     opens=_TOLD,
-    score=4,
     read=_read_machine,
 )

@@ -11,8 +11,7 @@ from iommutui.core.address import Address, parse_pci
 from iommutui.core.drivers import KNOWN
 from iommutui.core.pci_classes import class_code
 from iommutui.sources.listings.base import (
-    BDF,
-    IDS,
+    BOUNDARY,
     UNTOLD,
     Facts,
     Importer,
@@ -22,7 +21,7 @@ from iommutui.sources.listings.base import (
     facts_of,
     of_config,
 )
-from iommutui.sources.listings.text import Text
+from iommutui.sources.listings.text import BDF, IDS, Text
 
 NAME = "lspci"
 
@@ -50,7 +49,7 @@ _DETAIL = re.compile(
     r"[ \t]*(?:Subsystem:\s+.*?(?P<subsystem>[0-9a-fA-F]{4}:[0-9a-fA-F]{4})\]?\s*$"
     r"|[Kk]ernel\s+driver\s+in\s+use\s*:\s*(?P<driver>[^\s,]+)"
     r"|Driver override:\s*(?P<driver_override>\S+)"
-    r"|Kernel\s+modules:\s*(?P<modules>\S+)"
+    r"|Kernel\s+modules:(?!.* in use)\s*(?P<modules>\S+)"
     r"|(?:Flags:.*?\b|(?![A-Z][a-z])[^:]*, )?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
     r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*)"
@@ -65,10 +64,9 @@ _CLASS_NAME = re.compile(r"(?:[^\s,]+ ){0,2}[^\s,]+|[^,]* (?:controller|device|b
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
 _NUMBERED = re.compile(r"(?!VC\d)(?=.*(?:\d|[Gg]rou?p)).*:\s*$")
 _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
-_ABOUT_DRIVER = ("in use", " driver", "driver:", "drivr", "treiber", "\nkern", "\tkern", " kern", "pilote")
-"""A line with one of these that is none of the above was about the driver, and is damaged."""
-_ABOUT_GROUP = ("iommu g", "iomu g", ", iom", ",\n")
-"""A line with one of these that is none of the above may have told the group."""
+_ABOUT_DRIVER = (" in use", "driver", "Driver:", "drivr", "reiber", "ilote", "ernel")
+_ABOUT_GROUP = ("IOMMU g", "IOMU g", ", IOM", ",\n")
+"""A line with one of these that is none of the above was about the driver, or may have told the group: damaged."""
 _PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
 _PORT_TYPES = {
     "Endpoint": 0,
@@ -94,23 +92,19 @@ def read(text: Text, at: int, start: int = 0) -> Read:
         return [], at + 1
     vendor, device, _, words = match.groups()
     facts = _facts_in(words, vendor, device)
-    end = at + 1
+    first = at + 1
     if "vendor_id" not in facts or _OPEN.search(words):
-        words, end = _joined(text, at, words)
-        facts = _facts_in(words, vendor, device) if end > at + 1 else facts
+        words, first = _joined(text, at, words)
+        facts = _facts_in(words, vendor, device) if first > at + 1 else facts
     if parent is not None:
         facts["parent"] = parent
-    first = end
-    while end < len(lines) and lines[end].strip() and (kinds[end] is None or (end > first and _ends_flags(lines, end))):
-        end += 1
-    bus, own, lost = _take_details(text, first, end, facts) if end > first else (None, 0, False)
-    below = f"{address.partition(':')[0]}:{bus}" if bus else None
-    cut = (text.cut and end == len(lines)) or any(map(_SNIPPED.match, lines[first : end + 2]))
-    cut = cut or lost or own < end - first or text.columns in map(len, lines[at:end]) or _goes_on(text, end)
-    end = first + own
-    while end > first and not (_is_detail(lines[end - 1]) or lines[end - 2].rstrip().endswith(",")):
-        end -= 1  # what people write below a listing, and damaged lines
-    return [Record(at, end, address, facts, below, way, cut=cut)], end
+    stop = first
+    while stop < len(lines) and lines[stop].strip() and (kinds[stop] is None or _ends_flags(lines, stop, first)):
+        stop += 1
+    cut = any(map(text.is_cut, range(at, stop))) or _goes_on(text, first, stop)
+    record = Record(at, first, address, facts, way=way, cut=cut)
+    record = _with_details(record, text, stop) if stop > first else record
+    return [record], record.end
 
 
 def _read_line(text: Text, at: int) -> Read:
@@ -212,42 +206,26 @@ def _is_detail(line: str) -> bool:
     return line[0].isspace() or _LABELLED.match(line) is not None
 
 
-def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str | None, int, bool]:
-    """Adds the facts from the lines below a function.
-
-    Returns the bus behind it, if it is a bridge; how many of the lines are its own: the rest are of another one, or of
-    another group, whose first line is damaged or missing; and whether a line that told the group is damaged.
-    """
+def _with_details(record: Record, text: Text, stop: int) -> Record:
+    """A function with the facts from the lines below it, up to ``stop``."""
+    first, facts = record.end, record.facts
+    details = text.lines[first:stop]
+    own = _own(details)
+    told: set[str] = set()
     below = None
-    seen: set[str] = set()
-    details = text.lines[first:end]
-    other: list[str] = []
-    for at, found in enumerate(map(_DETAIL.match, details)):
-        if found is None:
-            if not details[at][0].isspace() and _is_heading(details[at]):
-                details = details[:at]
-                break
-            other.append(details[at])
+    for at, found in enumerate(own):
+        kind = found.lastgroup if found is not None else None
+        if found is None or kind is None:
             continue
-        kind, said = found.lastgroup, found[found.lastgroup or 0]
-        if kind == "modules" and " in use" in details[at]:
-            other.append(details[at])
-            continue
-        if kind in _ONCE:
-            if kind in seen or (kind == _ONCE[0] and seen):
-                details = details[:at]
-                break
-            seen.add(kind)
-        broken = len(details[at]) == text.columns
-        last = text.cut and first + at == len(text.lines) - 1
+        said = found[kind]
+        told.add(kind)
         if kind == "subsystem":
             facts["subsystem_vendor_id"], facts["subsystem_device_id"] = said.lower().split(":")
         elif kind == "driver":
-            lacks = broken or (last and any(name.startswith(said) and name != said for name in KNOWN))
-            facts["driver"] = UNTOLD if lacks else driver_of(said)
+            facts["driver"] = UNTOLD if text.is_cut(first + at) and _may_go_on(said, text) else driver_of(said)
         elif kind == "driver_override":
             facts["driver_override"] = said
-        elif kind == "group" and not (broken or last):
+        elif kind == "group" and not text.is_cut(first + at):
             facts["group"] = int(said)
         elif kind == "below":
             below = said
@@ -260,19 +238,52 @@ def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str |
             below = below or bus
             # Words take precedence over a dump, except for the class, which a dump shows in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
-    rest = "\n".join(["", *(line for line in other if _is_detail(line) or line[:1] in "Kk"), ""]).lower()
-    rest = rest.replace("uses driver", "")
-    if "driver" not in facts and any(word in rest for word in _ABOUT_DRIVER):
+    damaged = "\n".join([line for line, found in zip(details, own, strict=False) if found is None] + [""])
+    if "driver" not in told and any(word in damaged for word in _ABOUT_DRIVER):
         facts["driver"] = UNTOLD
-    elif "modules" in seen:
+    elif "modules" in told:
         facts.setdefault("driver", None)
-    return below, len(details), "group" not in seen and any(word in rest for word in _ABOUT_GROUP)
+    lost = "group" not in told and any(word in damaged for word in _ABOUT_GROUP)
+    end = first + len(own)
+    while end > first and not (_is_detail(text.lines[end - 1]) or text.lines[end - 2].rstrip().endswith(",")):
+        end -= 1  # what people write below a listing, and damaged lines
+    return record._replace(
+        end=end,
+        below=below,
+        cut=record.cut or lost or len(own) < len(details),
+    )
 
 
-def _goes_on(text: Text, end: int) -> bool:
-    """Whether details that name no function follow below a blank line: something is missing in between."""
-    rest = text.lines[end : end + 2]
-    return len(rest) == 2 and not rest[0].strip() and text.kinds[end + 1] is None and _DETAIL.match(rest[1]) is not None
+def _own(details: list[str]) -> list[re.Match[str] | None]:
+    """What the lines below a function tell, up to those of another one, or of another group, whose own is damaged."""
+    found: list[re.Match[str] | None] = []
+    seen: set[str] = set()
+    for line in details:
+        match = _DETAIL.match(line)
+        found.append(match)
+        if match is None:
+            if not line[0].isspace() and _is_heading(line):
+                return found[:-1]
+        elif (kind := match.lastgroup) in _ONCE:
+            if kind in seen or (kind == _ONCE[0] and seen):
+                return found[:-1]
+            seen.add(kind)
+    return found
+
+
+def _may_go_on(driver: str, text: Text) -> bool:
+    """Whether a driver's name at the end of a line that is cut may be the beginning of another."""
+    return text.columns > 0 or any(name.startswith(driver) and name != driver for name in KNOWN)
+
+
+def _goes_on(text: Text, first: int, stop: int) -> bool:
+    """Whether lines of a function are missing: somebody says so, or details that name no function follow."""
+    if any(map(_SNIPPED.match, text.lines[first : stop + 2])):
+        return True
+    if text.kinds[stop : stop + 2] not in ([None, None], [BOUNDARY, None]):
+        return False
+    following = text.lines[stop + 1]
+    return _DETAIL.match(following) is not None or (following[:1].isspace() and following.strip() != "")
 
 
 def _is_heading(line: str) -> bool:
@@ -280,9 +291,9 @@ def _is_heading(line: str) -> bool:
     return _NUMBERED.match(line) is not None or (_CLASS.search(line) is not None and not _is_detail(line))
 
 
-def _ends_flags(lines: list[str], at: int) -> bool:
-    """Whether a line is the end of the flags of ``lspci -v``, and not a heading."""
-    return lines[at - 1].rstrip().endswith(",") and _FLAGS_END.match(lines[at]) is not None
+def _ends_flags(lines: list[str], at: int, first: int) -> bool:
+    """Whether a line below ``first`` is the end of the flags of ``lspci -v``, and not a heading."""
+    return at > first and lines[at - 1].rstrip().endswith(",") and _FLAGS_END.match(lines[at]) is not None
 
 
 def _dumped(lines: list[str]) -> bytes:
@@ -300,7 +311,6 @@ IMPORTER = Importer(
     example="01:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:2204]",
     opens=rf'{_MARKS}{_PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?\S|\[[0-9a-f]{{4}}\](?: \S|: *$)))'
     rf"|\s*{IDS}\s+(?:\[R\]\s+)?{BDF}\s",
-    score=2,
     read=_read_line,
     once=True,
     ascends=True,

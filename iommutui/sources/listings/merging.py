@@ -1,11 +1,10 @@
 """From sections of one or several texts to a `Host`, with a gap for everything that they do not show."""
 
-from iommutui.core.address import Address
+from iommutui.core.address import Address, domain_of
 from iommutui.core.device import NOT_LISTED
 from iommutui.core.host import Device, Gap, Group, Host, Iommu, by_address, by_number
 from iommutui.sources.listings.base import Facts
-from iommutui.sources.listings.excerpts import Excerpt
-from iommutui.sources.listings.reading import Section
+from iommutui.sources.listings.reading import Excerpt, Section
 from iommutui.sources.names import Names
 
 _UNTOLD = ("kernel", "cmdline", "drivers", "claims")
@@ -34,7 +33,7 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
             if record.address is not None:
                 seen.setdefault(record.address, []).append(record.facts)
                 if record.below is not None:
-                    below[record.below] = record.address
+                    below[f"{domain_of(record.address)}:{record.below}"] = record.address
     for address in swapped:
         seen[address] = _of_one_card(seen[address])
     devices = by_address(_device(address, several, below, names) for address, several in seen.items())

@@ -2,15 +2,15 @@
 
 import re
 from collections import Counter
+from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-from iommutui.core.address import Address, parse_pci
+from iommutui.core.address import Address, domain_of, parse_pci
 from iommutui.core.errors import SourceError
 from iommutui.core.printable import printable
-from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, UNTOLD, Importer, Record
-from iommutui.sources.listings.excerpts import Excerpt, is_between_matches, is_reported, picked_by_command
-from iommutui.sources.listings.text import Text
+from iommutui.sources.listings.base import BOUNDARY, STDERR, UNTOLD, Importer, Record
+from iommutui.sources.listings.text import BDF, IDS, Text
 
 LIMIT = 1 << 24
 """Characters of the longest text that is read."""
@@ -33,10 +33,34 @@ _SIGNS = (
 
 _TREE = r"(?m)^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}"
 
+_PICKS = re.compile(
+    r"(?P<lines>(?:\blspci\b|\.sh\b|\biommu[\w-]*|\bdone\b).*\|&?\s*(?:\w+=\S+ |sudo |command |/\S*/|\\)*"
+    r"(?:[ef]?grep|rg|ag|ack|awk|sed|perl|findstr|(?:head|tail)(?! -(?:n ?)?(?:[+-]|\d{3})))\b"
+    r"(?! +(?:-\w*v|-?\w* ?[\"']?(?:iommu|group|\.[\"']?\s*$|''|\"\"))).*$|\b[ef]?grep\b.*\blspci\b)"
+    r"|(?P<functions>\blspci\b[^|]* -[A-Za-z]*[ds] ?[\"']?[0-9a-fA-F:])",
+    re.IGNORECASE,
+)
+"""A command that shows some lines of its input, or ``lspci`` with a filter; nearly every line has IOMMU or group."""
+_SCRIPT_ENDS = re.compile(r"\s*(?:done|fi|\})[;\s]*$")
+_ABOVE = 2
+"""How many lines above a listing may be the command: between them, somebody may say what follows."""
+_REPORTED = re.compile(r"^- Not known: .*\bdevices \(|# It is not known what else is in group", re.MULTILINE)
+"""What our own report of an excerpt says."""
+
 _REMEDY = (
     "'iommutui snapshot --script' prints a script that records everything; "
     "'lspci -nnkv' is the most complete single listing."
 )
+
+
+class Excerpt(StrEnum):
+    """What of a listing was picked out."""
+
+    WHOLE = "whole"
+    FUNCTIONS = "functions"
+    """Some functions with all of their lines: others may be missing, also from their groups."""
+    LINES = "lines"
+    """Some lines: nothing follows from what is not there."""
 
 
 class Section(NamedTuple):
@@ -89,15 +113,9 @@ def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Read
             "Cut out what lspci, the groups' script or the kernel's log printed.",
         )
     text = Text(content)
-    able = [each for each in importers if not each.needs or any(word in text.whole for word in each.needs)]
-    by_name = {importer.name: importer for importer in sorted(able, key=lambda importer: -importer.score)}
-    text.kinds = _kinds(text, by_name)
-    sections = _sections(text, name, by_name)
-    if is_reported(text.whole):
-        sections = [
-            section._replace(picked=Excerpt.FUNCTIONS) if section.picked is Excerpt.WHOLE else section
-            for section in sections
-        ]
+    able = {each.name: each for each in importers if not each.needs or any(word in text.whole for word in each.needs)}
+    text.kinds = _kinds(text, able)
+    sections = _sections(text, name, able)
     for section in sections:
         if section.importer.once:
             _complete(section, text)
@@ -119,6 +137,7 @@ def _kinds(text: Text, importers: dict[str, Importer]) -> list[str | None]:
 
 
 def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Section]:
+    reported = _REPORTED.search(text.whole) is not None
     sections: list[Section] = []
     seen: set[Address] = set()
     below: dict[Address, str] = {}
@@ -138,24 +157,35 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
             vain[kind] += 1
             continue
         functions = _functions(records, below)
+        between = [line for line in text.lines[read:start] if line.strip()]
         if (
             not sections
+            or between
             or (sections[-1].importer, sections[-1].host) != (importer, host)
             or not importer.once
             or not seen.isdisjoint(functions)
             or (importer.ascends and _is_before(functions, sections[-1].records[-1]))
-            or any(map(str.strip, text.lines[read:start]))
         ):
-            picked = picked_by_command(text.lines[read:start])
-            if sections and is_between_matches(text.lines[read:start]):
+            picked = _picked(between)
+            if sections and [line.strip() for line in between] == ["--"]:  # what grep puts between matches
                 picked = Excerpt.LINES
                 sections[-1] = sections[-1]._replace(picked=picked)
+            if picked is Excerpt.WHOLE and reported:
+                picked = Excerpt.FUNCTIONS
             sections.append(Section(name, importer, [], host, picked))
             seen.clear()
         seen.update(functions)
         sections[-1].records.extend(records)
         read = at
     return sections
+
+
+def _picked(above: list[str]) -> Excerpt:
+    """What the command picked out that is in the last of the lines above a listing."""
+    lines = [line for line in above if re.search(r"\w", line) and not line.lstrip().startswith(("```", *STDERR))]
+    commands = [] if lines and _SCRIPT_ENDS.match(lines[-1]) else lines[-_ABOVE:]
+    found = next(filter(None, map(_PICKS.search, commands)), None)
+    return Excerpt.WHOLE if found is None else Excerpt(found.lastgroup or "")
 
 
 def _is_before(functions: list[Address], last: Record) -> bool:
@@ -171,7 +201,7 @@ def _functions(records: list[Record], below: dict[Address, str]) -> list[Address
         if record.address is not None:
             functions.append(record.address)
             if record.below is not None:
-                below[record.address] = record.below
+                below[record.address] = f"{domain_of(record.address)}:{record.below}"
     return functions
 
 
@@ -225,5 +255,5 @@ def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceEr
     if found is not None:
         line = text.line_at(found.start())
         close = f" Line {line + 1} came closest: {printable(text.lines[line].strip()[:100])!r}."
-    looked = "; ".join(f"{importer.name} ({importer.example})" for importer in importers if importer.name != "system")
+    looked = "; ".join(f"{importer.name} ({importer.example})" for importer in reversed(importers) if importer.name != "system")
     return SourceError(f"{reading.name} names no PCI device. Known formats: {looked}.{close}", _REMEDY)

@@ -11,8 +11,7 @@ from iommutui.core.address import Address
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import SourceError
 from iommutui.sources.listings.base import Record
-from iommutui.sources.listings.excerpts import Excerpt
-from iommutui.sources.listings.reading import Section
+from iommutui.sources.listings.reading import Excerpt, Section
 
 _MARGIN = 2
 """Functions that have to come again before a contradiction counts as another listing, and not as a damaged line."""

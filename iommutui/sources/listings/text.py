@@ -1,4 +1,4 @@
-"""Turns pasted bytes into clean lines, undoing the marks of terminals, editors, mail programs and forums."""
+"""Turns pasted bytes into clean lines, undoing the marks of terminals, editors, mail programs, forums and tables."""
 
 import codecs
 import html
@@ -10,9 +10,12 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from textwrap import dedent
 
-from iommutui.sources.listings.tables import untabled
+BDF = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
+"""An address, with or without its domain."""
 
-_MARKS = (
+IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
+
+_BYTE_ORDER = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -21,11 +24,12 @@ _MARKS = (
 )
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
-_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
-_CONTROLS = dict.fromkeys(n for n in (*range(32), 127) if chr(n) not in "\t\n\x0b\x0c\x1b")
-_SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
-_TYPED = str.maketrans("\u201c\u201d\u201e\u2018\u2019\u201a\u2010\u2011\u2012\u2013", "\"\"\"'''----")
-"""Quotation marks and hyphens of word processors, as they were typed."""
+_CLEAN: dict[int, int | str | None] = {
+    **dict.fromkeys((*range(9), *range(0x0E, 0x20), 0x7F, 0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF)),
+    **dict.fromkeys((0x0B, 0x0C, 0x85, 0xA0, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x3000), " "),
+    **str.maketrans("\u201c\u201d\u201e\u2018\u2019\u201a\u2010\u2011\u2012\u2013", "\"\"\"'''----"),
+}
+"""Invisible characters are removed; blanks, and the quotation marks and hyphens of word processors, are plain ones."""
 _QUOTED = re.compile(r"[ \t]*(?:>[ \t]?)+(?=[^\s>])|[ \t]*>[> ]*(?=[ \t]|$)")
 _PRINTABLE = re.compile(r"=(?:3D|C[23]=|E2=)")
 _EQUALS = re.compile(r"=(?![0-9A-F]{2}|\n)")
@@ -40,9 +44,9 @@ _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});")
 _BOLD = re.compile(r"(?<![^\s(|>-])\*\*([^\s*/](?:[^\n*]*[^\s*])?)\*\*(?![\w/])")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
-_IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
 _RUN_TOGETHER, _WITH_GROUP_BEHIND = (
-    re.compile(rf"({_IDS})(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d{end})") for end in ("", r"{1,9}:?[ \t]+\S")
+    re.compile(rf"({IDS}(?: \(rev [0-9a-f]{{2}}\))?)(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d{end})")
+    for end in ("", r"{1,9}:?[ \t]+\S")
 )
 _GROUP_ALONE = re.compile(r"^[^\w\n]*IOMMU [Gg]roup \d{1,9}:?[ \t]*$", re.MULTILINE)
 """Lines that run together; a group at the end of a line is its own where no line is the heading of one."""
@@ -70,14 +74,27 @@ _SAMPLE = 500
 """Lines of which none has a number or a stamp, if most of the text have none."""
 _ENDS = 4
 """How many different ends the longest lines have where they have been cut: lines of functions, and others."""
-_HEAD = re.compile(r"\W*(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]\s|\W*IOMMU Group")
+_HEAD = re.compile(rf"\W*{BDF}\s|\W*IOMMU Group")
 _LONGEST = 1 << 14
 """The most characters of a line that is read; only structured formats have longer ones, and are read as a whole."""
+
+_GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
+_RULE = re.compile(r"[ \t|:-]*-[ \t:]*\|")
+"""The line below the heads of a table that was made by hand (Markdown)."""
+_GUEST_CELL = re.compile(r"\b(?:guest|vm)\b")
+_PRIVATE_CELL = re.compile(
+    r"^(?!.*\b(?:device|ids?|vendor|model|description|pci)\b).*"
+    r"\b(?:serial|s/?n|notes?|comments?|remarks?|status|mac|ip|addr\w*|host\w*|user|owner|location|path|mount\w*|vm|used?)\b"
+)
+"""The head of a column that may name people, and does not describe the device."""
+_IDS_CELL = re.compile(r"\[?([0-9a-fA-F]{4}:[0-9a-fA-F]{4})\]?")
+_DASHES = "-\u2013\u2014"
+_PLACE_CELL = re.compile(rf"({BDF})\b(.*)")
 
 
 def decode(data: bytes) -> str:
     """The decoded text: by its byte order mark, else UTF-16 by its zeros, UTF-8, or Windows-1252."""
-    for mark, encoding in _MARKS:
+    for mark, encoding in _BYTE_ORDER:
         if data.startswith(mark):
             return data.decode(encoding, "replace")
     head = data[:4096]
@@ -114,30 +131,58 @@ def _in_json(found: re.Match[str]) -> str:
     return json.dumps(found[1].replace("\\'", "'"), ensure_ascii=False)
 
 
-def _unnumbered(lines: list[str]) -> list[str]:
-    """Without the numbers that an editor, ``cat -n`` or ``grep -n`` put before each line."""
-    if not any(map(_NUMBER.match, lines[:_SAMPLE])):
-        return lines
-    found = list(map(_NUMBER.match, lines))
-    numbers = [int(each[1]) for each in found if each is not None]
-    rising = sum(1 for one, other in pairwise(numbers) if one < other)
-    if rising < 2 or rising + 1 < max(len(numbers), sum(map(bool, lines)) // 2):
-        return lines
-    return _behind(found, lines)
-
-
-def _unstamped(lines: list[str]) -> list[str]:
-    """Without the time before each line, and without who wrote it."""
-    if not any(map(_STAMP.match, lines[:_SAMPLE])):
-        return lines
-    found = list(map(_STAMP.match, lines))
-    if len(found) - found.count(None) < max(2, sum(map(bool, lines)) // 2):
-        return lines
-    return _behind(found, lines)
-
-
 def _behind(marks: list[re.Match[str] | None], lines: list[str]) -> list[str]:
+    """What is behind the marks at the beginning of lines."""
     return [line if mark is None else line[mark.end() :] for line, mark in zip(lines, marks, strict=True)]
+
+
+def _unmarked(mark: re.Pattern[str], lines: list[str]) -> list[str]:
+    """Without the time, who wrote it, or the number before each line, if most have one, and numbers rise."""
+    if not any(map(mark.match, lines[:_SAMPLE])):
+        return lines
+    found = list(map(mark.match, lines))
+    marks = [each for each in found if each is not None]
+    numbers = [int(each[1]) for each in marks if mark is _NUMBER]
+    few = len(marks) < max(2 + bool(numbers), sum(map(bool, lines)) // 2)
+    return lines if few or any(one >= other for one, other in pairwise(numbers)) else _behind(found, lines)
+
+
+def _untabled(lines: list[str]) -> list[str]:
+    """With each row of a table that has a column of groups as the line that a script prints."""
+    if not any("group" in heads.lower() for heads, rule in pairwise(lines) if _RULE.match(rule)):
+        return lines
+    columns: list[str] = []
+    group = slot = ""
+    rows: list[str] = []
+    for line in lines:
+        cells = [cell.strip(" \t`*") for cell in line[:1000].strip().removeprefix("|").removesuffix("|").split("|")]
+        if len(cells) > 1 and any(map(_GROUP_CELL.fullmatch, cells)):
+            columns = ["group" if _GROUP_CELL.fullmatch(cell) else cell.lower() for cell in cells]
+        elif len(cells) == len(columns):
+            row = {name: cell for name, cell in zip(columns, cells, strict=True) if _GUEST_CELL.search(name) is None}
+            place = next(filter(None, map(_PLACE_CELL.match, row.values())), None)
+            if place is not None:
+                # An empty cell may say the same as above, or none: what is one device has one group.
+                slot, before = place[1].rpartition(".")[0], slot
+                group = row.pop("group") or (group if slot == before else "")
+                line = _as_line(place, group, row)
+        rows.append(line)
+    return rows
+
+
+def _as_line(place: re.Match[str], group: str, row: dict[str, str]) -> str:
+    """``IOMMU Group 14 01:00.0 NVIDIA GP106 [10de:1c03] Driver: vfio-pci``."""
+    driver = next((row.pop(name).strip(_DASHES) for name in list(row) if "driver" in name), "")
+    shown = [
+        cell if _PRIVATE_CELL.search(name) is None else " ".join(each[0] for each in re.finditer(IDS, cell))
+        for name, cell in row.items()
+        if cell != place[0] and cell.strip(_DASHES)
+    ]
+    words = " ".join([place[2], *(cell for cell in shown if not _IDS_CELL.fullmatch(cell))]).strip() or "Device"
+    ids = [f" [{found[1]}]" for found in map(_IDS_CELL.fullmatch, shown) if found and found[1] not in words]
+    number = re.fullmatch(r"\D*(\d{1,9})\D*", group)
+    head = f"IOMMU Group {number[1]} " if number is not None else ""
+    return f"{head}{place[1]} {words}{''.join(ids)}" + (f" Driver: {driver}" if driver else "")
 
 
 class Text:
@@ -145,19 +190,14 @@ class Text:
 
     def __init__(self, content: str) -> None:
         whole = _unwrapped(content.replace("\r\n", "\n").replace("\r", "\n"))
-        if "\x1b" in whole:
-            whole = _ANSI.sub("", whole)
-        if whole.isascii():
-            whole = whole.translate(_CONTROLS)
-        else:
-            whole = _INVISIBLE.sub("", _SPACES.sub(" ", whole)).translate(_TYPED)
+        whole = _ANSI.sub("", whole).translate(_CLEAN)
         self.cut = not whole.endswith("\n")
         """Whether it ends within a line, and more may be missing."""
         lines = whole.removesuffix("\n").split("\n")
         if ">" in whole:
             lines = _behind(list(map(_QUOTED.match, lines)), lines)
-        lines = _unnumbered(_unstamped(lines))
-        whole = "\n".join(untabled(lines) if "|" in whole else lines)
+        lines = _unmarked(_NUMBER, _unmarked(_STAMP, lines))
+        whole = "\n".join(_untabled(lines) if "|" in whole else lines)
         if whole[:1].isspace():
             whole = dedent(whole)
         if _RUN_TOGETHER.search(whole) is not None:
@@ -181,6 +221,10 @@ class Text:
     @cached_property
     def _starts(self) -> list[int]:
         return [0, *accumulate(len(line) + 1 for line in self.whole.split("\n"))]
+
+    def is_cut(self, line: int) -> bool:
+        """Whether the end of a line may be missing."""
+        return len(self.lines[line]) == self.columns or (self.cut and line == len(self.lines) - 1)
 
     def start_of(self, line: int) -> int:
         """Where in the text a line begins."""
