@@ -67,8 +67,9 @@ def read_listings(
         used = "What stands first" if address is None else "The function with the most facts"
         notes.append(f"{clash.words()} {used} was used.")
     for name, apart in groupby(machine.apart, lambda section: section.name):
-        lines = " and ".join(str(section.records[0].line + 1) for section in apart)
-        begins = f"{name}: the part from line {lines} shares no function with the parts before it"
+        starts = [str(section.records[0].line + 1) for section in apart]
+        shown = " and ".join(starts[:5] + ["others"] * (len(starts) > 5))
+        begins = f"{name}: the part from line {shown} shares no function with the parts before it"
         notes.append(f"{begins}. It is assumed to show the same machine.")
 
     def explained() -> list[str]:

@@ -179,7 +179,7 @@ def _columns(words: str) -> Facts:
     names = ("class", "vendor", "device", "subsystem_vendor", "subsystem_device")
     options = dict(re.findall(r" -([rp])([0-9a-f]{2})\b", words))
     columns = dict(zip(names, re.findall(r'"([^"]*)"', words), strict=False))
-    return facts_of({**columns, "revision": options.get("r"), "interface": options.get("p")})
+    return facts_of({**columns, "rev": options.get("r"), "progif": options.get("p")})
 
 
 def _joined(text: Text, at: int, words: str) -> tuple[str, int]:

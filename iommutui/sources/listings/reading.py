@@ -255,5 +255,7 @@ def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceEr
     if found is not None:
         line = text.line_at(found.start())
         close = f" Line {line + 1} came closest: {printable(text.lines[line].strip()[:100])!r}."
-    looked = "; ".join(f"{importer.name} ({importer.example})" for importer in reversed(importers) if importer.name != "system")
+    looked = "; ".join(
+        f"{importer.name} ({importer.example})" for importer in reversed(importers) if importer.name != "system"
+    )
     return SourceError(f"{reading.name} names no PCI device. Known formats: {looked}.{close}", _REMEDY)

@@ -1,8 +1,7 @@
-"""Turns pasted bytes into clean lines, undoing the marks of terminals, editors, mail programs, forums and tables."""
+"""Turns pasted bytes into clean lines, undoing the marks of terminals, editors, mail programs and forums."""
 
 import codecs
 import html
-import json
 import quopri
 import re
 from bisect import bisect_right
@@ -54,11 +53,6 @@ _GLUED = re.compile(rf"IOMMU (?<=\w.{{6}})(?=[Gg]roup +\d{{1,9}}:? +{_FUNCTION})
 """A line that begins where the one before breaks off."""
 _LINKS_TOGETHER = re.compile(r"[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)")
 _HEADING = re.compile(rf"(IOMMU [Gg]roup +\d+:)[ \t]+(?={_FUNCTION})")
-_PYTHON = re.compile(r"\{'(?:bios|board|groups)'")
-_PARTS = re.compile(r"'[ \t]*\n[ \t]*'")
-_LITERAL = re.compile(r"""'((?:[^'\\]|\\.)*)'|"(?:[^"\\]|\\.)*"|\b(?:None|True|False)\b""", re.DOTALL)
-_WORDS = {"None": "null", "True": "true", "False": "false"}
-"""A document as Python prints it (iommu.info): its first key, a text that is continued on the next line, its values."""
 _NUMBER = re.compile(
     r" *([1-9]\d{0,5})(?:[:.|)] ?|\t|(?= ))(?![01][0-9a-f]\.[0-7]| ?(?:[0-9a-f]{2} ){4}|(?<=\d{4}:)[0-9a-f]{2}:)"
 )
@@ -77,19 +71,6 @@ _ENDS = 4
 _HEAD = re.compile(rf"\W*{BDF}\s|\W*IOMMU Group")
 _LONGEST = 1 << 14
 """The most characters of a line that is read; only structured formats have longer ones, and are read as a whole."""
-
-_GROUP_CELL = re.compile(r"(?:IOMMU[ -])?group(?: ?(?:#|no\.?|number|id))?", re.IGNORECASE)
-_RULE = re.compile(r"[ \t|:-]*-[ \t:]*\|")
-"""The line below the heads of a table that was made by hand (Markdown)."""
-_GUEST_CELL = re.compile(r"\b(?:guest|vm)\b")
-_PRIVATE_CELL = re.compile(
-    r"^(?!.*\b(?:device|ids?|vendor|model|description|pci)\b).*"
-    r"\b(?:serial|s/?n|notes?|comments?|remarks?|status|mac|ip|addr\w*|host\w*|user|owner|location|path|mount\w*|vm|used?)\b"
-)
-"""The head of a column that may name people, and does not describe the device."""
-_IDS_CELL = re.compile(r"\[?([0-9a-fA-F]{4}:[0-9a-fA-F]{4})\]?")
-_DASHES = "-\u2013\u2014"
-_PLACE_CELL = re.compile(rf"({BDF})\b(.*)")
 
 
 def decode(data: bytes) -> str:
@@ -117,18 +98,8 @@ def _unwrapped(text: str) -> str:
         text = _TAG.sub("", _BLOCKS_BETWEEN.sub("\n", _BLOCKS_FIRST.sub("", text)))
     if "<device>" not in text and _ENTITY.search(text) is not None:
         text = html.unescape(text)
-    if (found := _PYTHON.search(text)) is not None:
-        document = _PARTS.sub(lambda match: " " * len(match[0]), text[found.start() :])
-        text = text[: found.start()] + _LITERAL.sub(_in_json, document)
     text = _BOLD.sub(r"\1", text) if "**" in text else text
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
-
-
-def _in_json(found: re.Match[str]) -> str:
-    """A word or text as Python prints it, as JSON has it."""
-    if found[1] is None:
-        return _WORDS.get(found[0], found[0])
-    return json.dumps(found[1].replace("\\'", "'"), ensure_ascii=False)
 
 
 def _behind(marks: list[re.Match[str] | None], lines: list[str]) -> list[str]:
@@ -147,44 +118,6 @@ def _unmarked(mark: re.Pattern[str], lines: list[str]) -> list[str]:
     return lines if few or any(one >= other for one, other in pairwise(numbers)) else _behind(found, lines)
 
 
-def _untabled(lines: list[str]) -> list[str]:
-    """With each row of a table that has a column of groups as the line that a script prints."""
-    if not any("group" in heads.lower() for heads, rule in pairwise(lines) if _RULE.match(rule)):
-        return lines
-    columns: list[str] = []
-    group = slot = ""
-    rows: list[str] = []
-    for line in lines:
-        cells = [cell.strip(" \t`*") for cell in line[:1000].strip().removeprefix("|").removesuffix("|").split("|")]
-        if len(cells) > 1 and any(map(_GROUP_CELL.fullmatch, cells)):
-            columns = ["group" if _GROUP_CELL.fullmatch(cell) else cell.lower() for cell in cells]
-        elif len(cells) == len(columns):
-            row = {name: cell for name, cell in zip(columns, cells, strict=True) if _GUEST_CELL.search(name) is None}
-            place = next(filter(None, map(_PLACE_CELL.match, row.values())), None)
-            if place is not None:
-                # An empty cell may say the same as above, or none: what is one device has one group.
-                slot, before = place[1].rpartition(".")[0], slot
-                group = row.pop("group") or (group if slot == before else "")
-                line = _as_line(place, group, row)
-        rows.append(line)
-    return rows
-
-
-def _as_line(place: re.Match[str], group: str, row: dict[str, str]) -> str:
-    """``IOMMU Group 14 01:00.0 NVIDIA GP106 [10de:1c03] Driver: vfio-pci``."""
-    driver = next((row.pop(name).strip(_DASHES) for name in list(row) if "driver" in name), "")
-    shown = [
-        cell if _PRIVATE_CELL.search(name) is None else " ".join(each[0] for each in re.finditer(IDS, cell))
-        for name, cell in row.items()
-        if cell != place[0] and cell.strip(_DASHES)
-    ]
-    words = " ".join([place[2], *(cell for cell in shown if not _IDS_CELL.fullmatch(cell))]).strip() or "Device"
-    ids = [f" [{found[1]}]" for found in map(_IDS_CELL.fullmatch, shown) if found and found[1] not in words]
-    number = re.fullmatch(r"\D*(\d{1,9})\D*", group)
-    head = f"IOMMU Group {number[1]} " if number is not None else ""
-    return f"{head}{place[1]} {words}{''.join(ids)}" + (f" Driver: {driver}" if driver else "")
-
-
 class Text:
     """A text, line by line, numbered from 0 here and from 1 for people."""
 
@@ -197,7 +130,7 @@ class Text:
         if ">" in whole:
             lines = _behind(list(map(_QUOTED.match, lines)), lines)
         lines = _unmarked(_NUMBER, _unmarked(_STAMP, lines))
-        whole = "\n".join(_untabled(lines) if "|" in whole else lines)
+        whole = "\n".join(lines)
         if whole[:1].isspace():
             whole = dedent(whole)
         if _RUN_TOGETHER.search(whole) is not None:

@@ -106,10 +106,10 @@ WITH_IDS = {
     "a list": f"* **IOMMU Group 1**\n  * `01:00.0 {GPU}`\n  * `01:00.1 {SOUND}`\n",
     "a table": f"| IOMMU Group 1 | 01:00.0 {GPU} |\n| IOMMU Group 1 | 01:00.1 {SOUND} |\n",
     "a table by hand": "| Group | Address | Device |\n|---|:-:|---|\n"
-    f"| 1 | 01:00.0 | {GPU} |\n| | `01:00.1` | {SOUND} |\n",
+    f"| 1 | 01:00.0 | {GPU} |\n| 1 | `01:00.1` | {SOUND} |\n",
     "a table without a frame": "PCI address | IOMMU group | ID | What | Driver\n--- | --- | --- | --- | ---\n"
-    "0000:01:00.0 | Group 1 | 10de:1c02 | VGA compatible controller: GP106 | nouveau\n"
-    "0000:01:00.1 | Group 1 | [10de:10f1] | Audio device: GP106 | -\n",
+    "0000:01:00.0 | 1 | 10de:1c02 | VGA compatible controller: GP106 | nouveau\n"
+    "0000:01:00.1 | 1 | [10de:10f1] | Audio device: GP106 | -\n",
     "numbers in brackets, and with a hash": f"[IOMMU Group 1]\n  01:00.0 {GPU}\nIOMMU group #1: 01:00.1 {SOUND}\n",
     "an arrow behind the number": f"Group 1 => 01:00.0 {GPU}\nIOMMU Group (1) 01:00.1 {SOUND}\n",
     "strings of a program": f"'IOMMU Group 1 01:00.0 {GPU}',\n\"IOMMU Group 1 01:00.1 {SOUND}\",\n",
@@ -205,13 +205,16 @@ def test_a_closing_fence_below_an_empty_group_starts_no_listing() -> None:
 
 
 def test_a_table_row_without_a_group_does_not_inherit_one() -> None:
-    head = "| Group | Device | Driver |\n|---|---|---|\n"
+    head = "| Group | Address | Device | Driver |\n|---|---|---|---|\n"
     machine = host(
-        f"{head}| 1 | 01:00.0 {GPU} | nouveau |\n| - | 02:00.0 {SOUND} | none |\n| 2 or 3 | 03:00.0 {GPU} | |\n"
+        f"{head}| 1 | 01:00.0 | {GPU} | nouveau |\n| - | 02:00.0 | {SOUND} | none |\n| 2 or 3 | 03:00.0 | {GPU} | |\n"
+        f"| | 04:00.0 | {GPU} | |\n"
     )
     assert groups(machine) == {1: ["0000:01:00.0"]}
-    assert all(d.gap("iommu_group") for d in machine.devices.values() if d.group is None)
-    assert next(d.driver for d in machine.devices.values()) == "nouveau"
+    gpu, sound, *others = machine.devices.values()
+    assert (gpu.driver, sound.driver, sound.gap("driver")) == ("nouveau", None, None)
+    assert all(d.gap("iommu_group") for d in (sound, *others))
+    assert all(d.gap("driver") for d in others)
 
 
 def test_a_table_without_a_group_column_is_ignored() -> None:
