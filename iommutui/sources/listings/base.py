@@ -75,8 +75,6 @@ class Record(NamedTuple):
     facts: Facts = {}  # noqa: RUF012 - only that of a function is filled, and those have one of their own
     below: str | None = None
     """The bus behind a bridge: ``01``."""
-    way: str = ""
-    """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not shown (``lspci -P``)."""
     what: str = ""
     """What lines that name no function are."""
     cut: bool = False

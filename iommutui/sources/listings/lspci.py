@@ -1,4 +1,4 @@
-"""``lspci`` in its line formats: ``-nn``, ``-k``, ``-v`` to ``-vvv``, ``-n``, ``-mm``, ``-P``, with ``-x`` dumps.
+"""``lspci`` in its line formats: ``-nn``, ``-k``, ``-v`` to ``-vvv``, ``-n``, ``-mm``, ``-PP``, with ``-x`` dumps.
 
 ``00:01.0 PCI bridge [0604]: Intel Corporation 6th-10th Gen Core Processor (x16) [8086:1901] (rev 07)`` is the line
 that names a function, and the one that everybody copies (pciutils 3.13, ``show_terse``). Below it are groups with
@@ -7,7 +7,7 @@ that names a function, and the one that everybody copies (pciutils 3.13, ``show_
 
 import re
 
-from iommutui.core.address import Address, parse_pci
+from iommutui.core.address import Address, domain_of, parse_pci
 from iommutui.core.drivers import KNOWN
 from iommutui.core.pci_classes import class_code
 from iommutui.sources.listings.base import (
@@ -26,7 +26,7 @@ from iommutui.sources.listings.text import BDF, IDS, Text
 NAME = "lspci"
 
 _PATH = rf"{BDF}(?:/(?:[0-9a-fA-F]{{2}}:)?[01][0-9a-fA-F]\.[0-7])*"
-"""An address, or the way to it: ``00:01.0/01:00.0`` (``-PP``), ``00:01.0/00.0`` (``-P``)."""
+"""An address, or the way to it: ``00:01.0/01:00.0`` (``-PP``). ``00:01.0/00.0`` (``-P``) does not show the bus."""
 
 _MARKS = rf"[\s*#`|>'\"•+-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
 """What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
@@ -52,7 +52,7 @@ _DETAIL = re.compile(
     r"|Kernel\s+modules:(?!.* in use)\s*(?P<modules>\S+)"
     r"|(?:Flags:.*?\b|(?![A-Z][a-z])[^:]*, )?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
-    r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*)"
+    r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>Root Port|Upstream Port|Downstream Port|Root Complex Event)"
     r"|(?P<dump>00: [0-9a-fA-F]{2} ))"
 )
 _ONCE = ("subsystem", "group", "driver", "modules")
@@ -67,18 +67,7 @@ _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
 _ABOUT_DRIVER = (" in use", "driver", "Driver:", "drivr", "reiber", "ilote", "ernel")
 _ABOUT_GROUP = ("IOMMU g", "IOMU g", ", IOM", ",\n")
 """A line with one of these that is none of the above was about the driver, or may have told the group: damaged."""
-_PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
-_PORT_TYPES = {
-    "Endpoint": 0,
-    "Legacy Endpoint": 1,
-    "Root Port": 4,
-    "Upstream Port": 5,
-    "Downstream Port": 6,
-    "PCI-Express to PCI/PCI-X Bridge": 7,
-    "PCI/PCI-X to PCI-Express Bridge": 8,
-    "Root Complex Integrated Endpoint": 9,
-    "Root Complex Event Collector": 10,
-}
+_PORT_TYPES = {"Root Port": 4, "Upstream Port": 5, "Downstream Port": 6, "Root Complex Event": 10}
 
 _ROW = re.compile(r"\s*([0-9a-fA-F]{2,3}): ((?:[0-9a-fA-F]{2}[ \t]?){16})\s*$")
 
@@ -87,7 +76,7 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     """The function that a line names from its column ``start`` on, with the details below it."""
     lines, kinds = text.lines, text.kinds
     match = _LINE.match(lines[at], start)
-    address, parent, way = _place_of(match[3]) if match is not None else (None, None, "")
+    address, parent = _place_of(match[3]) if match is not None else (None, None)
     if match is None or address is None:
         return [], at + 1
     vendor, device, _, words = match.groups()
@@ -102,7 +91,7 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     while stop < len(lines) and lines[stop].strip() and (kinds[stop] is None or _ends_flags(lines, stop, first)):
         stop += 1
     cut = any(map(text.is_cut, range(at, stop))) or _goes_on(text, first, stop)
-    record = Record(at, first, address, facts, way=way, cut=cut)
+    record = Record(at, first, address, facts, cut=cut)
     record = _with_details(record, text, stop) if stop > first else record
     return [record], record.end
 
@@ -117,17 +106,14 @@ def _read_line(text: Text, at: int) -> Read:
     return records, end
 
 
-def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
-    """The address and parent at the end of a path; without buses (``-P``), its first address and the path."""
+def _place_of(path: str) -> tuple[Address | None, Address | None]:
+    """The address at the end of a path, and that of its parent; the domain is only in the first of a path."""
     top, *rest = path.split("/")
     first = parse_pci(top)
     if first is None or not rest:
-        return first, None, ""
-    if ":" not in rest[-1]:
-        return first, None, "/".join([first, *rest])
-    domain = first.partition(":")[0]
-    parent = parse_pci(f"{domain}:{rest[-2]}") if len(rest) > 1 else first
-    return parse_pci(f"{domain}:{rest[-1]}"), parent, ""
+        return first, None
+    *_, parent, address = (first, *(parse_pci(f"{domain_of(first)}:{each}") for each in rest))
+    return address, parent
 
 
 def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
@@ -231,8 +217,7 @@ def _with_details(record: Record, text: Text, stop: int) -> Record:
             below = said
             facts["header_type"] = 2 if facts.get("class_code", "").startswith("0607") else 1
         elif kind == "port":
-            port = _PORT_TYPES.get(_PORT_ENDS.split(said)[0].strip())
-            facts.update({} if port is None else {"pcie_type": port})
+            facts["pcie_type"] = _PORT_TYPES[said]
         elif kind == "dump":
             dump, bus = of_config(_dumped(details[at:]))
             below = below or bus

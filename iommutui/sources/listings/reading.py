@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-from iommutui.core.address import Address, domain_of, parse_pci
+from iommutui.core.address import Address
 from iommutui.core.errors import SourceError
 from iommutui.core.printable import printable
 from iommutui.sources.listings.base import BOUNDARY, STDERR, UNTOLD, Importer, Record
@@ -140,7 +140,6 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
     reported = _REPORTED.search(text.whole) is not None
     sections: list[Section] = []
     seen: set[Address] = set()
-    below: dict[Address, str] = {}
     vain: Counter[str] = Counter()
     at = read = 0
     host = ""
@@ -156,7 +155,7 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
         if not records:
             vain[kind] += 1
             continue
-        functions = _functions(records, below)
+        functions = [record.address for record in records if record.address is not None]
         between = [line for line in text.lines[read:start] if line.strip()]
         if (
             not sections
@@ -192,19 +191,6 @@ def _is_before(functions: list[Address], last: Record) -> bool:
     return bool(functions) and last.address is not None and functions[0] < last.address
 
 
-def _functions(records: list[Record], below: dict[Address, str]) -> list[Address]:
-    """The functions of these records, with paths resolved; adds the buses below bridges to those known."""
-    functions: list[Address] = []
-    for n, record in enumerate(records):
-        if record.way:
-            records[n] = record = _placed(record, below)
-        if record.address is not None:
-            functions.append(record.address)
-            if record.below is not None:
-                below[record.address] = f"{domain_of(record.address)}:{record.below}"
-    return functions
-
-
 def _complete(section: Section, text: Text) -> None:
     """A fact that a listing shows for some functions, it shows for all: the others have no driver, or no group.
 
@@ -228,18 +214,6 @@ def _complete(section: Section, text: Text) -> None:
             facts.setdefault("group", None)
         if picked and facts.get("driver", UNTOLD) is None:
             del facts["driver"]
-
-
-def _placed(record: Record, below: dict[Address, str]) -> Record:
-    """A function named by its path (``lspci -P``), at its address if the buses on the path are known."""
-    first, *slots = record.way.split("/")
-    place = Address(first)
-    for slot in slots:
-        record.facts["parent"] = place
-        if (found := parse_pci(f"{below.get(place)}:{slot}")) is None:
-            return record._replace(address=None, what="a way")
-        place = found
-    return record._replace(address=place)
 
 
 def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceError:

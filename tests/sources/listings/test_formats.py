@@ -345,10 +345,10 @@ def test_bridges_give_the_parents_of_devices() -> None:
     assert device(text, "0000:00:01.0").header_type == 1
 
 
-def test_a_path_of_slots_is_followed_if_the_buses_are_known() -> None:
-    port = "00:01.0 PCI bridge [0604]: Intel Port [8086:1901]\n\tBus: primary=00, secondary=01, subordinate=01\n"
-    assert device(f"{port}00:01.0/00.0 {GPU}\n").parent == "0000:00:01.0"
-    assert "0000:01:00.0" not in host(f"00:01.0 PCI bridge [0604]: Port [8086:1901]\n00:01.0/00.0 {GPU}\n").devices
+def test_a_path_of_slots_names_no_function() -> None:
+    port = "00:01.0 PCI bridge [0604]: Intel Port [8086:1901]\n\tKernel driver in use: pcieport\n"
+    machine = host(f"{port}00:01.0/00.0 {GPU}\n\tKernel driver in use: nvidia\n")
+    assert [(a, d.driver) for a, d in machine.devices.items()] == [("0000:00:01.0", "pcieport")]
 
 
 def test_domains_of_more_than_four_digits_are_kept() -> None:
