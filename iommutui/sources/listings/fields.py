@@ -12,8 +12,8 @@ from iommutui.sources.listings.base import STDERR, Facts, Importer, Read, Record
 from iommutui.sources.listings.text import BDF, Text
 
 _DECODER = json.JSONDecoder(strict=False)
-_PYTHON = re.compile(r"\s*\{(?=')")
-"""A document as Python prints it (iommu.info)."""
+_PYTHON = r"\{'(?:bios|board|groups)'"
+"""The beginning of a document as Python prints it (iommu.info)."""
 _FIRST, _NEXT, _END = (re.compile(each) for each in (r"[\s\[]{0,200}(?=\{)", r"\s*,\s*(?=\{)", r"\s*\]"))
 _ADDRESSES = ("id", "address", "slot", "sysfsbusid", "pciaddress", "hostpci", "bdf")
 """Names of fields that hold an address, as `named` writes them."""
@@ -41,13 +41,13 @@ def _read_json(text: Text, at: int) -> Read:
 
 def _decode(text: str, start: int) -> tuple[list[Any], int]:
     """The object that begins there, or those of an array, and where they end; if there is none, how far it parsed."""
-    if (python := _PYTHON.match(text, start)) is not None:
+    if re.compile(rf"\s*{_PYTHON}").match(text, start) is not None:
         stop = text.rfind("}", start) + 1
         try:
             # A terminal may have broken a line within a word.
-            return [ast.literal_eval(text[python.end() - 1 : stop].replace("\n", ""))], stop
+            return [ast.literal_eval(text[start:stop].replace("\n", "").strip())], stop
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return [], start
+            return [], stop
     objects: list[Any] = []
     stop = start
     following = _FIRST.match(text, start)
@@ -94,7 +94,7 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
 JSON = Importer(
     name="json",
     example='[{"id": "0000:01:00.0", "iommugroup": 15, ...}] (pvesh get /nodes/NODE/hardware/pci --output-format json)',
-    opens=r"\s*(?:\[\s*(?:$|\{)|\{\s*(?:$|[\"']))",
+    opens=r"\s*(?:\[\s*(?:$|\{)|\{\s*(?:$|\"))|\s*" + _PYTHON,
     read=_read_json,
     needs=("{",),
     hides=True,
@@ -170,7 +170,7 @@ def _read_record(text: Text, at: int) -> Read:
         return [], max(end, at + 1)
     if "module" in tags:
         tags.setdefault("driver", "")
-    return [Record(at, end, address, facts_of(tags), cut=cut or (text.cut and end == len(text.lines)))], end
+    return [Record(at, end, address, facts_of(tags), cut=cut or not text.cut.isdisjoint(range(at, end)))], end
 
 
 RECORDS = Importer(
@@ -246,7 +246,7 @@ NODEDEV = Importer(
     example="<device><name>pci_0000_01_00_0</name>... (virsh nodedev-dumpxml)",
     opens=r"[^\n]{0,300}?<device>",
     read=_read_nodedev,
-    needs=("<device>",),
+    needs=("</device>",),
 )
 
 _TYPED = re.compile(r"([PNSEAHL]): ?([^=]*)=?(.*)$")

@@ -42,7 +42,7 @@ _NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})
 _BROKEN = re.compile(r"\[[0-9a-fA-F]{0,4}:?\s*$")
 _OPEN = re.compile(r"\((?:rev|prog-if)[^()]*$")
 _AFTER_IDS = re.compile(r"[\s`*|]*(?:\((?:rev|prog-if) .{0,60})?$")
-_SNIPPED = re.compile(r"\W*(?:\.\.\.|…|snip|cut|truncated)\W*$", re.IGNORECASE)
+_SNIPPED = r"\W*(?:\.\.\.|…|snip|cut|truncated)\W*$"
 """What people put where they have left lines out."""
 
 _DETAIL = re.compile(
@@ -53,7 +53,7 @@ _DETAIL = re.compile(
     r"|(?:Flags:.*?\b|(?![A-Z][a-z])[^:]*, )?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
     r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>Root Port|Upstream Port|Downstream Port|Root Complex Event)"
-    r"|(?P<dump>00: [0-9a-fA-F]{2} ))"
+    rf"|(?P<dump>00: [0-9a-fA-F]{{2}} ))|(?P<snipped>{_SNIPPED})"
 )
 _ONCE = ("subsystem", "group", "driver", "modules")
 """Details that a function has once; the first of them is printed before the others."""
@@ -90,7 +90,7 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     stop = first
     while stop < len(lines) and lines[stop].strip() and (kinds[stop] is None or _ends_flags(lines, stop, first)):
         stop += 1
-    cut = any(map(text.is_cut, range(at, stop))) or _goes_on(text, first, stop)
+    cut = not text.cut.isdisjoint(range(at, stop)) or _goes_on(text, stop)
     record = Record(at, first, address, facts, cut=cut)
     record = _with_details(record, text, stop) if stop > first else record
     return [record], record.end
@@ -208,10 +208,10 @@ def _with_details(record: Record, text: Text, stop: int) -> Record:
         if kind == "subsystem":
             facts["subsystem_vendor_id"], facts["subsystem_device_id"] = said.lower().split(":")
         elif kind == "driver":
-            facts["driver"] = UNTOLD if text.is_cut(first + at) and _may_go_on(said, text) else driver_of(said)
+            facts["driver"] = UNTOLD if first + at in text.cut and _may_go_on(said, text) else driver_of(said)
         elif kind == "driver_override":
             facts["driver_override"] = said
-        elif kind == "group" and not text.is_cut(first + at):
+        elif kind == "group" and first + at not in text.cut:
             facts["group"] = int(said)
         elif kind == "below":
             below = said
@@ -235,7 +235,7 @@ def _with_details(record: Record, text: Text, stop: int) -> Record:
     return record._replace(
         end=end,
         below=below,
-        cut=record.cut or lost or len(own) < len(details),
+        cut=record.cut or lost or "snipped" in told or len(own) < len(details),
     )
 
 
@@ -261,14 +261,13 @@ def _may_go_on(driver: str, text: Text) -> bool:
     return text.columns > 0 or any(name.startswith(driver) and name != driver for name in KNOWN)
 
 
-def _goes_on(text: Text, first: int, stop: int) -> bool:
+def _goes_on(text: Text, stop: int) -> bool:
     """Whether lines of a function are missing: somebody says so, or details that name no function follow."""
-    if any(map(_SNIPPED.match, text.lines[first : stop + 2])):
-        return True
-    if text.kinds[stop : stop + 2] not in ([None, None], [BOUNDARY, None]):
-        return False
-    following = text.lines[stop + 1]
-    return _DETAIL.match(following) is not None or (following[:1].isspace() and following.strip() != "")
+    following = text.lines[stop : stop + 2]
+    told = [found.lastgroup for found in map(_DETAIL.match, following) if found is not None]
+    if "snipped" in told or text.kinds[stop : stop + 2] not in ([None, None], [BOUNDARY, None]):
+        return "snipped" in told
+    return bool(told) or (following[1][:1].isspace() and following[1].strip() != "")
 
 
 def _is_heading(line: str) -> bool:

@@ -41,7 +41,9 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    gaps = (Gap("reserved_regions", NOT_LISTED), *([Gap("members", NOT_LISTED)] if _hides(sections) else []))
+    with_groups = [s for s in sections if any(record.facts.get("group") is not None for record in s.records)]
+    hidden = ["members"] if _are_excerpts(with_groups) else []
+    gaps = tuple(Gap(name, NOT_LISTED) for name in ("reserved_regions", *hidden))
     groups = by_number(Group(number, tuple(several), gaps=gaps) for number, several in members.items())
     units = dict.fromkeys(device.iommu for device in devices.values() if device.iommu)
     host = Host(
@@ -54,21 +56,13 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
     )
     untold = [name for name in _UNTOLD if getattr(host, name, None) is None]
     untold += [] if any("group" in facts for several in seen.values() for facts in several) else ["iommu_groups"]
-    listed = [section for section in sections if section.functions()]
-    untold += ["devices"] if all(section.picked is not Excerpt.WHOLE for section in listed) else []
+    untold += ["devices"] if _are_excerpts([section for section in sections if section.functions()]) else []
     return host._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in untold))
 
 
-def _hides(sections: list[Section]) -> bool:
-    """Whether every listing with groups may omit members: some were picked out, or its format omits bridges."""
-    shown = [
-        section for section in sections if any(record.facts.get("group") is not None for record in section.records)
-    ]
-    facts = [record.facts for section in shown for record in section.records]
-    bridges = any(each.get("class_code", "").startswith("06") for each in facts)
-    return bool(shown) and all(
-        section.picked is not Excerpt.WHOLE or (section.importer.hides and not bridges) for section in shown
-    )
+def _are_excerpts(sections: list[Section]) -> bool:
+    """Whether all of them may leave out functions."""
+    return all(section.picked is not Excerpt.WHOLE for section in sections)
 
 
 def _of_one_card(seen: list[Facts]) -> list[Facts]:

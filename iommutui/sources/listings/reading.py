@@ -74,9 +74,9 @@ class Section(NamedTuple):
     """The name of the machine in the prompt above it."""
     picked: Excerpt = Excerpt.WHOLE
 
-    def functions(self) -> list[tuple[Address, Record]]:
-        """The records of functions, by address."""
-        return [(record.address, record) for record in self.records if record.address is not None]
+    def functions(self) -> list[Record]:
+        """The records of functions."""
+        return [record for record in self.records if record.address is not None]
 
 
 class Reading(NamedTuple):
@@ -119,7 +119,7 @@ def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Read
     for section in sections:
         if section.importer.once:
             _complete(section, text)
-        for _, record in section.functions():
+        for record in section.functions():
             if record.facts.get("driver") == UNTOLD:
                 del record.facts["driver"]
     return Reading(name, text, sections)
@@ -137,7 +137,7 @@ def _kinds(text: Text, importers: dict[str, Importer]) -> list[str | None]:
 
 
 def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Section]:
-    reported = _REPORTED.search(text.whole) is not None
+    reported = "ot known" in text.whole and _REPORTED.search(text.whole) is not None
     sections: list[Section] = []
     seen: set[Address] = set()
     vain: Counter[str] = Counter()
@@ -169,7 +169,8 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
             if sections and [line.strip() for line in between] == ["--"]:  # what grep puts between matches
                 picked = Excerpt.LINES
                 sections[-1] = sections[-1]._replace(picked=picked)
-            if picked is Excerpt.WHOLE and reported:
+            bridges = any(record.facts.get("class_code", "").startswith("06") for record in records)
+            if picked is Excerpt.WHOLE and (reported or (importer.hides and not bridges)):
                 picked = Excerpt.FUNCTIONS
             sections.append(Section(name, importer, [], host, picked))
             seen.clear()
@@ -197,7 +198,7 @@ def _complete(section: Section, text: Text) -> None:
     Nothing follows for a line cut off before its ids, or a function with lines missing; nor for the last line of a
     text, if all other functions have lines below them; nor if only some lines of the listing were picked out.
     """
-    records = [record for _, record in section.functions()]
+    records = section.functions()
     every = [record.facts for record in records]
     picked = section.picked is Excerpt.LINES
     bare = [record for record in records if record.end == record.line + 1]

@@ -51,7 +51,6 @@ _GROUP_ALONE = re.compile(r"^[^\w\n]*IOMMU [Gg]roup \d{1,9}:?[ \t]*$", re.MULTIL
 """Lines that run together; a group at the end of a line is its own where no line is the heading of one."""
 _GLUED = re.compile(rf"IOMMU (?<=\w.{{6}})(?=[Gg]roup +\d{{1,9}}:? +{_FUNCTION})")
 """A line that begins where the one before breaks off."""
-_LINKS_TOGETHER = re.compile(r"[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)")
 _HEADING = re.compile(rf"(IOMMU [Gg]roup +\d+:)[ \t]+(?={_FUNCTION})")
 _NUMBER = re.compile(
     r" *([1-9]\d{0,5})(?:[:.|)] ?|\t|(?= ))(?![01][0-9a-f]\.[0-7]| ?(?:[0-9a-f]{2} ){4}|(?<=\d{4}:)[0-9a-f]{2}:)"
@@ -124,8 +123,7 @@ class Text:
     def __init__(self, content: str) -> None:
         whole = _unwrapped(content.replace("\r\n", "\n").replace("\r", "\n"))
         whole = _ANSI.sub("", whole).translate(_CLEAN)
-        self.cut = not whole.endswith("\n")
-        """Whether it ends within a line, and more may be missing."""
+        ended = whole.endswith("\n")
         lines = whole.removesuffix("\n").split("\n")
         if ">" in whole:
             lines = _behind(list(map(_QUOTED.match, lines)), lines)
@@ -138,26 +136,24 @@ class Text:
             whole = _HEADING.sub(r"\1\n", together.sub(r"\1\n", whole))
         if "IOMMU" in whole:
             whole = _GLUED.sub("\nIOMMU ", _WRAPPED_GROUP.sub(r"\nIOMMU\1 ", whole))
-        if "lrwxrwxrwx" in whole:
-            whole = _LINKS_TOGETHER.sub("\n", whole)
         self.whole = whole
         self.lines = [line[:_LONGEST] for line in whole.split("\n")] if whole else []
         longest = max(map(len, self.lines), default=0)
         equal = {line for line in self.lines if len(line) == longest}
         heads = sum(1 for line in equal if _HEAD.match(line) is not None)
-        cut = min(heads, len(equal) - heads) > 1 and len({line[-6:] for line in equal}) >= _ENDS
-        self.columns = longest if cut else 0
+        cropped = min(heads, len(equal) - heads) > 1 and len({line[-6:] for line in equal}) >= _ENDS
+        self.columns = longest if cropped else 0
         """The length at which lines have been cut, as by the width of a terminal; 0 if they have not been."""
+        self.cut = {n for n, line in enumerate(self.lines) if cropped and len(line) == longest}
+        """Lines whose end may be missing: they were cut, or the text ends within them."""
+        if not ended:
+            self.cut.add(len(self.lines) - 1)
         self.kinds: list[str | None] = [None] * len(self.lines)
         """For each line the importer whose record it may begin."""
 
     @cached_property
     def _starts(self) -> list[int]:
         return [0, *accumulate(len(line) + 1 for line in self.whole.split("\n"))]
-
-    def is_cut(self, line: int) -> bool:
-        """Whether the end of a line may be missing."""
-        return len(self.lines[line]) == self.columns or (self.cut and line == len(self.lines) - 1)
 
     def start_of(self, line: int) -> int:
         """Where in the text a line begins."""

@@ -329,15 +329,6 @@ def test_an_impossible_driver_name_is_ignored(value: object) -> None:
     assert (found.driver, found.gap("driver") is not None) == (None, True)
 
 
-def test_links_joined_into_one_line_are_read() -> None:
-    line = (
-        "/sys/kernel/iommu_groups/1/devices: total 0 lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:01:00.0 -> ../../a "
-        "lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:01:00.1 -> ../../b /sys/kernel/iommu_groups/2/devices: total 0 "
-        "lrwxrwxrwx 1 root root 0 Feb 4 10:29 0000:02:00.0 -> ../../c\n"
-    )
-    assert groups(host(line)) == {**ONE_GROUP, 2: ["0000:02:00.0"]}
-
-
 def test_bridges_give_the_parents_of_devices() -> None:
     port = "00:01.0 PCI bridge [0604]: Intel Port [8086:1901]\n\tBus: primary=00, secondary=01\n"
     text = f"{port}01:00.0 {GPU}\n\tFlags: x\n"
