@@ -83,11 +83,6 @@ class Record(NamedTuple):
     """A field of the `Host` that they tell (``kernel``, ``cmdline``, ``cpu_vendor``), and its value; or the members of
     a group, where it is told whole."""
 
-    def words(self) -> str:
-        """How it was read, for people."""
-        group = self.facts.get("group")
-        return self.what or (f"{self.address}" if group is None else f"{self.address} in group {group}")
-
 
 Read = tuple[list[Record], int]
 """What was read from a line on, and the line to go on at."""

@@ -152,18 +152,16 @@ def _read_record(text: Text, at: int) -> Read:
     cut = False
     end = at
     while end < len(text.lines) and text.lines[end].strip() and (end == at or text.kinds[end] is None):
-        if (found := _TAG.match(text.lines[end])) is not None:
-            # -vm, the old form: the address is the first of two lines "Device".
-            tag = "slot" if end == at else found[1].lower()
-            if tag in tags and tag in _ONCE:
-                cut = True
-                break  # another record, whose first line is damaged or missing
-            if _JOINED.search(found[2]) is None:
-                tags.setdefault(tag, found[2])
-            else:
-                cut = True
-        known = found is not None and found[1].lower() in _TAGS
-        cut = cut or not (known or text.lines[end].startswith(STDERR))
+        found = _TAG.match(text.lines[end])
+        # -vm, the old form: the address is the first of two lines "Device".
+        tag = "slot" if end == at else (found[1].lower() if found is not None else "")
+        if tag in tags and tag in _ONCE:
+            cut = True
+            break  # another record, whose first line is damaged or missing
+        if found is not None and tag in _TAGS and _JOINED.search(found[2]) is None:
+            tags.setdefault(tag, found[2])
+        elif not text.lines[end].startswith(STDERR):
+            cut = True
         end += 1
     address = parse_pci(tags.get("slot", "").partition(" ")[0])
     if address is None:

@@ -22,30 +22,27 @@ def _read_log(text: Text, at: int) -> Read:
     """The log of one boot, with any other text between its lines.
 
     Functions are named with ids, class and header type while they are enumerated (``pci_setup_device``), and once more
-    when they are added to a group. A function that was removed later is listed as it was.
+    when they are added to a group. The group of a function that was removed is unknown, until it comes back.
     """
     records: list[Record] = []
     groups: dict[Address, Facts] = {}
-    removed: set[Address] = set()
     named = False
     while at < len(text.lines) and text.kinds[at] in (LOG.name, None):
         for entry in _ENTRY.finditer(text.lines[at]) if text.kinds[at] == LOG.name else ():
             address = parse_pci(entry["address"] or "")
             record = Record(at, at + 1, address, {}, what="" if address else "the kernel")
-            before = groups.get(address) if address and entry["group"] else None
-            other = before is not None and before["group"] != int(entry["group"]) and address not in removed
+            before = groups.get(address, {}).get("group") if address and entry["group"] else None
+            other = before is not None and before != int(entry["group"])
             if named and (other or _BOOT.search(entry[0])):
                 return records, max(at, records[-1].end)
             if address is None:
                 field = "cmdline" if entry["cmdline"] else "kernel"
                 record = record._replace(machine=(field, entry[field]))
             elif entry["group"]:
-                if before is not None:
-                    before.pop("group")  # it was removed and came back
                 groups[address] = record.facts
                 record.facts["group"] = int(entry["group"])
             elif entry["gone"]:
-                removed.add(address)
+                groups.pop(address, {}).pop("group", None)
             elif entry["bus"]:
                 record = record._replace(below=entry["bus"])
             else:

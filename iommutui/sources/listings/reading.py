@@ -23,13 +23,8 @@ _PROMPT = re.compile(r"\s*\[?[\w.-]{1,60}@([\w-]{1,60})[\w.-]*[: ][^\n@]{0,80}?[
 """A shell's prompt, with the name of the machine."""
 
 _FUNCTION = re.compile(BDF)
-_SIGNS = (
-    rf"(?<![0-9a-fA-F:.]){BDF}(?![0-9a-fA-F.])",
-    IDS,
-    r"(?i)\biommu",
-    r"(?i)\b(?:pci|vga|usb|ethernet) (?:bridge|controller|compatible)",
-)
-"""What lines of listings have in them, the most specific first."""
+_SIGN = rf"(?<![0-9a-fA-F:.]){BDF}(?![0-9a-fA-F.])|{IDS}|(?i:\biommu|\bpci bridge|\bvga compatible)"
+"""What lines of listings have in them."""
 
 _TREE = r"(?m)^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}"
 
@@ -97,8 +92,10 @@ class Reading(NamedTuple):
         taken: dict[int, list[str]] = {}
         for section in self.sections:
             for record in section.records:
+                group = record.facts.get("group")
+                words = record.what or f"{record.address}{'' if group is None else f' in group {group}'}"
                 for line in range(record.line, record.end):
-                    taken.setdefault(line, []).append(f"{section.importer.name}: {record.words()}")
+                    taken.setdefault(line, []).append(f"{section.importer.name}: {words}")
         lines = ((n, line.strip()) for n, line in enumerate(self.text.lines))
         return [
             f"{self.name}:{n + 1}: {', '.join(taken.get(n, ['ignored']))}: {line[:100]}" for n, line in lines if line
@@ -226,8 +223,7 @@ def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceEr
         words = "This is 'lspci -t', which does not name functions by their addresses."
         return SourceError(f"{reading.name}, line {text.line_at(found.start()) + 1}: {words}", _REMEDY)
     close = " No line looks like one of these."
-    found = next((found for sign in _SIGNS if (found := re.search(sign, text.whole)) is not None), None)
-    if found is not None:
+    if (found := re.search(_SIGN, text.whole)) is not None:
         line = text.line_at(found.start())
         close = f" Line {line + 1} came closest: {printable(text.lines[line].strip()[:100])!r}."
     looked = "; ".join(

@@ -58,13 +58,8 @@ _NUMBER = re.compile(
 """The number of a line, and not a bus, the offset of a dump, or a domain."""
 _WRAPPED_GROUP = re.compile(r"IOMMU((?: group)?)[ \t]*\n[ \t]*(?=(?:group )?\d{1,9}[ \t]*$)", re.MULTILINE)
 """The end of the flags of ``lspci -v``, broken within its last words."""
-_STAMP = re.compile(
-    r"\[?(?:(?:[A-Z][a-z]{2} +\d{1,2}|\d{4}-\d\d-\d\d)[ T])?\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?\]?"
-    r"(?:(?: [\w.-]+)? [a-z][\w./@()-]*(?:\[\d+\])?:| <[^<>\n]{1,40}>)? "
-)
-"""What a log (the host, the program) or a chat (who) puts before each line."""
 _SAMPLE = 500
-"""Lines of which none has a number or a stamp, if most of the text have none."""
+"""Lines of which none has a number, if most of the text have none."""
 _ENDS = 4
 """How many different ends the longest lines have where they have been cut: lines of functions, and others."""
 _HEAD = re.compile(rf"\W*{BDF}\s|\W*IOMMU Group")
@@ -106,14 +101,13 @@ def _behind(marks: list[re.Match[str] | None], lines: list[str]) -> list[str]:
     return [line if mark is None else line[mark.end() :] for line, mark in zip(lines, marks, strict=True)]
 
 
-def _unmarked(mark: re.Pattern[str], lines: list[str]) -> list[str]:
-    """Without the time, who wrote it, or the number before each line, if most have one, and numbers rise."""
-    if not any(map(mark.match, lines[:_SAMPLE])):
+def _unnumbered(lines: list[str]) -> list[str]:
+    """Without the numbers that an editor, ``cat -n`` or ``grep -n`` put before each line: most have one, and rise."""
+    if not any(map(_NUMBER.match, lines[:_SAMPLE])):
         return lines
-    found = list(map(mark.match, lines))
-    marks = [each for each in found if each is not None]
-    numbers = [int(each[1]) for each in marks if mark is _NUMBER]
-    few = len(marks) < max(2 + bool(numbers), sum(map(bool, lines)) // 2)
+    found = list(map(_NUMBER.match, lines))
+    numbers = [int(each[1]) for each in found if each is not None]
+    few = len(numbers) < max(3, sum(map(bool, lines)) // 2)
     return lines if few or any(one >= other for one, other in pairwise(numbers)) else _behind(found, lines)
 
 
@@ -127,8 +121,7 @@ class Text:
         lines = whole.removesuffix("\n").split("\n")
         if ">" in whole:
             lines = _behind(list(map(_QUOTED.match, lines)), lines)
-        lines = _unmarked(_NUMBER, _unmarked(_STAMP, lines))
-        whole = "\n".join(lines)
+        whole = "\n".join(_unnumbered(lines))
         if whole[:1].isspace():
             whole = dedent(whole)
         if _RUN_TOGETHER.search(whole) is not None:
