@@ -67,9 +67,9 @@ def read_listings(
         used = "What stands first" if address is None else "The function with the most facts"
         notes.append(f"{clash.words()} {used} was used.")
     for name, apart in groupby(machine.apart, lambda section: section.name):
-        starts = [str(section.records[0].line + 1) for section in apart]
-        shown = " and ".join(starts[:5] + ["others"] * (len(starts) > 5))
-        begins = f"{name}: the part from line {shown} shares no function with the parts before it"
+        begins = (
+            f"{name}: the part from line {next(apart).records[0].line + 1} shares no function with the parts before it"
+        )
         notes.append(f"{begins}. It is assumed to show the same machine.")
 
     def explained() -> list[str]:
@@ -86,11 +86,8 @@ def _choose(states: list[State], number: int | None, name: str, notes: list[str]
         raise SourceError(f"{name} has no state {number}: it has {len(states)}.", f"Give {name}#1, or {name}.")
     at = number - 1 if number is not None else max(range(len(states)), key=lambda n: (states[n].size(), n))
     if number is None and len(states) > 1:
-        places = ", ".join(f"{n + 1} in lines {first} to {last}" for n, (first, last) in
-                           enumerate(state.lines() for state in states))  # fmt: skip
-        others = " or ".join(f"'--from {name}#{n + 1}'" for n in range(len(states)) if n != at)
         notes.append(
-            f"{name} describes {len(states)} states of the machine, or several machines, that contradict each other "
-            f"({places}). This is state {at + 1}; {others} shows another."
+            f"{name} describes {len(states)} states of the machine, or several machines, that contradict each other. "
+            f"This is state {at + 1}; '--from {name}#N' shows state N, from 1 on."
         )
     return states[at]

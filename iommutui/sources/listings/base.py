@@ -13,7 +13,7 @@ FULL = r"(?<![0-9a-fA-F:])[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]
 """An address with its domain, anywhere in a line."""
 
 _ID = re.compile(r"([0-9a-fA-F]{4}|[0-9a-fA-F]{6})|0x([0-9a-fA-F]{1,4}|[0-9a-fA-F]{6})")
-_BYTE = re.compile(r"(?:0x)?(?:00)?([0-9a-fA-F]{2})")
+_BYTE = re.compile(r"(?:0x)?([0-9a-fA-F]{2})")
 _NAME_AND_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]")
 _DRIVER_NAME = re.compile(r"[\w.+-]*\w", re.ASCII)
 _NO_DRIVERS = ("unknown", "not", "no")
@@ -53,7 +53,6 @@ class Facts(TypedDict, total=False):
     group: int | None
     parent: Address | None
     physfn: Address
-    iommu: str
     vendor_name: str | None
     device_name: str | None
     class_name: str | None
@@ -127,16 +126,14 @@ def facts_of(fields: Mapping[str, Any]) -> Facts:
     """
     entry = named(fields)
     class_name, code = _named(entry.get("class"))
-    base, sub = (_named(entry.get(name))[1] for name in ("baseclass", "subclass"))
-    code = code or (f"{base[-2:]}{sub[-2:]}" if base and sub else class_code(class_name or ""))
+    code = code or class_code(class_name or "")
     interface = entry.get("interface")
     vendor_name, vendor = _named(entry.get("vendor"))
     device_name, device = _named(entry.get("device"))
     pairs = (_PAIR.search(str(entry.get(name))) for name in ("ids", "id", "device"))
     if (pair := next(filter(None, pairs), None)) is not None:
         vendor, device = pair.groups()
-    told = entry.get("revision")
-    revision = _BYTE.fullmatch(str(told.get("hex") if isinstance(told, dict) else told))
+    revision = _BYTE.fullmatch(str(entry.get("revision")))
     ids = {
         "vendor_id": vendor,
         "device_id": device,

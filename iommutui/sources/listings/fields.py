@@ -21,7 +21,7 @@ _ADDRESSES = ("id", "address", "slot", "sysfsbusid", "pciaddress", "hostpci", "b
 
 def _read_json(text: Text, at: int) -> Read:
     """One document. If it is truncated, its complete entries."""
-    start = text.start_of(at)
+    start = text.starts[at]
     objects, stop = _decode(text.whole, start)
     if not objects:
         # Nothing in it could be used; nor can a document that is nested too deeply.
@@ -76,10 +76,8 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
             entry = named(value)
             if "iommugroup" not in entry and group is not None:
                 entry["iommugroup"] = group
-            if not entry.get("driver") and "drivermodules" not in entry:
+            if not entry.get("driver"):
                 entry.pop("driver", None)
-            elif "driver" not in entry:
-                entry["driver"] = None
             written = [entry[name] for name in _ADDRESSES if isinstance(entry.get(name), str)]
             places = ((text, address) for text in written if (address := parse_pci(text)) is not None)
             if (place := next(places, None)) is not None:
@@ -188,7 +186,7 @@ def _read_nodedev(text: Text, at: int) -> Read:
     """The elements that begin on a line (libvirt's nodedev.rng); a truncated or broken one is left out."""
     records: list[Record] = []
     end = at + 1
-    start = text.start_of(at)
+    start = text.starts[at]
     stop = start + len(text.lines[at])
     while (start := text.whole.find("<device>", start, stop)) >= 0:
         close = text.whole.find("</device>", start, start + _LONGEST)

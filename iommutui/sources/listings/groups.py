@@ -18,7 +18,7 @@ _NUMBER = r"[\s#*`'\"|=─═•+\[-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ 
 _REST = rf"[:\s|][ \t|]*(?:(?:-|[-=]>) )?(?={BDF}\s|{IDS}\s+(?:\[R\]\s+)?{BDF}\s)"
 _ALONE = r"(?:\([^()]*\))?[ \t]*:?[\s#*`:=─═-]*$"
 _ONLY = rf"[:-][ \t]*(?P<only>{BDF}(?:[ \t,]+{BDF})*)[\s'\",]*$"
-_UNIT = r"\s*IOMMU:[ \t]*(\S+)\s*$"
+_UNIT = r"\s*IOMMU:[ \t]*\S+\s*$"
 
 _ONE_LINE = re.compile(_NUMBER + _REST)
 _HEADING = re.compile(_NUMBER + _ALONE)
@@ -43,8 +43,8 @@ def read(text: Text, at: int) -> Read:
     if (bare := _MEMBERS.match(line)) is not None:
         several = [Record(at, at + 1, parse_pci(each), {}) for each in re.split(r"[\s,]+", bare["only"])]
         return _in_group(int(bare[1]), several), at + 1
-    if (unit := _UNIT_LINE.match(line)) is not None:
-        return _read_unit(text, at, unit[1])
+    if _UNIT_LINE.match(line) is not None:
+        return [Record(at, at + 1, what="an IOMMU")], at + 1
     heading = _HEADING.match(line)
     number = None if heading is None else int(heading[1])
     fenced = text.kinds[at + 1 : at + 3] == [BOUNDARY, lspci.NAME] and "```" in text.lines[at + 1]
@@ -92,19 +92,6 @@ def _is_of_another(record: Record, found: list[Record], blank: bool) -> bool:
 def _depth(line: str) -> int:
     """Its indentation."""
     return len(line) - len(line.lstrip())
-
-
-def _read_unit(text: Text, at: int, unit: str) -> Read:
-    """An IOMMU and the groups below it. A group with several functions is printed once for each of them."""
-    found = [Record(at, at + 1, what=f"IOMMU {unit}")]
-    at += 1
-    while at < len(text.lines) and text.kinds[at] == NAME and _HEADING.match(text.lines[at]):
-        records, at = read(text, at)
-        for record in records:
-            if record.address is not None:
-                record.facts["iommu"] = unit
-        found += records
-    return found, at
 
 
 def _in_group(number: int | None, records: list[Record]) -> list[Record]:

@@ -2,7 +2,7 @@
 
 from iommutui.core.address import Address, domain_of
 from iommutui.core.device import NOT_LISTED
-from iommutui.core.host import Device, Gap, Group, Host, Iommu, by_address, by_number
+from iommutui.core.host import Device, Gap, Group, Host, by_address, by_number
 from iommutui.sources.listings.base import Facts
 from iommutui.sources.listings.reading import Excerpt, Section
 from iommutui.sources.names import Names
@@ -45,14 +45,12 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
     hidden = ["members"] if _are_excerpts(with_groups) else []
     gaps = tuple(Gap(name, NOT_LISTED) for name in ("reserved_regions", *hidden))
     groups = by_number(Group(number, tuple(several), gaps=gaps) for number, several in members.items())
-    units = dict.fromkeys(device.iommu for device in devices.values() if device.iommu)
     host = Host(
         devices=devices,
         groups=groups,
         kernel=machine.get("kernel"),
         cmdline=machine.get("cmdline"),
         cpu_vendor=machine.get("cpu_vendor"),
-        iommus=tuple(Iommu(unit) for unit in units) or None,
     )
     untold = [name for name in _UNTOLD if getattr(host, name, None) is None]
     untold += [] if any("group" in facts for several in seen.values() for facts in several) else ["iommu_groups"]

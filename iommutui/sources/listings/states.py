@@ -76,11 +76,6 @@ class State(NamedTuple):
         """Its size: functions, and groups of functions."""
         return len(self.functions) + sum(1 for _, field in self.known if field == "group")
 
-    def lines(self) -> tuple[int, int]:
-        """Its first and last line, counted from 1."""
-        records = [record for section in self.sections for record in section.records]
-        return records[0].line + 1, max(record.end for record in records)
-
     def clashes(self, other: "State") -> list[Clash]:
         """The statements that another one must not contradict."""
         both = ((self.known[key], said) for key, said in other.known.items() if key in self.known)

@@ -145,13 +145,10 @@ class Text:
         """For each line the importer whose record it may begin."""
 
     @cached_property
-    def _starts(self) -> list[int]:
+    def starts(self) -> list[int]:
+        """Where in the text each line begins."""
         return [0, *accumulate(len(line) + 1 for line in self.whole.split("\n"))]
-
-    def start_of(self, line: int) -> int:
-        """Where in the text a line begins."""
-        return self._starts[line]
 
     def line_at(self, position: int) -> int:
         """The line that a place in the text is on."""
-        return min(bisect_right(self._starts, position), len(self.lines)) - 1
+        return min(bisect_right(self.starts, position), len(self.lines)) - 1
