@@ -139,18 +139,16 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
         facts["group"] = int(group[1])
     if (named := _WITH_CLASS.match(words)) is not None:
         class_name, code, name = named.groups()
-        facts["class_name"] = class_name.rstrip()
     elif (numeric := _NUMERIC.match(words)) is not None:
         code, vendor, device = numeric.groups()
-        name = ""
+        class_name = name = ""
     else:
-        class_name, colon, name = words.partition(": ")
-        class_name, _, name = (class_name, "", name) if colon else words.partition("  ")
+        class_name, _, name = words.partition(": " if ": " in words else "  ")
         if not name:
             class_name, name = "", words
-        code = class_code(class_name) or ""
-        if class_name:
-            facts["class_name"] = class_name
+        code = class_code(class_name)
+    if class_name:
+        facts["class_name"] = class_name.rstrip()
     if vendor and device:
         facts["vendor_id"], facts["device_id"] = vendor.lower(), device.lower()
     if code:
