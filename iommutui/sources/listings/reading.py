@@ -153,6 +153,7 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
             vain[kind] += 1
             continue
         functions = [record.address for record in records if record.address is not None]
+        last = sections[-1].records[-1].address if sections else None
         between = [line for line in text.lines[read:start] if line.strip()]
         if (
             not sections
@@ -160,7 +161,7 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
             or (sections[-1].importer, sections[-1].host) != (importer, host)
             or not importer.once
             or not seen.isdisjoint(functions)
-            or (importer.ascends and _is_before(functions, sections[-1].records[-1]))
+            or (importer.ascends and last is not None and functions[0] < last)
         ):
             picked = _picked(between)
             if sections and [line.strip() for line in between] == ["--"]:  # what grep puts between matches
@@ -183,10 +184,6 @@ def _picked(above: list[str]) -> Excerpt:
     commands = [] if lines and _SCRIPT_ENDS.match(lines[-1]) else lines[-_ABOVE:]
     found = next(filter(None, map(_PICKS.search, commands)), None)
     return Excerpt.WHOLE if found is None else Excerpt(found.lastgroup or "")
-
-
-def _is_before(functions: list[Address], last: Record) -> bool:
-    return bool(functions) and last.address is not None and functions[0] < last.address
 
 
 def _complete(section: Section, text: Text) -> None:
