@@ -166,7 +166,9 @@ def _read_record(text: Text, at: int) -> Read:
         return [], max(end, at + 1)
     if "module" in tags:
         tags.setdefault("driver", "")
-    return [Record(at, end, address, facts_of(tags), cut=cut or not text.cut.isdisjoint(range(at, end)))], end
+    goes_on = text.kinds[end : end + 2] == [None, None] and _TAG.match(text.lines[end + 1]) is not None
+    cut = cut or goes_on or not text.cut.isdisjoint(range(at, end))
+    return [Record(at, end, address, facts_of(tags), cut=cut)], end
 
 
 RECORDS = Importer(

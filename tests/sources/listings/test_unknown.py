@@ -288,7 +288,9 @@ def test_the_address_of_a_guest_is_not_that_of_the_device() -> None:
     assert groups(host(f"{heads}| 06:10.0 | NIC [8086:1533] | 08:00.0 | 34 |\n")) == {34: ["0000:08:00.0"]}
 
 
-@pytest.mark.parametrize("line", ["Flags: bus master, IRQ 34, IOMM", "Flags: bus master, IRQ 34,", "IOMMU gruop 4"])
+@pytest.mark.parametrize(
+    "line", ["Flags: bus master, IRQ 34, IOMM", "Flags: bus master, IRQ 34,", "IOMMU gruop 4", "IOMUM group: 4"]
+)
 def test_damaged_flags_leave_the_group_unknown(line: str) -> None:
     text = f"00:01.0 {GPU}\n\tFlags: fast devsel, IOMMU group 1\n\n01:00.0 {GPU}\n\t{line}\n\tMemory at f0000000\n\n"
     assert device(text).gap("iommu_group")
@@ -299,6 +301,18 @@ def test_details_below_a_blank_line_show_that_something_is_missing() -> None:
         f"00:01.0 {GPU}\n\tKernel driver in use: x\n01:00.0 {GPU}\n\n\tKernel driver in use: nvidia\n00:02.0 {GPU}\n\n"
     )
     assert device(text).gap("driver")
+
+
+def test_a_blank_line_within_a_function_leaves_its_facts_unknown() -> None:
+    one = f"00:01.0 {GPU}\n\tIOMMU group: 1\n\tKernel driver in use: x\n\n"
+    for between in ("", "\n", "```\n"):
+        details = f"\tIOMMU group: 2\n{between}\tMemory at f0000000\n\tKernel driver in use: nvidia\n"
+        found = device(f"{one}01:00.0 {GPU}\n{details}{one.replace('00:', '02:')}")
+        assert (found.group, found.driver) == (2, None if between else "nvidia")
+        assert bool(found.gap("driver")) is bool(between)
+    record = "Slot:\t01:00.0\nClass:\tVGA [0300]\nVendor:\tA [10de]\nDevice:\tB [1c02]\nIOMMUGroup:\t1\n\n"
+    other = record.replace("01:00.0", "02:00.0").replace("IOMMUGroup", "\nIOMMUGroup")
+    assert device(record + other, "0000:02:00.0").gap("iommu_group")
 
 
 def test_joined_lines_of_a_record_leave_their_facts_unknown() -> None:
