@@ -146,5 +146,4 @@ def _content(read: list[_Read], depth: Depth, driver_table: DriverTable) -> Open
     if tree is not None:
         with archive.unpacked(tree, name) as root:
             return Opened(_scan(root, depth, None, driver_table))
-    listing = read_listings(texts)
-    return Opened(listing.host, listing.notes + listing.ignored, listing.explained)
+    return Opened(*read_listings(texts))

@@ -9,19 +9,28 @@ from iommutui.core.pci_classes import class_code
 from iommutui.sources import pci
 from iommutui.sources.listings.text import Text
 
-BDF = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
-"""An address, with or without its domain."""
-
 FULL = r"(?<![0-9a-fA-F:])[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7](?![0-9a-fA-F.])"
 """An address with its domain, anywhere in a line."""
 
-IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
-
 _ID = re.compile(r"([0-9a-fA-F]{4}|[0-9a-fA-F]{6})|0x([0-9a-fA-F]{1,4}|[0-9a-fA-F]{6})")
-_BYTE = re.compile(r"(?:0x)?(?:00)?([0-9a-fA-F]{2})")
+_BYTE = re.compile(r"(?:0x)?([0-9a-fA-F]{2})")
 _NAME_AND_ID = re.compile(r"(.*?)[ \t]*\[([0-9a-fA-F]{4})\]")
 _DRIVER_NAME = re.compile(r"[\w.+-]*\w", re.ASCII)
 _NO_DRIVERS = ("unknown", "not", "no")
+_PAIR = re.compile(r"(?:^|\[)([0-9a-f]{4}):([0-9a-f]{4})(?:\]|$)")
+_NO_MARKS = dict.fromkeys(map(ord, " _-"))
+_NAMES = {
+    **dict.fromkeys(("sysfsiommugroupid", "group", "groupid"), "iommugroup"),
+    **dict.fromkeys(("devclass", "classcode"), "class"),
+    **dict.fromkeys(("svendor", "subvendor"), "subsystemvendor"),
+    **dict.fromkeys(("sdevice", "subdevice"), "subsystemdevice"),
+    **dict.fromkeys(("name", "product", "model"), "devicename"),
+    **dict.fromkeys(("deviceid", "productid"), "device"),
+    "vendorid": "vendor",
+    "rev": "revision",
+    "progif": "interface",
+}
+"""Other names of fields."""
 _ID_FIELDS = ("vendorid", "hex", "value", "id")
 """Fields of an object that stands for a vendor or device."""
 
@@ -44,7 +53,6 @@ class Facts(TypedDict, total=False):
     group: int | None
     parent: Address | None
     physfn: Address
-    iommu: str
     vendor_name: str | None
     device_name: str | None
     class_name: str | None
@@ -65,9 +73,7 @@ class Record(NamedTuple):
     address: Address | None = None
     facts: Facts = {}  # noqa: RUF012 - only that of a function is filled, and those have one of their own
     below: str | None = None
-    """The bus behind a bridge: ``0000:01``."""
-    way: str = ""
-    """The way to it by slots alone, ``0000:00:01.0/00.0``, where its bus is not shown (``lspci -P``)."""
+    """The bus behind a bridge: ``01``."""
     what: str = ""
     """What lines that name no function are."""
     cut: bool = False
@@ -75,11 +81,6 @@ class Record(NamedTuple):
     machine: tuple[str, str] | None = None
     """A field of the `Host` that they tell (``kernel``, ``cmdline``, ``cpu_vendor``), and its value; or the members of
     a group, where it is told whole."""
-
-    def words(self) -> str:
-        """How it was read, for people."""
-        group = self.facts.get("group")
-        return self.what or (f"{self.address}" if group is None else f"{self.address} in group {group}")
 
 
 Read = tuple[list[Record], int]
@@ -94,8 +95,6 @@ class Importer(NamedTuple):
     """An example of such a listing, for the message that nothing was found."""
     opens: str
     """A regular expression that matches at the start of the first line of it."""
-    score: int
-    """How sure that makes it, from 1 to 9: where several match a line, the highest has it."""
     read: Callable[[Text, int], Read]
     """Reads one function, line or block, from such a line on. Never raises, whatever follows."""
     needs: tuple[str, ...] = ()
@@ -113,31 +112,40 @@ BOUNDARY = "boundary"
 """The kind of a line that ends what is above it: a shell's prompt, a code fence, a heading."""
 
 
-def facts_of(entry: Mapping[str, Any]) -> Facts:
+def named(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields by the names that `facts_of` knows: programs write ``iommuGroup``, ``iommu_group``, ``IOMMU group``."""
+    plain = ((str(name).lower().translate(_NO_MARKS), value) for name, value in entry.items())
+    # An id takes precedence over the name of the same thing.
+    return {_NAMES.get(name, name): value for name, value in sorted(plain, key=lambda each: each[0].endswith("id"))}
+
+
+def facts_of(fields: Mapping[str, Any]) -> Facts:
     """The facts of ``class``, ``vendor``, ``device``, ``subsystem_...``, ``revision``, ``driver`` and ``iommugroup``.
 
     A driver or group whose value says that there is none becomes None.
     """
+    entry = named(fields)
     class_name, code = _named(entry.get("class"))
-    base, sub = (_named(entry.get(name))[1] for name in ("base_class", "sub_class"))
-    code = code or (f"{base[-2:]}{sub[-2:]}" if base and sub else class_code(class_name or ""))
+    code = code or class_code(class_name or "")
     interface = entry.get("interface")
     vendor_name, vendor = _named(entry.get("vendor"))
     device_name, device = _named(entry.get("device"))
-    told = entry.get("revision")
-    revision = _BYTE.fullmatch(str(told.get("hex") if isinstance(told, dict) else told))
+    pairs = (_PAIR.search(str(entry.get(name))) for name in ("ids", "id", "device"))
+    if (pair := next(filter(None, pairs), None)) is not None:
+        vendor, device = pair.groups()
+    revision = _BYTE.fullmatch(str(entry.get("revision")))
     ids = {
         "vendor_id": vendor,
         "device_id": device,
-        "subsystem_vendor_id": _named(entry.get("subsystem_vendor"))[1],
-        "subsystem_device_id": _named(entry.get("subsystem_device"))[1],
+        "subsystem_vendor_id": _named(entry.get("subsystemvendor"))[1],
+        "subsystem_device_id": _named(entry.get("subsystemdevice"))[1],
     }
     found = {
         **{name: id_ for name, id_ in ids.items() if id_ is not None and len(id_) == 4},
         "class_code": f"{code}{interface if _BYTE.fullmatch(str(interface)) else ''}"[:6].lower() if code else None,
         "revision": revision[1].lower() if revision is not None else None,
-        "vendor_name": entry.get("vendor_name") or vendor_name,
-        "device_name": entry.get("device_name") or device_name,
+        "vendor_name": entry.get("vendorname") or vendor_name,
+        "device_name": entry.get("devicename") or device_name,
         "class_name": class_name,
     }
     facts = cast(Facts, {name: value for name, value in found.items() if isinstance(value, str)})

@@ -1,5 +1,6 @@
 """Formats with named fields: JSON, tables, ``lspci -vmm``, libvirt's XML and ``umockdev-record``."""
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -7,23 +8,20 @@ from typing import Any
 from xml.etree import ElementTree
 
 from iommutui.core.address import Address, is_pci, parse_pci
-from iommutui.sources.listings.base import BDF, FULL, STDERR, Facts, Importer, Read, Record, facts_of, of_config
-from iommutui.sources.listings.text import Text
+from iommutui.sources.listings.base import STDERR, Facts, Importer, Read, Record, facts_of, named, of_config
+from iommutui.sources.listings.text import BDF, Text
 
 _DECODER = json.JSONDecoder(strict=False)
+_PYTHON = r"\{'(?:bios|board|groups)'"
+"""The beginning of a document as Python prints it (iommu.info)."""
 _FIRST, _NEXT, _END = (re.compile(each) for each in (r"[\s\[]{0,200}(?=\{)", r"\s*,\s*(?=\{)", r"\s*\]"))
-_ADDRESSES = ("id", "address", "slot", "sysfs_bus_id", "pciAddress", "pci_address", "bdf")
-_OTHER_NAMES = {"sysfs_iommu_group_id": "iommugroup", "dev_class": "class", "svendor": "subsystem_vendor"}
-_OTHER_NAMES |= {"iommuGroup": "iommugroup", "iommu_group": "iommugroup", "vendorId": "vendor", "vendor_id": "vendor"}
-_OTHER_NAMES |= {"deviceId": "device", "device_id": "device", "class_code": "class", "name": "device_name"}
-_OTHER_NAMES |= {"product_id": "device", "product": "device_name"}
-_OTHER_NAMES |= {"sdevice": "subsystem_device", "rev": "revision", "progif": "interface"}
-_OTHER_NAMES |= {"sub_vendor": "subsystem_vendor", "sub_device": "subsystem_device", "model": "device_name"}
+_ADDRESSES = ("id", "address", "slot", "sysfsbusid", "pciaddress", "hostpci", "bdf")
+"""Names of fields that hold an address, as `named` writes them."""
 
 
 def _read_json(text: Text, at: int) -> Read:
     """One document. If it is truncated, its complete entries."""
-    start = text.start_of(at)
+    start = text.starts[at]
     objects, stop = _decode(text.whole, start)
     if not objects:
         # Nothing in it could be used; nor can a document that is nested too deeply.
@@ -34,7 +32,7 @@ def _read_json(text: Text, at: int) -> Read:
     records: list[Record] = []
     place = start
     for written, address, entry in _functions(objects):
-        place = max(place, text.whole.find(f'"{written}"', place, stop))
+        place = max(place, text.whole.find(written, place, stop))
         line = text.line_at(place)
         records.append(Record(line, line + 1, address, facts_of(entry)))
     end = text.line_at(max(stop - 1, start)) + 1
@@ -43,6 +41,13 @@ def _read_json(text: Text, at: int) -> Read:
 
 def _decode(text: str, start: int) -> tuple[list[Any], int]:
     """The object that begins there, or those of an array, and where they end; if there is none, how far it parsed."""
+    if re.compile(rf"\s*{_PYTHON}").match(text, start) is not None:
+        stop = text.rfind("}", start) + 1
+        try:
+            # A terminal may have broken a line within a word.
+            return [ast.literal_eval(text[start:stop].replace("\n", "").strip())], stop
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return [], stop
     objects: list[Any] = []
     stop = start
     following = _FIRST.match(text, start)
@@ -68,18 +73,14 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
         if isinstance(value, list):
             waiting += [(each, group) for each in value]
         elif isinstance(value, dict):
-            named = sorted(((str(name), field) for name, field in value.items()), key=lambda each: each[0][-2:] == "id")
-            entry: dict[str, Any] = {_OTHER_NAMES.get(name, name): field for name, field in named}
+            entry = named(value)
             if "iommugroup" not in entry and group is not None:
                 entry["iommugroup"] = group
-            if not entry.get("driver") and "driver_modules" not in entry:
+            if not entry.get("driver"):
                 entry.pop("driver", None)
-            elif "driver" not in entry:
-                entry["driver"] = None
-            written = [value[name] for name in _ADDRESSES if isinstance(value.get(name), str)]
+            written = [entry[name] for name in _ADDRESSES if isinstance(entry.get(name), str)]
             places = ((text, address) for text in written if (address := parse_pci(text)) is not None)
             if (place := next(places, None)) is not None:
-                entry.setdefault("iommugroup", value.get("group", value.get("group_id", "?")))
                 yield *place, entry
             else:
                 # A virtual machine has an id and devices as well, and a name of its own.
@@ -91,54 +92,56 @@ def _functions(document: Any) -> Iterator[tuple[str, Address, dict[str, Any]]]:
 JSON = Importer(
     name="json",
     example='[{"id": "0000:01:00.0", "iommugroup": 15, ...}] (pvesh get /nodes/NODE/hardware/pci --output-format json)',
-    opens=r"\s*(?:\[\s*(?:$|\{)|\{\s*(?:$|\"))",
-    score=8,
+    opens=r"\s*(?:\[\s*(?:$|\{)|\{\s*(?:$|\"))|\s*" + _PYTHON,
     read=_read_json,
     needs=("{",),
     hides=True,
 )
 
-_LINE = re.compile(r"\s*[│┃|├┌└╞╟+]")
+_ROW = re.compile(r"\s*\+|[^\n]*[│┃|├┌└╞╟]")
 _CELL = re.compile(r"[│┃|]")
 _COLUMNS = ["class", "device", "id", "iommugroup", "vendor", "device_name"]
 
 
 def _read_table(text: Text, at: int) -> Read:
     """Rows and the rules between them; the columns are those of the heading above, or Proxmox's own order."""
-    columns, first = _COLUMNS, at
+    columns, first = _COLUMNS if _cells(text.lines[at])[0].startswith("0x") else [], at
     for above in range(max(0, at - 4), at):
-        if "iommugroup" in (cells := _cells(text.lines[above])):
+        if "iommugroup" in named(dict.fromkeys(cells := _cells(text.lines[above]))):
             columns, first = cells, above
     records: list[Record] = []
     end = at
-    while end < len(text.lines) and _LINE.match(text.lines[end]):
-        entry = dict(zip(columns, _cells(text.lines[end]), strict=False))
-        if (address := parse_pci(entry.get("id", ""))) is not None:
-            records.append(Record(end, end + 1, address, facts_of(entry)))
+    while end < len(text.lines) and _ROW.match(text.lines[end]):
+        row = zip(columns, _cells(text.lines[end]), strict=False)
+        for _, address, entry in _functions({column: cell for column, cell in row if cell}):
+            # Nothing follows from an empty cell, or from one whose line was cut off.
+            records.append(Record(end, end + 1, address, facts_of(entry), cut=True))
         end += 1
     return [Record(first, end, what="a table"), *records] if records else [], max(end, at + 1)
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in _CELL.split(line)[1:]]
+    return [cell.strip(" \t`*") for cell in _CELL.split(line.strip().strip("│┃|"))]
 
 
 TABLE = Importer(
     name="table",
     example="│ 0x030000 │ 0x2204 │ 0000:01:00.0 │ 15 │ 0x10de │ ... (pvesh get /nodes/NODE/hardware/pci)",
-    opens=rf"\s*[│┃|](?:[^│┃|\n]{{0,60}}[│┃|]){{0,8}}\s*{FULL}\s*[│┃|]",
-    score=7,
+    opens=rf"(?=[^\n]*[│┃|])(?:[^│┃|\n]{{0,60}}[│┃|]){{0,8}}[\s`*]*{BDF}[\s`*]*(?:[│┃|]|$)",
     read=_read_table,
+    needs=("│", "┃", "|"),
     once=True,
     hides=True,
 )
 
 _TAG = re.compile(r"\s*([A-Za-z]+):[ \t]*(.*?)\s*$")
-_TAGS = {"slot", "device", "class", "vendor", "physlot", "driver", "module", "numanode", "dtnode", "iommugroup", "ids"}
-"""The tags of ``lspci -vmm`` (pciutils 3.13, ``show_machine``) besides those below: any other is damaged."""
+_TAGS = {
+    *("slot", "device", "class", "vendor", "svendor", "sdevice", "physlot", "rev", "progif", "driver", "module"),
+    *("numanode", "dtnode", "iommugroup", "ids"),
+}
+"""The tags of ``lspci -vmm`` (pciutils 3.13, ``show_machine``): any other is damaged."""
 _JOINED = re.compile(r"\s(?:Slot|Class|S?Vendor|S?Device|Driver|Module|IOMMUGroup):\s")
-_ONCE = ("Class", "Vendor", "Driver", "IOMMUGroup")
-_FIELDS = {"SVendor": "subsystem_vendor", "SDevice": "subsystem_device", "Rev": "revision", "ProgIf": "interface"}
+_ONCE = ("class", "vendor", "driver", "iommugroup")
 
 
 def _read_record(text: Text, at: int) -> Read:
@@ -147,35 +150,31 @@ def _read_record(text: Text, at: int) -> Read:
     cut = False
     end = at
     while end < len(text.lines) and text.lines[end].strip() and (end == at or text.kinds[end] is None):
-        if (found := _TAG.match(text.lines[end])) is not None:
-            # -vm, the old form: the address is the first of two lines "Device".
-            tag = "Slot" if found[1] == "Device" and end == at else found[1]
-            if tag.lower() in tags and tag in _ONCE:
-                cut = True
-                break  # another record, whose first line is damaged or missing
-            if _JOINED.search(found[2]) is None:
-                tags.setdefault(_FIELDS.get(tag, tag.lower()), found[2])
-            else:
-                cut = True
-        known = found is not None and (found[1] in _FIELDS or found[1].lower() in _TAGS)
-        cut = cut or not (known or text.lines[end].startswith(STDERR))
+        found = _TAG.match(text.lines[end])
+        # -vm, the old form: the address is the first of two lines "Device".
+        tag = "slot" if end == at else (found[1].lower() if found is not None else "")
+        if tag in tags and tag in _ONCE:
+            cut = True
+            break  # another record, whose first line is damaged or missing
+        if found is not None and tag in _TAGS and _JOINED.search(found[2]) is None:
+            tags.setdefault(tag, found[2])
+        elif not text.lines[end].startswith(STDERR):
+            cut = True
         end += 1
     address = parse_pci(tags.get("slot", "").partition(" ")[0])
     if address is None:
         return [], max(end, at + 1)
     if "module" in tags:
         tags.setdefault("driver", "")
-    facts = facts_of(tags)
-    if (ids := re.fullmatch(r"([0-9a-f]{4}):([0-9a-f]{4})", tags.get("ids", "").lower())) is not None:
-        facts["vendor_id"], facts["device_id"] = ids.groups()
-    return [Record(at, end, address, facts, cut=cut or (text.cut and end == len(text.lines)))], end
+    goes_on = text.kinds[end : end + 2] == [None, None] and _TAG.match(text.lines[end + 1]) is not None
+    cut = cut or goes_on or not text.cut.isdisjoint(range(at, end))
+    return [Record(at, end, address, facts_of(tags), cut=cut)], end
 
 
 RECORDS = Importer(
     name="records",
     example="Slot: 01:00.0, and below it Class:, Vendor:, Device:, Driver:, IOMMUGroup: (lspci -vmmnnk)",
     opens=rf"\s*(?:Slot|Device):[ \t]+{BDF}\s*$",
-    score=7,
     read=_read_record,
     once=True,
     ascends=True,
@@ -189,7 +188,7 @@ def _read_nodedev(text: Text, at: int) -> Read:
     """The elements that begin on a line (libvirt's nodedev.rng); a truncated or broken one is left out."""
     records: list[Record] = []
     end = at + 1
-    start = text.start_of(at)
+    start = text.starts[at]
     stop = start + len(text.lines[at])
     while (start := text.whole.find("<device>", start, stop)) >= 0:
         close = text.whole.find("</device>", start, start + _LONGEST)
@@ -244,9 +243,8 @@ NODEDEV = Importer(
     name="nodedev",
     example="<device><name>pci_0000_01_00_0</name>... (virsh nodedev-dumpxml)",
     opens=r"[^\n]{0,300}?<device>",
-    score=8,
     read=_read_nodedev,
-    needs=("<device>",),
+    needs=("</device>",),
 )
 
 _TYPED = re.compile(r"([PNSEAHL]): ?([^=]*)=?(.*)$")
@@ -290,6 +288,5 @@ UMOCKDEV = Importer(
     name="umockdev",
     example="P: /devices/pci0000:00/0000:00:01.0 (umockdev-record)",
     opens=r"P: ?/devices/\S",
-    score=9,
     read=_read_umockdev,
 )

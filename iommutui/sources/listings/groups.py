@@ -9,21 +9,18 @@ import re
 
 from iommutui.core.address import parse_pci
 from iommutui.sources.listings import fields, lspci
-from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, Importer, Read, Record
-from iommutui.sources.listings.text import Text
+from iommutui.sources.listings.base import BOUNDARY, Importer, Read, Record
+from iommutui.sources.listings.text import BDF, IDS, Text
 
 NAME = "groups"
 
 _NUMBER = r"[\s#*`'\"|=─═•+\[-]*+(?:IOM+U[ \t]+)?(?:group|GROUP|Group:?)[ \t]+[\[(#]?(\d{1,9})[\])]?[ \t]*"
 _REST = rf"[:\s|][ \t|]*(?:(?:-|[-=]>) )?(?={BDF}\s|{IDS}\s+(?:\[R\]\s+)?{BDF}\s)"
 _ALONE = r"(?:\([^()]*\))?[ \t]*:?[\s#*`:=─═-]*$"
-_ONLY = rf"[:-][ \t]*(?P<only>{BDF}(?:[ \t,]+{BDF})*)[\s'\",]*$"
-_UNIT = r"\s*IOMMU:[ \t]*(\S+)\s*$"
+_ONLY = rf"[:-][ \t]*{BDF}(?:[ \t,]+{BDF})*[\s'\",]*$"
 
 _ONE_LINE = re.compile(_NUMBER + _REST)
-_HEADING = re.compile(_NUMBER + _ALONE)
-_MEMBERS = re.compile(_NUMBER + _ONLY)
-_UNIT_LINE = re.compile(_UNIT)
+_HEADING = re.compile(f"{_NUMBER}(?:{_ALONE}|{_ONLY})")
 _RULE = re.compile(r"[\s=-]*$|\s*# ")
 _BARE = re.compile(rf"[\s*-]*({BDF})\s*$")
 _IDS_FIRST = re.compile(rf"\s*{IDS}\s")
@@ -40,18 +37,16 @@ def read(text: Text, at: int) -> Read:
             more, end = _read_below(text, end, _depth(line), _IDS_FIRST)
             records += more
         return _in_group(int(one[1]), records), end
-    if (bare := _MEMBERS.match(line)) is not None:
-        several = [Record(at, at + 1, parse_pci(each), {}) for each in re.split(r"[\s,]+", bare["only"])]
-        return _in_group(int(bare[1]), several), at + 1
-    if (unit := _UNIT_LINE.match(line)) is not None:
-        return _read_unit(text, at, unit[1])
     heading = _HEADING.match(line)
     number = None if heading is None else int(heading[1])
+    if listed := re.findall(BDF, line):
+        return _in_group(number, [Record(at, at + 1, parse_pci(each), {}) for each in listed]), at + 1
     fenced = text.kinds[at + 1 : at + 3] == [BOUNDARY, lspci.NAME] and "```" in text.lines[at + 1]
     records, end = _read_below(text, at + 1 + fenced, _depth(line))
     members = " ".join(str(record.address) for record in records)
     told = (f"members of group {number}", members) if number is not None and members else None
-    return [Record(at, at + 1, what=f"group {number}", machine=told), *_in_group(number, records)], end
+    what = "a heading" if number is None else f"group {number}"
+    return [Record(at, at + 1, what=what, machine=told), *_in_group(number, records)], end
 
 
 def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = None) -> Read:
@@ -84,27 +79,13 @@ def _read_below(text: Text, at: int, depth: int, form: re.Pattern[str] | None = 
 
 def _is_of_another(record: Record, found: list[Record], blank: bool) -> bool:
     """Whether it is not in the group of these: named before, or below a blank line that no details explain."""
-    if any(record.address == each.address for each in found):
-        return True
-    return blank and not any(each.end > each.line + 1 for each in found)
+    named = any(record.address == each.address for each in found)
+    return named or (blank and not any(each.end > each.line + 1 for each in found))
 
 
 def _depth(line: str) -> int:
     """Its indentation."""
     return len(line) - len(line.lstrip())
-
-
-def _read_unit(text: Text, at: int, unit: str) -> Read:
-    """An IOMMU and the groups below it. A group with several functions is printed once for each of them."""
-    found = [Record(at, at + 1, what=f"IOMMU {unit}")]
-    at += 1
-    while at < len(text.lines) and text.kinds[at] == NAME and _HEADING.match(text.lines[at]):
-        records, at = read(text, at)
-        for record in records:
-            if record.address is not None:
-                record.facts["iommu"] = unit
-        found += records
-    return found, at
 
 
 def _in_group(number: int | None, records: list[Record]) -> list[Record]:
@@ -116,8 +97,7 @@ def _in_group(number: int | None, records: list[Record]) -> list[Record]:
 IMPORTER = Importer(
     name=NAME,
     example="IOMMU Group 14 09:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:1c02]",
-    opens=rf"{_NUMBER}(?:{_REST}|{_ALONE}|{_ONLY.replace('?P<only>', '?:')})|No IOMMU group:$|{_UNIT}",
-    score=6,
+    opens=rf"{_NUMBER}(?:{_REST}|{_ALONE}|{_ONLY})|No IOMMU group:$|\s*IOMMU:[ \t]*\S+\s*$",
     read=read,
     once=True,
 )

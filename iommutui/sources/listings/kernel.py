@@ -22,32 +22,29 @@ def _read_log(text: Text, at: int) -> Read:
     """The log of one boot, with any other text between its lines.
 
     Functions are named with ids, class and header type while they are enumerated (``pci_setup_device``), and once more
-    when they are added to a group. A function that was removed later is listed as it was.
+    when they are added to a group. The group of a function that was removed is unknown, until it comes back.
     """
     records: list[Record] = []
     groups: dict[Address, Facts] = {}
-    removed: set[Address] = set()
     named = False
     while at < len(text.lines) and text.kinds[at] in (LOG.name, None):
         for entry in _ENTRY.finditer(text.lines[at]) if text.kinds[at] == LOG.name else ():
             address = parse_pci(entry["address"] or "")
             record = Record(at, at + 1, address, {}, what="" if address else "the kernel")
-            before = groups.get(address) if address and entry["group"] else None
-            other = before is not None and before["group"] != int(entry["group"]) and address not in removed
+            before = groups.get(address, {}).get("group") if address and entry["group"] else None
+            other = before is not None and before != int(entry["group"])
             if named and (other or _BOOT.search(entry[0])):
                 return records, max(at, records[-1].end)
             if address is None:
                 field = "cmdline" if entry["cmdline"] else "kernel"
                 record = record._replace(machine=(field, entry[field]))
             elif entry["group"]:
-                if before is not None:
-                    before.pop("group")  # it was removed and came back
                 groups[address] = record.facts
                 record.facts["group"] = int(entry["group"])
             elif entry["gone"]:
-                removed.add(address)
+                groups.pop(address, {}).pop("group", None)
             elif entry["bus"]:
-                record = record._replace(below=f"{address.partition(':')[0]}:{entry['bus']}")
+                record = record._replace(below=entry["bus"])
             else:
                 record.facts["vendor_id"], record.facts["device_id"] = entry["vendor"], entry["product"]
                 record.facts["header_type"] = int(entry["header"], 16) & 0x7F
@@ -66,7 +63,6 @@ LOG = Importer(
     opens=r"(?:[^:\n]*+:){0,9}?(?:[01][0-9a-fA-F]\.[0-7]"
     r"(?::? (?:Adding to|Removing from|to group|from (?:iommu )?group) |: PCI bridge to |: \[[0-9a-f:]{9}\] type )"
     r"|(?<=ommand line:) \S| ?(?:\[[^\]\n]{0,40}\] )?Linux version \d)",
-    score=3,
     read=_read_log,
     needs=("iommu group", "to group", " type ", "ommand line: ", "Linux version "),
 )
@@ -115,7 +111,6 @@ PATHS = Importer(
     example="/sys/kernel/iommu_groups/9/devices/0000:00:14.2",
     opens=r"[^\n]{0,300}?iommu_groups(?:/\d{1,9}(?:/devices)?)?(?:/[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:|/?:?\s*$)"
     rf"|[^\n]{{0,80}}?{FULL} \(IOMMU group \d",
-    score=4,
     read=_read_paths,
     needs=("iommu_groups", "(IOMMU group "),
 )
@@ -151,6 +146,5 @@ SYSTEM = Importer(
     name="system",
     example="Linux host 6.8.0-49-generic (uname -a), BOOT_IMAGE=/boot/vmlinuz root=... (cat /proc/cmdline)",
     opens=_TOLD,
-    score=4,
     read=_read_machine,
 )

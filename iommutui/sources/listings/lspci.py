@@ -1,4 +1,4 @@
-"""``lspci`` in its line formats: ``-nn``, ``-k``, ``-v`` to ``-vvv``, ``-n``, ``-mm``, ``-P``, with ``-x`` dumps.
+"""``lspci`` in its line formats: ``-nn``, ``-k``, ``-v`` to ``-vvv``, ``-n``, ``-mm``, ``-PP``, with ``-x`` dumps.
 
 ``00:01.0 PCI bridge [0604]: Intel Corporation 6th-10th Gen Core Processor (x16) [8086:1901] (rev 07)`` is the line
 that names a function, and the one that everybody copies (pciutils 3.13, ``show_terse``). Below it are groups with
@@ -7,12 +7,11 @@ that names a function, and the one that everybody copies (pciutils 3.13, ``show_
 
 import re
 
-from iommutui.core.address import Address, parse_pci
+from iommutui.core.address import Address, domain_of, parse_pci
 from iommutui.core.drivers import KNOWN
 from iommutui.core.pci_classes import class_code
 from iommutui.sources.listings.base import (
-    BDF,
-    IDS,
+    BOUNDARY,
     UNTOLD,
     Facts,
     Importer,
@@ -22,12 +21,12 @@ from iommutui.sources.listings.base import (
     facts_of,
     of_config,
 )
-from iommutui.sources.listings.text import Text
+from iommutui.sources.listings.text import BDF, IDS, Text
 
 NAME = "lspci"
 
 _PATH = rf"{BDF}(?:/(?:[0-9a-fA-F]{{2}}:)?[01][0-9a-fA-F]\.[0-7])*"
-"""An address, or the way to it: ``00:01.0/01:00.0`` (``-PP``), ``00:01.0/00.0`` (``-P``)."""
+"""An address, or the way to it: ``00:01.0/01:00.0`` (``-PP``). ``00:01.0/00.0`` (``-P``) does not show the bus."""
 
 _MARKS = rf"[\s*#`|>'\"•+-]*+(?:Group Device:\s*|IOMMU Group \*\s)?(?:{IDS}\s+)?(?:\[R(?:ESET)?\]\s*|\(\d+\)\s*)?"
 """What scripts put before an address: marks of lists, its ids, of what can be reset, or the number of the group."""
@@ -43,18 +42,18 @@ _NUMERIC = re.compile(r"([0-9a-fA-F]{4}):[ \t]*([0-9a-fA-F]{4}):([0-9a-fA-F]{4})
 _BROKEN = re.compile(r"\[[0-9a-fA-F]{0,4}:?\s*$")
 _OPEN = re.compile(r"\((?:rev|prog-if)[^()]*$")
 _AFTER_IDS = re.compile(r"[\s`*|]*(?:\((?:rev|prog-if) .{0,60})?$")
-_SNIPPED = re.compile(r"\W*(?:\.\.\.|…|snip|cut|truncated)\W*$", re.IGNORECASE)
+_SNIPPED = r"\W*(?:\.\.\.|…|snip|cut|truncated)\W*$"
 """What people put where they have left lines out."""
 
 _DETAIL = re.compile(
     r"[ \t]*(?:Subsystem:\s+.*?(?P<subsystem>[0-9a-fA-F]{4}:[0-9a-fA-F]{4})\]?\s*$"
     r"|[Kk]ernel\s+driver\s+in\s+use\s*:\s*(?P<driver>[^\s,]+)"
     r"|Driver override:\s*(?P<driver_override>\S+)"
-    r"|Kernel\s+modules:\s*(?P<modules>\S+)"
+    r"|Kernel\s+modules:(?!.* in use)\s*(?P<modules>\S+)"
     r"|(?:Flags:.*?\b|(?![A-Z][a-z])[^:]*, )?IOMMU\s+group:?\s+(?P<group>\d{1,9})\b"
     r"|Bus:\s*primary=[0-9a-f]{2},\s*secondary=(?P<below>[0-9a-f]{2})"
-    r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>[A-Z][\w/ -]*)"
-    r"|(?P<dump>00: [0-9a-fA-F]{2} ))"
+    r"|Capabilities:.*?Express\s+\(v\d+\)\s+(?P<port>Root Port|Upstream Port|Downstream Port|Root Complex Event)"
+    rf"|(?P<dump>00: [0-9a-fA-F]{{2}} ))|(?P<snipped>{_SNIPPED})"
 )
 _ONCE = ("subsystem", "group", "driver", "modules")
 """Details that a function has once; the first of them is printed before the others."""
@@ -65,22 +64,10 @@ _CLASS_NAME = re.compile(r"(?:[^\s,]+ ){0,2}[^\s,]+|[^,]* (?:controller|device|b
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
 _NUMBERED = re.compile(r"(?!VC\d)(?=.*(?:\d|[Gg]rou?p)).*:\s*$")
 _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
-_ABOUT_DRIVER = ("in use", " driver", "driver:", "drivr", "treiber", "\nkern", "\tkern", " kern", "pilote")
-"""A line with one of these that is none of the above was about the driver, and is damaged."""
-_ABOUT_GROUP = ("iommu g", "iomu g", ", iom", ",\n")
-"""A line with one of these that is none of the above may have told the group."""
-_PORT_ENDS = re.compile(r",| \(|  |\s+(?:MSI|IntMsgNum)\b")
-_PORT_TYPES = {
-    "Endpoint": 0,
-    "Legacy Endpoint": 1,
-    "Root Port": 4,
-    "Upstream Port": 5,
-    "Downstream Port": 6,
-    "PCI-Express to PCI/PCI-X Bridge": 7,
-    "PCI/PCI-X to PCI-Express Bridge": 8,
-    "Root Complex Integrated Endpoint": 9,
-    "Root Complex Event Collector": 10,
-}
+_ABOUT_DRIVER = (" in use", "driver", "Driver:", "drivr", "reiber", "ilote", "ernel")
+_ABOUT_GROUP = ("group", "IOMMU g", "IOMMUg", ", IO", ",\n")
+"""A line with one of these that is none of the above was about the driver, or may have told the group: damaged."""
+_PORT_TYPES = {"Root Port": 4, "Upstream Port": 5, "Downstream Port": 6, "Root Complex Event": 10}
 
 _ROW = re.compile(r"\s*([0-9a-fA-F]{2,3}): ((?:[0-9a-fA-F]{2}[ \t]?){16})\s*$")
 
@@ -89,28 +76,24 @@ def read(text: Text, at: int, start: int = 0) -> Read:
     """The function that a line names from its column ``start`` on, with the details below it."""
     lines, kinds = text.lines, text.kinds
     match = _LINE.match(lines[at], start)
-    address, parent, way = _place_of(match[3]) if match is not None else (None, None, "")
+    address, parent = _place_of(match[3]) if match is not None else (None, None)
     if match is None or address is None:
         return [], at + 1
     vendor, device, _, words = match.groups()
     facts = _facts_in(words, vendor, device)
-    end = at + 1
+    first = at + 1
     if "vendor_id" not in facts or _OPEN.search(words):
-        words, end = _joined(text, at, words)
-        facts = _facts_in(words, vendor, device) if end > at + 1 else facts
+        words, first = _joined(text, at, words)
+        facts = _facts_in(words, vendor, device) if first > at + 1 else facts
     if parent is not None:
         facts["parent"] = parent
-    first = end
-    while end < len(lines) and lines[end].strip() and (kinds[end] is None or (end > first and _ends_flags(lines, end))):
-        end += 1
-    bus, own, lost = _take_details(text, first, end, facts) if end > first else (None, 0, False)
-    below = f"{address.partition(':')[0]}:{bus}" if bus else None
-    cut = (text.cut and end == len(lines)) or any(map(_SNIPPED.match, lines[first : end + 2]))
-    cut = cut or lost or own < end - first or text.columns in map(len, lines[at:end]) or _goes_on(text, end)
-    end = first + own
-    while end > first and not (_is_detail(lines[end - 1]) or lines[end - 2].rstrip().endswith(",")):
-        end -= 1  # what people write below a listing, and damaged lines
-    return [Record(at, end, address, facts, below, way, cut=cut)], end
+    stop = first
+    while stop < len(lines) and lines[stop].strip() and (kinds[stop] is None or _ends_flags(lines, stop, first)):
+        stop += 1
+    cut = not text.cut.isdisjoint(range(at, stop)) or _goes_on(text, stop)
+    record = Record(at, first, address, facts, cut=cut)
+    record = _with_details(record, text, stop) if stop > first else record
+    return [record], record.end
 
 
 def _read_line(text: Text, at: int) -> Read:
@@ -123,17 +106,14 @@ def _read_line(text: Text, at: int) -> Read:
     return records, end
 
 
-def _place_of(path: str) -> tuple[Address | None, Address | None, str]:
-    """The address and parent at the end of a path; without buses (``-P``), its first address and the path."""
+def _place_of(path: str) -> tuple[Address | None, Address | None]:
+    """The address at the end of a path, and that of its parent; the domain is only in the first of a path."""
     top, *rest = path.split("/")
     first = parse_pci(top)
     if first is None or not rest:
-        return first, None, ""
-    if ":" not in rest[-1]:
-        return first, None, "/".join([first, *rest])
-    domain = first.partition(":")[0]
-    parent = parse_pci(f"{domain}:{rest[-2]}") if len(rest) > 1 else first
-    return parse_pci(f"{domain}:{rest[-1]}"), parent, ""
+        return first, None
+    *_, parent, address = (first, *(parse_pci(f"{domain_of(first)}:{each}") for each in rest))
+    return address, parent
 
 
 def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
@@ -159,18 +139,16 @@ def _facts_in(words: str, vendor: str | None, device: str | None) -> Facts:
         facts["group"] = int(group[1])
     if (named := _WITH_CLASS.match(words)) is not None:
         class_name, code, name = named.groups()
-        facts["class_name"] = class_name.rstrip()
     elif (numeric := _NUMERIC.match(words)) is not None:
         code, vendor, device = numeric.groups()
-        name = ""
+        class_name = name = ""
     else:
-        class_name, colon, name = words.partition(": ")
-        class_name, _, name = (class_name, "", name) if colon else words.partition("  ")
+        class_name, _, name = words.partition(": " if ": " in words else "  ")
         if not name:
             class_name, name = "", words
-        code = class_code(class_name) or ""
-        if class_name:
-            facts["class_name"] = class_name
+        code = class_code(class_name)
+    if class_name:
+        facts["class_name"] = class_name.rstrip()
     if vendor and device:
         facts["vendor_id"], facts["device_id"] = vendor.lower(), device.lower()
     if code:
@@ -185,7 +163,7 @@ def _columns(words: str) -> Facts:
     names = ("class", "vendor", "device", "subsystem_vendor", "subsystem_device")
     options = dict(re.findall(r" -([rp])([0-9a-f]{2})\b", words))
     columns = dict(zip(names, re.findall(r'"([^"]*)"', words), strict=False))
-    return facts_of({**columns, "revision": options.get("r"), "interface": options.get("p")})
+    return facts_of({**columns, "rev": options.get("r"), "progif": options.get("p")})
 
 
 def _joined(text: Text, at: int, words: str) -> tuple[str, int]:
@@ -212,67 +190,82 @@ def _is_detail(line: str) -> bool:
     return line[0].isspace() or _LABELLED.match(line) is not None
 
 
-def _take_details(text: Text, first: int, end: int, facts: Facts) -> tuple[str | None, int, bool]:
-    """Adds the facts from the lines below a function.
-
-    Returns the bus behind it, if it is a bridge; how many of the lines are its own: the rest are of another one, or of
-    another group, whose first line is damaged or missing; and whether a line that told the group is damaged.
-    """
+def _with_details(record: Record, text: Text, stop: int) -> Record:
+    """A function with the facts from the lines below it, up to ``stop``."""
+    first, facts = record.end, record.facts
+    details = text.lines[first:stop]
+    own = _own(details)
+    told: set[str] = set()
     below = None
-    seen: set[str] = set()
-    details = text.lines[first:end]
-    other: list[str] = []
-    for at, found in enumerate(map(_DETAIL.match, details)):
-        if found is None:
-            if not details[at][0].isspace() and _is_heading(details[at]):
-                details = details[:at]
-                break
-            other.append(details[at])
+    for at, found in enumerate(own):
+        kind = found.lastgroup if found is not None else None
+        if found is None or kind is None:
             continue
-        kind, said = found.lastgroup, found[found.lastgroup or 0]
-        if kind == "modules" and " in use" in details[at]:
-            other.append(details[at])
-            continue
-        if kind in _ONCE:
-            if kind in seen or (kind == _ONCE[0] and seen):
-                details = details[:at]
-                break
-            seen.add(kind)
-        broken = len(details[at]) == text.columns
-        last = text.cut and first + at == len(text.lines) - 1
+        said = found[kind]
+        told.add(kind)
         if kind == "subsystem":
             facts["subsystem_vendor_id"], facts["subsystem_device_id"] = said.lower().split(":")
         elif kind == "driver":
-            lacks = broken or (last and any(name.startswith(said) and name != said for name in KNOWN))
-            facts["driver"] = UNTOLD if lacks else driver_of(said)
+            facts["driver"] = UNTOLD if first + at in text.cut and _may_go_on(said, text) else driver_of(said)
         elif kind == "driver_override":
             facts["driver_override"] = said
-        elif kind == "group" and not (broken or last):
+        elif kind == "group" and first + at not in text.cut:
             facts["group"] = int(said)
         elif kind == "below":
             below = said
             facts["header_type"] = 2 if facts.get("class_code", "").startswith("0607") else 1
         elif kind == "port":
-            port = _PORT_TYPES.get(_PORT_ENDS.split(said)[0].strip())
-            facts.update({} if port is None else {"pcie_type": port})
+            facts["pcie_type"] = _PORT_TYPES[said]
         elif kind == "dump":
             dump, bus = of_config(_dumped(details[at:]))
             below = below or bus
             # Words take precedence over a dump, except for the class, which a dump shows in full.
             facts.update({**dump, **facts, "class_code": dump["class_code"]} if dump else {})
-    rest = "\n".join(["", *(line for line in other if _is_detail(line) or line[:1] in "Kk"), ""]).lower()
-    rest = rest.replace("uses driver", "")
-    if "driver" not in facts and any(word in rest for word in _ABOUT_DRIVER):
+    damaged = "\n".join([line for line, found in zip(details, own, strict=False) if found is None] + [""])
+    if "driver" not in told and any(word in damaged for word in _ABOUT_DRIVER):
         facts["driver"] = UNTOLD
-    elif "modules" in seen:
+    elif "modules" in told:
         facts.setdefault("driver", None)
-    return below, len(details), "group" not in seen and any(word in rest for word in _ABOUT_GROUP)
+    lost = "group" not in told and any(word in damaged for word in _ABOUT_GROUP)
+    end = first + len(own)
+    while end > first and not (_is_detail(text.lines[end - 1]) or text.lines[end - 2].rstrip().endswith(",")):
+        end -= 1  # what people write below a listing, and damaged lines
+    return record._replace(
+        end=end,
+        below=below,
+        cut=record.cut or lost or "snipped" in told or len(own) < len(details),
+    )
 
 
-def _goes_on(text: Text, end: int) -> bool:
-    """Whether details that name no function follow below a blank line: something is missing in between."""
-    rest = text.lines[end : end + 2]
-    return len(rest) == 2 and not rest[0].strip() and text.kinds[end + 1] is None and _DETAIL.match(rest[1]) is not None
+def _own(details: list[str]) -> list[re.Match[str] | None]:
+    """What the lines below a function tell, up to those of another one, or of another group, whose own is damaged."""
+    found: list[re.Match[str] | None] = []
+    seen: set[str] = set()
+    for line in details:
+        match = _DETAIL.match(line)
+        found.append(match)
+        if match is None:
+            if not line[0].isspace() and _is_heading(line):
+                return found[:-1]
+        elif (kind := match.lastgroup) in _ONCE:
+            if kind in seen or (kind == _ONCE[0] and seen):
+                return found[:-1]
+            seen.add(kind)
+    return found
+
+
+def _may_go_on(driver: str, text: Text) -> bool:
+    """Whether a driver's name at the end of a line that is cut may be the beginning of another."""
+    return text.columns > 0 or any(name.startswith(driver) and name != driver for name in KNOWN)
+
+
+def _goes_on(text: Text, stop: int) -> bool:
+    """Whether lines of a function are missing: somebody says so, or details that name no function follow."""
+    following = text.lines[stop : stop + 2]
+    told = [found.lastgroup for found in map(_DETAIL.match, following) if found is not None]
+    if "snipped" in told or text.kinds[stop : stop + 2] not in ([None, None], [BOUNDARY, None]):
+        return "snipped" in told
+    return bool(told) or (following[1][:1].isspace() and following[1].strip() != "")
 
 
 def _is_heading(line: str) -> bool:
@@ -280,9 +273,9 @@ def _is_heading(line: str) -> bool:
     return _NUMBERED.match(line) is not None or (_CLASS.search(line) is not None and not _is_detail(line))
 
 
-def _ends_flags(lines: list[str], at: int) -> bool:
-    """Whether a line is the end of the flags of ``lspci -v``, and not a heading."""
-    return lines[at - 1].rstrip().endswith(",") and _FLAGS_END.match(lines[at]) is not None
+def _ends_flags(lines: list[str], at: int, first: int) -> bool:
+    """Whether a line below ``first`` is the end of the flags of ``lspci -v``, and not a heading."""
+    return at > first and lines[at - 1].rstrip().endswith(",") and _FLAGS_END.match(lines[at]) is not None
 
 
 def _dumped(lines: list[str]) -> bytes:
@@ -300,7 +293,6 @@ IMPORTER = Importer(
     example="01:00.0 VGA compatible controller [0300]: NVIDIA Corporation ... [10de:2204]",
     opens=rf'{_MARKS}{_PATH}[ \t]+(?:"|(?:- )?[A-Z0-9][^\n]{{0,120}}?(?:: ?\S|\[[0-9a-f]{{4}}\](?: \S|: *$)))'
     rf"|\s*{IDS}\s+(?:\[R\]\s+)?{BDF}\s",
-    score=2,
     read=_read_line,
     once=True,
     ascends=True,

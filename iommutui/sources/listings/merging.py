@@ -1,11 +1,10 @@
 """From sections of one or several texts to a `Host`, with a gap for everything that they do not show."""
 
-from iommutui.core.address import Address
+from iommutui.core.address import Address, domain_of
 from iommutui.core.device import NOT_LISTED
-from iommutui.core.host import Device, Gap, Group, Host, Iommu, by_address, by_number
+from iommutui.core.host import Device, Gap, Group, Host, by_address, by_number
 from iommutui.sources.listings.base import Facts
-from iommutui.sources.listings.excerpts import Excerpt
-from iommutui.sources.listings.reading import Section
+from iommutui.sources.listings.reading import Excerpt, Section
 from iommutui.sources.names import Names
 
 _UNTOLD = ("kernel", "cmdline", "drivers", "claims")
@@ -34,7 +33,7 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
             if record.address is not None:
                 seen.setdefault(record.address, []).append(record.facts)
                 if record.below is not None:
-                    below[record.below] = record.address
+                    below[f"{domain_of(record.address)}:{record.below}"] = record.address
     for address in swapped:
         seen[address] = _of_one_card(seen[address])
     devices = by_address(_device(address, several, below, names) for address, several in seen.items())
@@ -42,34 +41,26 @@ def merge(sections: list[Section], swapped: set[Address], names: Names) -> Host:
     for device in devices.values():
         if device.group is not None:
             members.setdefault(device.group, []).append(device.address)
-    gaps = (Gap("reserved_regions", NOT_LISTED), *([Gap("members", NOT_LISTED)] if _hides(sections) else []))
+    with_groups = [s for s in sections if any(record.facts.get("group") is not None for record in s.records)]
+    hidden = ["members"] if _are_excerpts(with_groups) else []
+    gaps = tuple(Gap(name, NOT_LISTED) for name in ("reserved_regions", *hidden))
     groups = by_number(Group(number, tuple(several), gaps=gaps) for number, several in members.items())
-    units = dict.fromkeys(device.iommu for device in devices.values() if device.iommu)
     host = Host(
         devices=devices,
         groups=groups,
         kernel=machine.get("kernel"),
         cmdline=machine.get("cmdline"),
         cpu_vendor=machine.get("cpu_vendor"),
-        iommus=tuple(Iommu(unit) for unit in units) or None,
     )
     untold = [name for name in _UNTOLD if getattr(host, name, None) is None]
     untold += [] if any("group" in facts for several in seen.values() for facts in several) else ["iommu_groups"]
-    listed = [section for section in sections if section.functions()]
-    untold += ["devices"] if all(section.picked is not Excerpt.WHOLE for section in listed) else []
+    untold += ["devices"] if _are_excerpts([section for section in sections if section.functions()]) else []
     return host._replace(gaps=tuple(Gap(name, NOT_LISTED) for name in untold))
 
 
-def _hides(sections: list[Section]) -> bool:
-    """Whether every listing with groups may omit members: some were picked out, or its format omits bridges."""
-    shown = [
-        section for section in sections if any(record.facts.get("group") is not None for record in section.records)
-    ]
-    facts = [record.facts for section in shown for record in section.records]
-    bridges = any(each.get("class_code", "").startswith("06") for each in facts)
-    return bool(shown) and all(
-        section.picked is not Excerpt.WHOLE or (section.importer.hides and not bridges) for section in shown
-    )
+def _are_excerpts(sections: list[Section]) -> bool:
+    """Whether all of them may leave out functions."""
+    return all(section.picked is not Excerpt.WHOLE for section in sections)
 
 
 def _of_one_card(seen: list[Facts]) -> list[Facts]:

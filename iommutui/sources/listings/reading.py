@@ -2,15 +2,15 @@
 
 import re
 from collections import Counter
+from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-from iommutui.core.address import Address, parse_pci
+from iommutui.core.address import Address
 from iommutui.core.errors import SourceError
 from iommutui.core.printable import printable
-from iommutui.sources.listings.base import BDF, BOUNDARY, IDS, UNTOLD, Importer, Record
-from iommutui.sources.listings.excerpts import Excerpt, is_between_matches, is_reported, picked_by_command
-from iommutui.sources.listings.text import Text
+from iommutui.sources.listings.base import BOUNDARY, STDERR, UNTOLD, Importer, Record
+from iommutui.sources.listings.text import BDF, IDS, Text
 
 LIMIT = 1 << 24
 """Characters of the longest text that is read."""
@@ -23,20 +23,39 @@ _PROMPT = re.compile(r"\s*\[?[\w.-]{1,60}@([\w-]{1,60})[\w.-]*[: ][^\n@]{0,80}?[
 """A shell's prompt, with the name of the machine."""
 
 _FUNCTION = re.compile(BDF)
-_SIGNS = (
-    rf"(?<![0-9a-fA-F:.]){BDF}(?![0-9a-fA-F.])",
-    IDS,
-    r"(?i)\biommu",
-    r"(?i)\b(?:pci|vga|usb|ethernet) (?:bridge|controller|compatible)",
-)
-"""What lines of listings have in them, the most specific first."""
+_SIGN = rf"(?<![0-9a-fA-F:.]){BDF}(?![0-9a-fA-F.])|{IDS}|(?i:\biommu|\bpci bridge|\bvga compatible)"
+"""What lines of listings have in them."""
 
 _TREE = r"(?m)^[ \t|+\\-]{0,60}-\[[0-9a-f]{4}:[0-9a-f]{2}"
+
+_PICKS = re.compile(
+    r"(?P<lines>(?:\blspci\b|\.sh\b|\biommu[\w-]*|\bdone\b).*\|&?\s*(?:\w+=\S+ |sudo |command |/\S*/|\\)*"
+    r"(?:[ef]?grep|rg|ag|ack|awk|sed|perl|findstr|(?:head|tail)(?! -(?:n ?)?(?:[+-]|\d{3})))\b"
+    r"(?! +(?:-\w*v|-?\w* ?[\"']?(?:iommu|group|\.[\"']?\s*$|''|\"\"))).*$|\b[ef]?grep\b.*\blspci\b)"
+    r"|(?P<functions>\blspci\b[^|]* -[A-Za-z]*[ds] ?[\"']?[0-9a-fA-F:])",
+    re.IGNORECASE,
+)
+"""A command that shows some lines of its input, or ``lspci`` with a filter; nearly every line has IOMMU or group."""
+_SCRIPT_ENDS = re.compile(r"\s*(?:done|fi|\})[;\s]*$")
+_ABOVE = 2
+"""How many lines above a listing may be the command: between them, somebody may say what follows."""
+_REPORTED = re.compile(r"^- Not known: .*\bdevices \(|# It is not known what else is in group", re.MULTILINE)
+"""What our own report of an excerpt says."""
 
 _REMEDY = (
     "'iommutui snapshot --script' prints a script that records everything; "
     "'lspci -nnkv' is the most complete single listing."
 )
+
+
+class Excerpt(StrEnum):
+    """What of a listing was picked out."""
+
+    WHOLE = "whole"
+    FUNCTIONS = "functions"
+    """Some functions with all of their lines: others may be missing, also from their groups."""
+    LINES = "lines"
+    """Some lines: nothing follows from what is not there."""
 
 
 class Section(NamedTuple):
@@ -50,9 +69,9 @@ class Section(NamedTuple):
     """The name of the machine in the prompt above it."""
     picked: Excerpt = Excerpt.WHOLE
 
-    def functions(self) -> list[tuple[Address, Record]]:
-        """The records of functions, by address."""
-        return [(record.address, record) for record in self.records if record.address is not None]
+    def functions(self) -> list[Record]:
+        """The records of functions."""
+        return [record for record in self.records if record.address is not None]
 
 
 class Reading(NamedTuple):
@@ -73,8 +92,10 @@ class Reading(NamedTuple):
         taken: dict[int, list[str]] = {}
         for section in self.sections:
             for record in section.records:
+                group = record.facts.get("group")
+                words = record.what or f"{record.address}{'' if group is None else f' in group {group}'}"
                 for line in range(record.line, record.end):
-                    taken.setdefault(line, []).append(f"{section.importer.name}: {record.words()}")
+                    taken.setdefault(line, []).append(f"{section.importer.name}: {words}")
         lines = ((n, line.strip()) for n, line in enumerate(self.text.lines))
         return [
             f"{self.name}:{n + 1}: {', '.join(taken.get(n, ['ignored']))}: {line[:100]}" for n, line in lines if line
@@ -89,19 +110,13 @@ def parse_text(content: str, name: str, importers: tuple[Importer, ...]) -> Read
             "Cut out what lspci, the groups' script or the kernel's log printed.",
         )
     text = Text(content)
-    able = [each for each in importers if not each.needs or any(word in text.whole for word in each.needs)]
-    by_name = {importer.name: importer for importer in sorted(able, key=lambda importer: -importer.score)}
-    text.kinds = _kinds(text, by_name)
-    sections = _sections(text, name, by_name)
-    if is_reported(text.whole):
-        sections = [
-            section._replace(picked=Excerpt.FUNCTIONS) if section.picked is Excerpt.WHOLE else section
-            for section in sections
-        ]
+    able = {each.name: each for each in importers if not each.needs or any(word in text.whole for word in each.needs)}
+    text.kinds = _kinds(text, able)
+    sections = _sections(text, name, able)
     for section in sections:
         if section.importer.once:
             _complete(section, text)
-        for _, record in section.functions():
+        for record in section.functions():
             if record.facts.get("driver") == UNTOLD:
                 del record.facts["driver"]
     return Reading(name, text, sections)
@@ -119,9 +134,9 @@ def _kinds(text: Text, importers: dict[str, Importer]) -> list[str | None]:
 
 
 def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Section]:
+    reported = "ot known" in text.whole and _REPORTED.search(text.whole) is not None
     sections: list[Section] = []
     seen: set[Address] = set()
-    below: dict[Address, str] = {}
     vain: Counter[str] = Counter()
     at = read = 0
     host = ""
@@ -137,19 +152,24 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
         if not records:
             vain[kind] += 1
             continue
-        functions = _functions(records, below)
+        functions = [record.address for record in records if record.address is not None]
+        last = sections[-1].records[-1].address if sections else None
+        between = [line for line in text.lines[read:start] if line.strip()]
         if (
             not sections
+            or between
             or (sections[-1].importer, sections[-1].host) != (importer, host)
             or not importer.once
             or not seen.isdisjoint(functions)
-            or (importer.ascends and _is_before(functions, sections[-1].records[-1]))
-            or any(map(str.strip, text.lines[read:start]))
+            or (importer.ascends and last is not None and functions[0] < last)
         ):
-            picked = picked_by_command(text.lines[read:start])
-            if sections and is_between_matches(text.lines[read:start]):
+            picked = _picked(between)
+            if sections and [line.strip() for line in between] == ["--"]:  # what grep puts between matches
                 picked = Excerpt.LINES
                 sections[-1] = sections[-1]._replace(picked=picked)
+            bridges = any(record.facts.get("class_code", "").startswith("06") for record in records)
+            if picked is Excerpt.WHOLE and (reported or (importer.hides and not bridges)):
+                picked = Excerpt.FUNCTIONS
             sections.append(Section(name, importer, [], host, picked))
             seen.clear()
         seen.update(functions)
@@ -158,21 +178,12 @@ def _sections(text: Text, name: str, importers: dict[str, Importer]) -> list[Sec
     return sections
 
 
-def _is_before(functions: list[Address], last: Record) -> bool:
-    return bool(functions) and last.address is not None and functions[0] < last.address
-
-
-def _functions(records: list[Record], below: dict[Address, str]) -> list[Address]:
-    """The functions of these records, with paths resolved; adds the buses below bridges to those known."""
-    functions: list[Address] = []
-    for n, record in enumerate(records):
-        if record.way:
-            records[n] = record = _placed(record, below)
-        if record.address is not None:
-            functions.append(record.address)
-            if record.below is not None:
-                below[record.address] = record.below
-    return functions
+def _picked(above: list[str]) -> Excerpt:
+    """What the command picked out that is in the last of the lines above a listing."""
+    lines = [line for line in above if re.search(r"\w", line) and not line.lstrip().startswith(("```", *STDERR))]
+    commands = [] if lines and _SCRIPT_ENDS.match(lines[-1]) else lines[-_ABOVE:]
+    found = next(filter(None, map(_PICKS.search, commands)), None)
+    return Excerpt.WHOLE if found is None else Excerpt(found.lastgroup or "")
 
 
 def _complete(section: Section, text: Text) -> None:
@@ -181,7 +192,7 @@ def _complete(section: Section, text: Text) -> None:
     Nothing follows for a line cut off before its ids, or a function with lines missing; nor for the last line of a
     text, if all other functions have lines below them; nor if only some lines of the listing were picked out.
     """
-    records = [record for _, record in section.functions()]
+    records = section.functions()
     every = [record.facts for record in records]
     picked = section.picked is Excerpt.LINES
     bare = [record for record in records if record.end == record.line + 1]
@@ -200,18 +211,6 @@ def _complete(section: Section, text: Text) -> None:
             del facts["driver"]
 
 
-def _placed(record: Record, below: dict[Address, str]) -> Record:
-    """A function named by its path (``lspci -P``), at its address if the buses on the path are known."""
-    first, *slots = record.way.split("/")
-    place = Address(first)
-    for slot in slots:
-        record.facts["parent"] = place
-        if (found := parse_pci(f"{below.get(place)}:{slot}")) is None:
-            return record._replace(address=None, what="a way")
-        place = found
-    return record._replace(address=place)
-
-
 def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceError:
     """The expected formats, and the line that came closest."""
     text = reading.text
@@ -221,9 +220,10 @@ def nothing_found(reading: Reading, importers: tuple[Importer, ...]) -> SourceEr
         words = "This is 'lspci -t', which does not name functions by their addresses."
         return SourceError(f"{reading.name}, line {text.line_at(found.start()) + 1}: {words}", _REMEDY)
     close = " No line looks like one of these."
-    found = next((found for sign in _SIGNS if (found := re.search(sign, text.whole)) is not None), None)
-    if found is not None:
+    if (found := re.search(_SIGN, text.whole)) is not None:
         line = text.line_at(found.start())
         close = f" Line {line + 1} came closest: {printable(text.lines[line].strip()[:100])!r}."
-    looked = "; ".join(f"{importer.name} ({importer.example})" for importer in importers if importer.name != "system")
+    looked = "; ".join(
+        f"{importer.name} ({importer.example})" for importer in reversed(importers) if importer.name != "system"
+    )
     return SourceError(f"{reading.name} names no PCI device. Known formats: {looked}.{close}", _REMEDY)

@@ -11,8 +11,7 @@ from iommutui.core.address import Address
 from iommutui.core.drivers import underscored
 from iommutui.core.errors import SourceError
 from iommutui.sources.listings.base import Record
-from iommutui.sources.listings.excerpts import Excerpt
-from iommutui.sources.listings.reading import Section
+from iommutui.sources.listings.reading import Excerpt, Section
 
 _MARGIN = 2
 """Functions that have to come again before a contradiction counts as another listing, and not as a damaged line."""
@@ -49,6 +48,10 @@ class Clash(NamedTuple):
     one: Said
     other: Said
 
+    def is_settled_by_order(self) -> bool:
+        """Whether it is no other state: of two cards in one slot, or two kernels in one text, one is used."""
+        return self.one.field == "ids" or self.one.address is None
+
     def words(self) -> str:
         """Both lines and their statements."""
         values = ["" if said.field in _PRIVATE else f" {said.value}" for said in self]
@@ -73,25 +76,19 @@ class State(NamedTuple):
         """Its size: functions, and groups of functions."""
         return len(self.functions) + sum(1 for _, field in self.known if field == "group")
 
-    def lines(self) -> tuple[int, int]:
-        """Its first and last line, counted from 1."""
-        records = [record for section in self.sections for record in section.records]
-        return records[0].line + 1, max(record.end for record in records)
-
     def clashes(self, other: "State") -> list[Clash]:
         """The statements that another one must not contradict."""
         both = ((self.known[key], said) for key, said in other.known.items() if key in self.known)
         return [Clash(one, two) for one, two in both if not one.agrees(two)]
 
     def join(self, other: "State") -> None:
-        """Adds another one, which differs at most in the ids of some functions."""
+        """Adds another one, which differs at most in the ids of some functions, and in what is told of the machine."""
         last = other.sections[-1]
         whole = last.importer.once and last.picked is not Excerpt.LINES
         if whole and self.functions and other.functions and self.functions.isdisjoint(other.functions):
             self.apart.append(last)
         self.apart.extend(other.apart)
-        self.unsettled.extend(other.unsettled)
-        self.unsettled.extend(c for c in self.clashes(other) if c.one.field == "ids" or c.one.address is None)
+        self.unsettled.extend([*other.unsettled, *filter(Clash.is_settled_by_order, self.clashes(other))])
         self.sections.extend(other.sections)
         self.functions.update(other.functions)
         for key, said in other.known.items():
@@ -101,24 +98,23 @@ class State(NamedTuple):
 def states_of(sections: list[Section]) -> list[State]:
     """The states in a text. Raises SourceError if it contradicts itself within one listing."""
     states: list[State] = []
-    waiting: list[Section] = []
+    above = State([], {}, set(), [], [])
     first = bool(sections) and not sections[0].functions()
     for section in sections:
-        if not section.functions() and (first or not states or not _is_same(states[-1], _state_of([section]))):
-            waiting.append(section)  # text above a listing belongs to that listing
+        now = _state_of(section)
+        if not now.functions and (first or not states or not _is_same(states[-1], now)):
+            above.join(now)  # text above a listing belongs to that listing
             continue
-        now = _state_of([*waiting, section])
-        waiting = []
-        if states and _is_same(states[-1], now):
-            states[-1].join(now)
+        above.join(now)
+        if states and _is_same(states[-1], above):
+            states[-1].join(above)
         else:
-            states.append(now)
-    if waiting:
-        rest = _state_of(waiting)
-        if states:
-            states[-1].join(rest)
-        else:
-            states.append(rest)
+            states.append(above)
+        above = State([], {}, set(), [], [])
+    if above.sections and states:
+        states[-1].join(above)
+    elif above.sections:
+        states.append(above)
     return states
 
 
@@ -143,12 +139,14 @@ def _is_same(last: State, now: State) -> bool:
     fields = {clash.one.field for clash in clashes if clash.one.address is None}
     if fields and (fields != {"command line"} or not shared or (again and not _adds(now, last))):
         return False
-    swapped = {clash.one.address for clash in _of("ids", clashes)}
-    wrong = swapped | {clash.one.address for clash in _of("group", clashes)}
+    swapped, moved, rebound = (
+        {clash.one.address for clash in clashes if clash.one.field == field} for field in ("ids", "group", "driver")
+    )
+    wrong = swapped | moved
     mostly = len(wrong) >= _MARGIN and len(wrong) * 2 > len(shared)
     if not again and not mostly:
         _refuse_groups(clashes)
-    if _of("group", clashes) or _of("driver", clashes) or _FIRST in swapped or mostly:
+    if moved or rebound or _FIRST in swapped or mostly:
         return False
     return not again or len(swapped) * 2 <= len(last.functions)
 
@@ -158,24 +156,23 @@ def _adds(now: State, last: State) -> bool:
     return not {field for _, field in now.known} <= {field for _, field in last.known}
 
 
-def _state_of(sections: list[Section]) -> State:
-    """The statements of these; if there are several, the last has the functions."""
-    state = State(sections, {}, set(), [], [])
+def _state_of(section: Section) -> State:
+    """What a section tells."""
+    state = State([section], {}, set(), [], [])
     within: list[Clash] = []
-    for section in sections:
-        if section.host:
-            name = Said(None, "name", section.host, section.records[0].line, section.name)
-            state.known.setdefault((None, "name"), name)
-        for record in section.records:
-            if record.address is not None:
-                state.functions.add(record.address)
-            for address, field, value in _told(record):
-                said = Said(address, field, value, record.line, section.name)
-                one = state.known.setdefault((address, field), said)
-                if (address is not None or field == "kernel") and not one.agrees(said):
-                    within.append(Clash(one, said))
+    if section.host:
+        state.known[None, "name"] = Said(None, "name", section.host, section.records[0].line, section.name)
+    for record in section.records:
+        if record.address is not None:
+            state.functions.add(record.address)
+        for address, field, value in _told(record):
+            said = Said(address, field, value, record.line, section.name)
+            one = state.known.setdefault((address, field), said)
+            if (address is not None or field == "kernel") and not one.agrees(said):
+                within.append(Clash(one, said))
     _refuse_groups(within)
-    return state._replace(unsettled=[clash for clash in within if clash.one.field == "ids" or not clash.one.address])
+    state.unsettled.extend(filter(Clash.is_settled_by_order, within))
+    return state
 
 
 _OF_MACHINE = {"kernel": "kernel", "cmdline": "command line", "cpu_vendor": "processor"}
@@ -203,12 +200,9 @@ def _told(record: Record) -> Iterator[tuple[Address | None, str, str]]:
         yield None, "chipset", maker
 
 
-def _of(field: str, clashes: list[Clash]) -> list[Clash]:
-    return [clash for clash in clashes if clash.one.field == field]
-
-
 def _refuse_groups(clashes: list[Clash]) -> None:
     """Raises SourceError if a function is in two groups: nothing says which line is wrong."""
-    for clash in _of("group", clashes):
-        remedy = "Leave out the line or the text that is wrong; 'iommutui diff' compares two of them."
-        raise SourceError(clash.words(), remedy)
+    remedy = "Leave out the line or the text that is wrong; 'iommutui diff' compares two of them."
+    for clash in clashes:
+        if clash.one.field == "group":
+            raise SourceError(clash.words(), remedy)

@@ -2,7 +2,6 @@
 
 import codecs
 import html
-import json
 import quopri
 import re
 from bisect import bisect_right
@@ -10,9 +9,12 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from textwrap import dedent
 
-from iommutui.sources.listings.tables import untabled
+BDF = r"(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]"
+"""An address, with or without its domain."""
 
-_MARKS = (
+IDS = r"\[([0-9a-fA-F]{4}):([0-9a-fA-F]{4})\]"
+
+_BYTE_ORDER = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -21,11 +23,12 @@ _MARKS = (
 )
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
-_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xad\u200b-\u200f\u2060\ufeff]")
-_CONTROLS = dict.fromkeys(n for n in (*range(32), 127) if chr(n) not in "\t\n\x0b\x0c\x1b")
-_SPACES = re.compile("[\x0b\x0c\x85\xa0\u2000-\u200a\u2028\u2029\u202f\u3000]")
-_TYPED = str.maketrans("\u201c\u201d\u201e\u2018\u2019\u201a\u2010\u2011\u2012\u2013", "\"\"\"'''----")
-"""Quotation marks and hyphens of word processors, as they were typed."""
+_CLEAN: dict[int, int | str | None] = {
+    **dict.fromkeys((*range(9), *range(0x0E, 0x20), 0x7F, 0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF)),
+    **dict.fromkeys((0x0B, 0x0C, 0x85, 0xA0, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x3000), " "),
+    **str.maketrans("\u201c\u201d\u201e\u2018\u2019\u201a\u2010\u2011\u2012\u2013", "\"\"\"'''----"),
+}
+"""Invisible characters are removed; blanks, and the quotation marks and hyphens of word processors, are plain ones."""
 _QUOTED = re.compile(r"[ \t]*(?:>[ \t]?)+(?=[^\s>])|[ \t]*>[> ]*(?=[ \t]|$)")
 _PRINTABLE = re.compile(r"=(?:3D|C[23]=|E2=)")
 _EQUALS = re.compile(r"=(?![0-9A-F]{2}|\n)")
@@ -40,44 +43,33 @@ _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});")
 _BOLD = re.compile(r"(?<![^\s(|>-])\*\*([^\s*/](?:[^\n*]*[^\s*])?)\*\*(?![\w/])")
 _ESCAPED = re.compile(r"\\([\[\]()_*#`<>~|.-])")
 _FUNCTION = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] [A-Z][^\n\[:]{2,60} \[[0-9a-f]{4}\]: "
-_IDS = r"\[[0-9a-f]{4}:[0-9a-f]{4}\](?: \(rev [0-9a-f]{2}\))?"
 _RUN_TOGETHER, _WITH_GROUP_BEHIND = (
-    re.compile(rf"({_IDS})(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d{end})") for end in ("", r"{1,9}:?[ \t]+\S")
+    re.compile(rf"({IDS}(?: \(rev [0-9a-f]{{2}}\))?)(?:[ \t]|\\[nt])*(?={_FUNCTION}|IOMMU [Gg]roup \d{end})")
+    for end in ("", r"{1,9}:?[ \t]+\S")
 )
 _GROUP_ALONE = re.compile(r"^[^\w\n]*IOMMU [Gg]roup \d{1,9}:?[ \t]*$", re.MULTILINE)
 """Lines that run together; a group at the end of a line is its own where no line is the heading of one."""
 _GLUED = re.compile(rf"IOMMU (?<=\w.{{6}})(?=[Gg]roup +\d{{1,9}}:? +{_FUNCTION})")
 """A line that begins where the one before breaks off."""
-_LINKS_TOGETHER = re.compile(r"[ \t]+(?=lrwxrwxrwx \d|total \d+ lrwx|/sys/kernel/iommu_groups/\d{1,9}/devices:)")
 _HEADING = re.compile(rf"(IOMMU [Gg]roup +\d+:)[ \t]+(?={_FUNCTION})")
-_PYTHON = re.compile(r"\{'(?:bios|board|groups)'")
-_PARTS = re.compile(r"'[ \t]*\n[ \t]*'")
-_LITERAL = re.compile(r"""'((?:[^'\\]|\\.)*)'|"(?:[^"\\]|\\.)*"|\b(?:None|True|False)\b""", re.DOTALL)
-_WORDS = {"None": "null", "True": "true", "False": "false"}
-"""A document as Python prints it (iommu.info): its first key, a text that is continued on the next line, its values."""
 _NUMBER = re.compile(
     r" *([1-9]\d{0,5})(?:[:.|)] ?|\t|(?= ))(?![01][0-9a-f]\.[0-7]| ?(?:[0-9a-f]{2} ){4}|(?<=\d{4}:)[0-9a-f]{2}:)"
 )
 """The number of a line, and not a bus, the offset of a dump, or a domain."""
 _WRAPPED_GROUP = re.compile(r"IOMMU((?: group)?)[ \t]*\n[ \t]*(?=(?:group )?\d{1,9}[ \t]*$)", re.MULTILINE)
 """The end of the flags of ``lspci -v``, broken within its last words."""
-_STAMP = re.compile(
-    r"\[?(?:(?:[A-Z][a-z]{2} +\d{1,2}|\d{4}-\d\d-\d\d)[ T])?\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?\]?"
-    r"(?:(?: [\w.-]+)? [a-z][\w./@()-]*(?:\[\d+\])?:| <[^<>\n]{1,40}>)? "
-)
-"""What a log (the host, the program) or a chat (who) puts before each line."""
 _SAMPLE = 500
-"""Lines of which none has a number or a stamp, if most of the text have none."""
+"""Lines of which none has a number, if most of the text have none."""
 _ENDS = 4
 """How many different ends the longest lines have where they have been cut: lines of functions, and others."""
-_HEAD = re.compile(r"\W*(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]\s|\W*IOMMU Group")
+_HEAD = re.compile(rf"\W*{BDF}\s|\W*IOMMU Group")
 _LONGEST = 1 << 14
 """The most characters of a line that is read; only structured formats have longer ones, and are read as a whole."""
 
 
 def decode(data: bytes) -> str:
     """The decoded text: by its byte order mark, else UTF-16 by its zeros, UTF-8, or Windows-1252."""
-    for mark, encoding in _MARKS:
+    for mark, encoding in _BYTE_ORDER:
         if data.startswith(mark):
             return data.decode(encoding, "replace")
     head = data[:4096]
@@ -100,44 +92,23 @@ def _unwrapped(text: str) -> str:
         text = _TAG.sub("", _BLOCKS_BETWEEN.sub("\n", _BLOCKS_FIRST.sub("", text)))
     if "<device>" not in text and _ENTITY.search(text) is not None:
         text = html.unescape(text)
-    if (found := _PYTHON.search(text)) is not None:
-        document = _PARTS.sub(lambda match: " " * len(match[0]), text[found.start() :])
-        text = text[: found.start()] + _LITERAL.sub(_in_json, document)
     text = _BOLD.sub(r"\1", text) if "**" in text else text
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
 
 
-def _in_json(found: re.Match[str]) -> str:
-    """A word or text as Python prints it, as JSON has it."""
-    if found[1] is None:
-        return _WORDS.get(found[0], found[0])
-    return json.dumps(found[1].replace("\\'", "'"), ensure_ascii=False)
+def _behind(marks: list[re.Match[str] | None], lines: list[str]) -> list[str]:
+    """What is behind the marks at the beginning of lines."""
+    return [line if mark is None else line[mark.end() :] for line, mark in zip(lines, marks, strict=True)]
 
 
 def _unnumbered(lines: list[str]) -> list[str]:
-    """Without the numbers that an editor, ``cat -n`` or ``grep -n`` put before each line."""
+    """Without the numbers that an editor, ``cat -n`` or ``grep -n`` put before each line: most have one, and rise."""
     if not any(map(_NUMBER.match, lines[:_SAMPLE])):
         return lines
     found = list(map(_NUMBER.match, lines))
     numbers = [int(each[1]) for each in found if each is not None]
-    rising = sum(1 for one, other in pairwise(numbers) if one < other)
-    if rising < 2 or rising + 1 < max(len(numbers), sum(map(bool, lines)) // 2):
-        return lines
-    return _behind(found, lines)
-
-
-def _unstamped(lines: list[str]) -> list[str]:
-    """Without the time before each line, and without who wrote it."""
-    if not any(map(_STAMP.match, lines[:_SAMPLE])):
-        return lines
-    found = list(map(_STAMP.match, lines))
-    if len(found) - found.count(None) < max(2, sum(map(bool, lines)) // 2):
-        return lines
-    return _behind(found, lines)
-
-
-def _behind(marks: list[re.Match[str] | None], lines: list[str]) -> list[str]:
-    return [line if mark is None else line[mark.end() :] for line, mark in zip(lines, marks, strict=True)]
+    few = len(numbers) < max(3, sum(map(bool, lines)) // 2)
+    return lines if few or any(one >= other for one, other in pairwise(numbers)) else _behind(found, lines)
 
 
 class Text:
@@ -145,19 +116,12 @@ class Text:
 
     def __init__(self, content: str) -> None:
         whole = _unwrapped(content.replace("\r\n", "\n").replace("\r", "\n"))
-        if "\x1b" in whole:
-            whole = _ANSI.sub("", whole)
-        if whole.isascii():
-            whole = whole.translate(_CONTROLS)
-        else:
-            whole = _INVISIBLE.sub("", _SPACES.sub(" ", whole)).translate(_TYPED)
-        self.cut = not whole.endswith("\n")
-        """Whether it ends within a line, and more may be missing."""
+        whole = _ANSI.sub("", whole).translate(_CLEAN)
+        ended = whole.endswith("\n")
         lines = whole.removesuffix("\n").split("\n")
         if ">" in whole:
             lines = _behind(list(map(_QUOTED.match, lines)), lines)
-        lines = _unnumbered(_unstamped(lines))
-        whole = "\n".join(untabled(lines) if "|" in whole else lines)
+        whole = "\n".join(_unnumbered(lines))
         if whole[:1].isspace():
             whole = dedent(whole)
         if _RUN_TOGETHER.search(whole) is not None:
@@ -165,27 +129,26 @@ class Text:
             whole = _HEADING.sub(r"\1\n", together.sub(r"\1\n", whole))
         if "IOMMU" in whole:
             whole = _GLUED.sub("\nIOMMU ", _WRAPPED_GROUP.sub(r"\nIOMMU\1 ", whole))
-        if "lrwxrwxrwx" in whole:
-            whole = _LINKS_TOGETHER.sub("\n", whole)
         self.whole = whole
         self.lines = [line[:_LONGEST] for line in whole.split("\n")] if whole else []
         longest = max(map(len, self.lines), default=0)
         equal = {line for line in self.lines if len(line) == longest}
         heads = sum(1 for line in equal if _HEAD.match(line) is not None)
-        cut = min(heads, len(equal) - heads) > 1 and len({line[-6:] for line in equal}) >= _ENDS
-        self.columns = longest if cut else 0
+        cropped = min(heads, len(equal) - heads) > 1 and len({line[-6:] for line in equal}) >= _ENDS
+        self.columns = longest if cropped else 0
         """The length at which lines have been cut, as by the width of a terminal; 0 if they have not been."""
+        self.cut = {n for n, line in enumerate(self.lines) if cropped and len(line) == longest}
+        """Lines whose end may be missing: they were cut, or the text ends within them."""
+        if not ended:
+            self.cut.add(len(self.lines) - 1)
         self.kinds: list[str | None] = [None] * len(self.lines)
         """For each line the importer whose record it may begin."""
 
     @cached_property
-    def _starts(self) -> list[int]:
+    def starts(self) -> list[int]:
+        """Where in the text each line begins."""
         return [0, *accumulate(len(line) + 1 for line in self.whole.split("\n"))]
-
-    def start_of(self, line: int) -> int:
-        """Where in the text a line begins."""
-        return self._starts[line]
 
     def line_at(self, position: int) -> int:
         """The line that a place in the text is on."""
-        return min(bisect_right(self._starts, position), len(self.lines)) - 1
+        return min(bisect_right(self.starts, position), len(self.lines)) - 1
