@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from iommutui.core.address import Address
-from iommutui.core.command_line import setting_by_ids
+from iommutui.core.advice import setting_by_ids
 from iommutui.core.drivers import STUB
 from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed
 from iommutui.core.host import NO_IOMMU, Details, Device, Host, is_vfio, serves_host

@@ -35,7 +35,7 @@ def why_page(state: AppState, device: Device | None, group: Group | None) -> lis
 
 @last_call
 def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
-    found = missing_facts(host, live=source.real, recorded=source.kind is SourceKind.SNAPSHOT)
+    found = missing_facts(host, recorded=source.kind is SourceKind.SNAPSHOT)
     return (
         (BLANK, heading("Not known of this machine"), *(bullet(text, "warn", "?") for text in found)) if found else ()
     )
