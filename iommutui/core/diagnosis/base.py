@@ -78,6 +78,8 @@ NO_IOMMU_MODE = Kind("no-iommu-mode", "Group {group} is in no-IOMMU mode (/dev/v
     "a virtual machine cannot.", "Turn on the IOMMU; a virtual machine needs a virtual one.")
 UNKNOWN_OWNER = Kind("unknown-owner", "Only root can see which groups are in use, so another process may have this "
     "one.", "Ask again with sudo.")
+WORKS_NOW = Kind("works-now", "{what} now, so something has changed since the message.", "Try again, and restart the "
+    "program that printed it (libvirtd, Proxmox's page). If it comes back, find out what binds the device.")
 # fmt: on
 
 _NODE = re.compile(r"/dev/vfio/(?:devices/vfio)?\d+")

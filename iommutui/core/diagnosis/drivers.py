@@ -5,10 +5,10 @@ The engine tries the same write on this Host: its reasons are the causes.
 
 from collections.abc import Iterator
 
-from iommutui.core.diagnosis.base import Cause, Found, Kind, Message, Weight, means
+from iommutui.core.diagnosis.base import WORKS_NOW, Cause, Found, Kind, Message, Weight, means
 from iommutui.core.drivers import VFIO_PCI, underscored
 from iommutui.core.engine import transition
-from iommutui.core.events import Bind, Probe, Unbind
+from iommutui.core.events import Bind, Event, Probe, Unbind
 from iommutui.core.host import Device, is_vfio
 from iommutui.core.models import since
 from iommutui.core.models.vfio_group import VFIO_GROUP
@@ -19,17 +19,12 @@ DRIVER_NOT_LOADED = Kind("driver-not-loaded", "No driver named {driver} is regis
     "/sys/bus/pci/drivers.", "Load it with 'modprobe {driver}'.")
 BIND_ASKS = Kind("bind-asks", "bind takes only a free device that {driver} matches by override or ids, named by its "
     "full address.", "'iommutui preview DEVICE={driver}' shows the writes in the right order.")
-WOULD_BIND = Kind("would-bind", "{driver} would bind to {device} now.", "Try again; 'iommutui preview "
-    "{device}={driver}' shows the writes.")
 BOUND_ELSEWHERE = Kind("bound-elsewhere", "{device} is {on}, and unbind works only through the file of its own driver.",
     "Nothing is left to unbind from {driver}: go on, or write to /sys/bus/pci/drivers/{own}/unbind.")
-WOULD_UNBIND = Kind("would-unbind", "{device} is {on} now, and an unbind from it would work.", "Try again, through the "
-    "file 'unbind' of that driver.")
 DRIVER_FAILED = Kind("driver-failed", "{driver} could not start {device}; the kernel log says why above this line. "
     "After a virtual machine used the device, its reset has often failed.", "Power the machine off and on; if it works "
     "then, the device does not reset well between users.")
 NOT_BOUND = Kind("not-bound", "{it} had no driver, so it had no link 'driver'.{now}", "Go on without the unbind.")
-LOADED_NOW = Kind("loaded-now", "{driver} was not loaded then; it is now.", "Try again.")
 NO_FRAMEBUFFER = Kind("no-framebuffer", "There is no such device now: a GPU driver has taken the display over, or the "
     "kernel uses another one.", "Leave the line out of the script, or unbind what 'ls /sys/bus/platform/drivers/*/' "
     "shows (such as simple-framebuffer.0).")
@@ -56,10 +51,14 @@ NVIDIA_IN_USE = Kind("nvidia-in-use", "The unbind of {it} waits in the kernel un
 # fmt: on
 
 
+def _answer(found: Found, device: Device, event: Event) -> Outcome:
+    """The kernel's answer to the event if the device were in this state."""
+    return transition(found.host.with_device(device), event, found.model)
+
+
 def _would_bind(found: Found, device: Device, driver: str) -> Outcome:
     """The driver's answer if the device were free and its override named it."""
-    ready = device._replace(driver=None, driver_override=driver)
-    return transition(found.host.with_device(ready), Bind(device.address, driver), found.model)
+    return _answer(found, device._replace(driver=None, driver_override=driver), Bind(device.address, driver))
 
 
 def _not_loaded(found: Found) -> list[Cause]:
@@ -77,7 +76,7 @@ def bound(found: Found) -> Iterator[Cause]:
         return
     if "vfio" in driver:
         yield from found.of_no_use(device)
-    now, would = transition(found.host, Bind(device.address, driver), found.model), _would_bind(found, device, driver)
+    now, would = _answer(found, device, Bind(device.address, driver)), _would_bind(found, device, driver)
     # A tool that got the errno of the driver's probe had set the override first, whatever it is now.
     if found.errno != would.result or found.errno == now.result:
         yield from found.refusals(now.reasons)
@@ -85,7 +84,7 @@ def bound(found: Found) -> Iterator[Cause]:
         yield from found.refusals(would.reasons)
     yield from found.settings([device] if driver == VFIO_PCI else [])
     if now.ok:
-        yield found.say(WOULD_BIND)
+        yield found.say(WORKS_NOW, what=f"{driver} would bind to {device.address}")
 
 
 def unbound(found: Found) -> Iterator[Cause]:
@@ -96,26 +95,25 @@ def unbound(found: Found) -> Iterator[Cause]:
     elif device.driver is not None and driver not in (None, device.driver):
         yield found.say(BOUND_ELSEWHERE, own=device.driver)
     else:
-        outcome = transition(found.host, Unbind(device.address), found.model)
+        outcome = _answer(found, device, Unbind(device.address))
         yield from found.refusals(outcome.reasons)
         if outcome.ok:
-            yield found.say(WOULD_UNBIND)
+            yield found.say(WORKS_NOW, what=f"{device.address} is on {device.driver}, and an unbind from it would work")
 
 
 def probed(found: Found) -> Iterator[Cause]:
     """A write to ``drivers_probe``: EINVAL where the driver core refuses, ENODEV where there is no such device."""
     if found.device is not None:
-        yield from found.refusals(transition(found.host, Probe(found.device.address), found.model).reasons)
+        yield from found.refusals(_answer(found, found.device, Probe(found.device.address)).reasons)
 
 
 def probe_failed(found: Found) -> Iterator[Cause]:
     """``probe with driver X failed with error -N``, before 6.11 ``X: probe of D failed`` (``call_driver_probe()``)."""
     device = found.device
+    yield from found.silent()
     if device is None:
         yield from found.no_iommu() if found.address is None and "vfio" in found.wanted else ()
-        return
-    yield from found.silent()
-    if not is_vfio(found.host, device, found.wanted):
+    elif not is_vfio(found.host, device, found.wanted):
         yield from () if device.silent else [found.say(DRIVER_FAILED)]
     elif device.group is None:
         yield from found.no_iommu()
@@ -128,34 +126,34 @@ def no_file(found: Found) -> list[Cause]:
     """ENOENT of ``drivers/X/bind``, or of ``devices/D/driver/unbind``, which is there only while a driver is bound."""
     if found.driver is None:
         return [found.say(NOT_BOUND)]
-    return _not_loaded(found) or [found.say(LOADED_NOW)]
+    return _not_loaded(found) or [found.say(WORKS_NOW, what=f"{found.driver} is loaded")]
 
 
 def errno(found: Found) -> Iterator[Cause]:
     """A bare errno: the causes for which this machine answers a write to the device with it."""
-    device, host = found.device, found.host
+    device = found.device
     if found.errno == "EINVAL":
         yield from found.firmware_regions()
     if device is not None:
         driver = found.driver or device.driver_override or VFIO_PCI
-        bind, unbind, probe = Bind(device.address, driver), Unbind(device.address), Probe(device.address)
-        named = host.with_device(device._replace(driver_override=driver))
-        for before, event in ((host, bind), (named, bind), (host, unbind), (host, probe)):
-            outcome = transition(before, event, found.model)
-            if outcome.result == found.errno:
-                yield from found.refusals(outcome.reasons)
-        would = _would_bind(found, device, driver)
+        bind, would = Bind(device.address, driver), _would_bind(found, device, driver)
+        for outcome in (
+            _answer(found, device, bind),
+            _answer(found, device._replace(driver_override=driver), bind),
+            _answer(found, device, Unbind(device.address)),
+            _answer(found, device, Probe(device.address)),
+        ):
+            yield from found.refusals(outcome.reasons if outcome.result == found.errno else ())
         # Up to 5.14 a probe that refuses is ENODEV to bind, and EINVAL in the log.
         if device.driver != driver and found.errno in (would.result, "EINVAL"):
             yield from found.refusals(would.reasons)
-    if found.errno == "EBUSY":
+    # Up to 5.18 no probe is refused: a driver that must not bind there hits a BUG_ON.
+    refused = found.model is not VFIO_GROUP and (device is not None or "write" in found.text)
+    if found.errno == "EBUSY" or (found.errno == "EINVAL" and refused):
         yield from found.owners()
     elif found.errno == "ENODEV" and device is None and ".sh" in found.text:
         # In a start script this is usually the unbind of efi-framebuffer.0.
         yield from () if any(screen.firmware for screen in found.uses.screens) else [found.say(NO_FRAMEBUFFER)]
-    elif found.errno == "EINVAL" and found.model is not VFIO_GROUP and (device is not None or "write" in found.text):
-        # Up to 5.18 no probe is refused: a driver that must not bind there hits a BUG_ON.
-        yield from found.owners()
 
 
 _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "1002", "i915": "8086", "xe": "8086"}
@@ -291,8 +289,6 @@ MESSAGES = (
           "module | invalid module format | could not insert <module>: invalid argument", "other-kernel",
           "The module was built for another kernel.", "Reboot into that kernel, or rebuild the module (dkms "
           "autoinstall)."),
-    means("driver and library differ", "driver/library version mismatch", "other-version", "The loaded nvidia module "
-          "and the libraries differ in version.", "Reboot, or unload nvidia_drm, nvidia_modeset, nvidia_uvm, nvidia."),
     means("the card does not answer its driver", "rminitadapter failed | rm_init_adapter failed | fallen off the bus | "
           "host controller not responding, assume dead", "card-lost", "{it} no longer answers its driver: it lost "
           "power, did not survive a reset or a change of power state, or a virtual machine left it in a state that the "

@@ -4,22 +4,18 @@ from collections.abc import Iterator
 
 from iommutui.core.advice import parameter_advice
 from iommutui.core.chipset import chipset_part
-from iommutui.core.diagnosis.base import DIRECT_REGION, Cause, Found, Kind, Message, means
+from iommutui.core.diagnosis.base import DIRECT_REGION, WORKS_NOW, Cause, Found, Kind, Message, means
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import NO_IOMMU, is_vfio
 
 # fmt: off
 BRIDGE_NOT_IN_THE_WAY = Kind("bridge-not-in-the-way", "{device} is a bridge {on} and blocks nothing: the kernel finds "
     "group {group} viable, and the tool is wrong.", "Leave it alone; use a version of the tool that skips bridges.")
-VIABLE_NOW = Kind("viable-now", "Group {group} is viable as it is now, so something has changed since the message.",
-    "Start the virtual machine again; if a host driver takes the device back, find out what binds it.")
 NO_VFIO_NODE = Kind("no-vfio-node", "No device of group {group} is on a VFIO driver, and the file exists only while "
     "one is.", "'iommutui why {group}' shows what to bind.")
 NODE_NOT_VISIBLE = Kind("node-not-visible", "A device of group {group} is on a VFIO driver, so the file exists on the "
     "host now.", "Try again; a container has /dev/vfio/{group} and /dev/vfio/vfio only if they are passed in.")
 NO_VFIO = Kind("no-vfio", "vfio-pci is not loaded.", "Run 'modprobe vfio-pci', and start it again.")
-WORKS_AGAIN = Kind("works-again", "The IOMMU is on now; something has changed since the message.", "Restart the "
-    "program that printed it (libvirtd, virtqemud, Proxmox's page), and check that /dev/vfio/vfio exists.")
 NOT_ON_VFIO = Kind("not-on-vfio", "{device} is {on}, and has to be on a VFIO driver before the virtual machine starts.",
     "'iommutui preview {device}=vfio-pci' shows how; in libvirt managed='yes' does it at each start.")
 RESET_REACHES_GROUP = Kind("reset-reaches-group", "Resetting the card resets {device} as well, which is {on}, and the "
@@ -44,7 +40,7 @@ def not_viable(found: Found) -> Iterator[Cause]:
         if viable and bridge is not None:
             yield found.say(BRIDGE_NOT_IN_THE_WAY, bridge, group.id)
         elif viable and group.claim is None and found.group is not None:
-            yield found.say(VIABLE_NOW, group=group.id)
+            yield found.say(WORKS_NOW, group=group.id, what=f"Group {group.id} is viable")
 
 
 def node_missing(found: Found) -> Iterator[Cause]:
@@ -88,7 +84,9 @@ def no_remapping(found: Found) -> list[Cause]:
 
 def off(found: Found) -> list[Cause]:
     """No ``iommu_group`` of the device, or of any (``virHostdevHostSupportsPassthroughVFIO()``), or no VFIO."""
-    return found.no_iommu() or [found.say(WORKS_AGAIN if found.host.has_driver(VFIO_PCI) else NO_VFIO)]
+    if advice := found.no_iommu():
+        return advice
+    return [found.say(WORKS_NOW, what="The IOMMU is on") if found.host.has_driver(VFIO_PCI) else found.say(NO_VFIO)]
 
 
 def not_on_vfio(found: Found) -> Iterator[Cause]:
@@ -165,10 +163,6 @@ MESSAGES = (
           "support*initialized | opencontainer*no such file | no available iommu models", "no-type1", "The modules "
           "vfio and vfio_iommu_type1 are not loaded; in a container the file may be missing.", "Run 'modprobe vfio-pci "
           "vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container.", unless=Found.without_isolation),
-    means("MSI-X table where it does not fit", "table & pba overlap", "msix-table", "The MSI-X table of {it}, as its "
-          "configuration space shows it, overlaps something else: the card is faulty or does not answer.",
-          "Try x-msix-relocation=bar2 (or another free BAR) for the device, and check whether its host driver starts "
-          "it."),
     means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd", "This kernel has no "
           "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out."),
     means("group in several address spaces", "used in multiple address spaces", "one-address-space", "Devices of group "

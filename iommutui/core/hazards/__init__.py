@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.device import gap_words
-from iommutui.core.hazards import device, network, seat, storage, use
+from iommutui.core.hazards import access, device, storage
 from iommutui.core.hazards.base import DANGER, Acceptance, Check, Hazard, Kind, Moves, Severity, Topic, moves_of
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.reasons import Code, Reason
 
-CHECKS: tuple[Check, ...] = (*seat.CHECKS, *storage.CHECKS, *network.CHECKS, *use.CHECKS, *device.CHECKS)
+CHECKS: tuple[Check, ...] = (*access.CHECKS, *storage.CHECKS, *device.CHECKS)
 
 NOTHING = Kind(
     "nothing-remains", Topic.DISPLAY, "the last way in: screen or keyboard, and network", (DANGER,),
@@ -22,7 +22,7 @@ NOTHING = Kind(
 )  # fmt: skip
 
 _TOPICS, _SEVERITIES = tuple(Topic), (Severity.DANGER, Severity.WARN, Severity.INFO)
-_FOUND = (*seat.KINDS, *storage.KINDS, *network.KINDS, *use.KINDS, *device.KINDS)
+_FOUND = (*access.KINDS, *storage.KINDS, *device.KINDS)
 
 KINDS = {kind.code: kind for kind in (*sorted(_FOUND, key=lambda kind: _TOPICS.index(kind.topic)), NOTHING)}
 

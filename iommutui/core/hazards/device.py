@@ -1,13 +1,87 @@
-"""Hazards of the device and its card: functions, ids, resets, power and isolation."""
+"""Hazards of the device itself: who holds it, the rest of its card, ids, resets, power and isolation."""
 
 import re
 from collections.abc import Iterator
 
 from iommutui.core.address import Address
 from iommutui.core.advice import setting_by_ids
-from iommutui.core.drivers import STUB
-from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed
+from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed, openers_words
 from iommutui.core.host import NO_IOMMU, Details, Device, Host, is_vfio, serves_host
+
+VM = Kind(
+    "used-by-vm", Topic.USE, "a device that a virtual machine uses", (DANGER,),
+    "Shut the virtual machine down first: the unbind waits until it releases the device.", never=True,
+    says="{device} is in use by {owner}.",
+)  # fmt: skip
+HANGS = Kind(
+    "unbind-hangs", Topic.USE, "a driver that blocks its unbind while the device is open", (DANGER, WARN),
+    "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
+    never=True,
+    says="{driver} blocks the unbind of {device} in the kernel while it is open: {who}.",
+    asks="who has {device} open, which would block its unbind",
+)  # fmt: skip
+MEDIATED = Kind(
+    "mediated-devices", Topic.USE, "mediated devices, which vanish with their parent", (DANGER, WARN),
+    "Shut down the virtual machines that use them, then remove them: echo 1 > /sys/bus/mdev/devices/UUID/remove.",
+    never=True,
+    says="{device} has mediated devices, which vanish with its driver: {count}[, in group {groups}][, in use by "
+    "{owner}].",
+)  # fmt: skip
+PLUGGED = Kind(
+    "thunderbolt-devices", Topic.USE, "Thunderbolt or USB4 devices that are plugged in", (WARN,),
+    "Unplug them first, and remember that docks may carry networks, disks and monitors.",
+    says="Plugged into {device}: {names}.",
+)  # fmt: skip
+
+HANGING_DRIVERS = frozenset({"nvidia"})
+"""Their remove function waits in the kernel until the device is closed, and no signal interrupts it
+(``NVRM: Attempting to remove device ... with non-zero usage count!``)."""
+
+
+def used_by_vm(moves: Moves) -> Iterator[Hazard]:
+    """A device that is open through VFIO."""
+    for device, goal in moves.goals:
+        group = moves.host.group_of(device.address)
+        claim = group.claim if group is not None else None
+        leaves = goal.any_driver or goal.driver != device.driver
+        if claim is not None and device.address in claim.opened and leaves:
+            yield VM.of(device, owner=claim.owner or "a process that is not visible")
+
+
+def unbind_hangs(moves: Moves) -> Iterator[Hazard]:
+    """A driver known to hang at unbind while the device is open; or it is unknown whether it is open."""
+    why = moves.uses.gap("openers")
+    for device in moves.leaving:
+        if device.driver in HANGING_DRIVERS:
+            own = moves.uses.of(device.address)
+            held = [name for screen in own.screens for name in screen.held_by]
+            who = ", ".join(filter(None, (openers_words(own.openers), listed(held))))
+            if who:
+                yield HANGS.of(device, driver=device.driver, who=who)
+            elif why:
+                yield HANGS.of(device, WARN, why, driver=device.driver)
+
+
+def mediated(moves: Moves) -> Iterator[Hazard]:
+    """Mediated devices (GVT-g, vGPU): the parent's driver removes them, and waits while one is open."""
+    host = moves.host
+    every = [device for device in host.devices.values() if device.bus == "mdev"] if moves.leaving else []
+    for device in moves.leaving:
+        parts = [each for each in every if each.parent == device.address]
+        groups = [group for d in parts if (group := host.group_of(d.address)) is not None]
+        owner = listed(group.claim.owner for group in groups if group.claim is not None)
+        if parts:
+            where = listed(str(group.id) for group in groups)
+            yield MEDIATED.of(device, DANGER if owner else WARN, count=str(len(parts)), groups=where, owner=owner)
+
+
+def plugged(moves: Moves) -> Iterator[Hazard]:
+    """Thunderbolt devices behind a controller that is unbound."""
+    for device in moves.leaving:
+        names = listed(name for each in moves.uses.of(device.address).plugged for name in each.names)
+        if names:
+            yield PLUGGED.of(device, names=names)
+
 
 SPLIT = Kind(
     "card-split", Topic.CARD, "a function of the card that stays with the host", (INFO,),
@@ -29,7 +103,7 @@ TAKEN_BACK = Kind(
     "ids-take-back", Topic.CARD, "a device that a setting by id takes back when the kernel chooses", (WARN,),
     "Remove the ids from the setting, or name the host driver as the target instead of 'default'.",
     says="Every device with the ids {ids} goes to {driver} ({where}), so {device} goes back there when the "
-    "kernel chooses[; its host driver is {own}].",
+    "kernel chooses.",
 )  # fmt: skip
 
 
@@ -81,10 +155,9 @@ def matched_by_id(moves: Moves) -> Iterator[Hazard]:
 def ids_take_back(moves: Moves) -> Iterator[Hazard]:
     """``default`` for a device whose ids the command line, or perhaps ``modprobe.d``, gives to VFIO or ``pci-stub``."""
     for device, goal in moves.goals:
-        if goal.any_driver and not serves_host(moves.host, device, device.driver):
-            own = next((fit.driver for fit in device.fits or () if not fit.vfio and fit.driver != STUB), "")
-            if setting := _setting(moves, device):
-                yield TAKEN_BACK.of(device, **setting, own=own)
+        setting = _setting(moves, device) if goal.any_driver else {}
+        if setting and not serves_host(moves.host, device, device.driver):
+            yield TAKEN_BACK.of(device, **setting)
 
 
 def _setting(moves: Moves, device: Device) -> dict[str, str]:
@@ -220,5 +293,11 @@ def isolation(moves: Moves) -> Iterator[Hazard]:
             yield OVERRIDE.of(device, parameter=override)
 
 
-KINDS = (SPLIT, VIRTUAL, BY_ID, TAKEN_BACK, NO_RESET, BROKEN, REACHES, ASLEEP, SILENT, NO_IOMMU_MODE, DIRECT, OVERRIDE)
-CHECKS = (card_split, virtual_functions, matched_by_id, ids_take_back, resets, power, isolation)
+KINDS = (
+    *(VM, HANGS, MEDIATED, PLUGGED, SPLIT, VIRTUAL, BY_ID, TAKEN_BACK),
+    *(NO_RESET, BROKEN, REACHES, ASLEEP, SILENT, NO_IOMMU_MODE, DIRECT, OVERRIDE),
+)
+CHECKS = (
+    *(used_by_vm, unbind_hangs, mediated, plugged, card_split, virtual_functions),
+    *(matched_by_id, ids_take_back, resets, power, isolation),
+)

@@ -37,7 +37,7 @@ STACK = Kind(
 REMOTE = Kind(
     "network-mount", Topic.STORAGE, "file systems or swap reached through it on a server", (DANGER, WARN),
     "Unmount them first, or leave this network device to the host: programs that use them hang.", never=True,
-    says="{what} {comes} from a server through {device} ({chain})[; {unclear}][; {remains} stays with the host].",
+    says="{what} {comes} from a server through {device} ({chain})[; {remains} stays with the host].",
 )  # fmt: skip
 FSTAB = Kind(
     "fstab-entry", Topic.STORAGE, "a file system that /etc/fstab names", (WARN, INFO),
@@ -115,9 +115,7 @@ def _facts(held: Held, uses: Sequence[Storage], severity: Severity) -> dict[str,
         "spared": "" if severity is DANGER else array,
     }
     if held in (Held.REMOTE, Held.PERHAPS_REMOTE):
-        perhaps = held is Held.PERHAPS_REMOTE
-        facts["comes"] = "may come" if perhaps else "comes"
-        facts["unclear"] = "the network device that leads to the server is unknown" if perhaps else ""
+        facts["comes"] = "may come" if held is Held.PERHAPS_REMOTE else "comes"
         facts["remains"] = "" if severity is DANGER else "another way to it"
     return facts
 
