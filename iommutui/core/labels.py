@@ -214,15 +214,14 @@ def _bar_words(bar: Bar) -> str:
     """``BAR 0: 16 MiB memory, 64-bit, prefetchable at 0xe0000000``."""
     what = "ports" if bar.flags & _BAR_IO else "memory"
     extra = (", 64-bit" if bar.flags & _BAR_64 else "") + (", prefetchable" if bar.flags & _BAR_PREFETCH else "")
-    name = f"BAR {bar.number}" if bar.number < 6 else "ROM" if bar.number == 6 else f"region {bar.number}"
+    name = {6: "ROM"}.get(bar.number, f"BAR {bar.number}")
     return f"{name}: {_size_words(bar.size)} {what}{extra} at {bar.start:#x}"
 
 
 def _size_words(size: int) -> str:
-    for unit, step in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+    for unit, step in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 1 << step:
-            count = size / (1 << step)
-            return f"{count:.0f} {unit}" if count == int(count) else f"{count:.1f} {unit}"
+            return f"{size / (1 << step):g} {unit}"
     return f"{size} B"
 
 

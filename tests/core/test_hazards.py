@@ -38,8 +38,6 @@ def test_every_code_has_a_sentence_advice_and_a_policy() -> None:
         assert not kind.asks.endswith(".")
         assert re.fullmatch(r"[a-z0-9-]+", kind.code)
         assert kind.advice.endswith(".")
-        assert kind.loses
-        assert not kind.loses.endswith(".")
         assert list(kind.severities) == sorted(kind.severities, key=["danger", "warn", "info"].index)
         assert {Severity.INFO, Severity.WARN} & {*kind.severities} or not kind.asks or kind.never
 

@@ -15,7 +15,7 @@ from iommutui.core.reasons import Code, Reason
 CHECKS: tuple[Check, ...] = (*access.CHECKS, *storage.CHECKS, *device.CHECKS)
 
 NOTHING = Kind(
-    "nothing-remains", Topic.DISPLAY, "the last way in: screen or keyboard, and network", (DANGER,),
+    "nothing-remains", Topic.DISPLAY, (DANGER,),
     "Leave one of them with the host: hand them over one after the other, and only while another way in is open.",
     says="This plan takes [the display {display} and ][the keyboard {input} and ]the network of {network} at once: "
     "no way into this machine remains if something goes wrong.",

@@ -8,41 +8,40 @@ from iommutui.core.models import since
 from iommutui.core.uses import Network, Screen
 
 _SCREENS = (
-    ("Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host."),
+    "Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host.",
     "Plug the monitor into a display that stays with the host.",
 )
 _STAYS = "[; the monitor on {remains} stays with the host]."
 
 BOOT = Kind(
-    "boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN, INFO), *_SCREENS,
+    "boot-display", Topic.DISPLAY, (DANGER, WARN, INFO), *_SCREENS,
     says="{device} is the display that this machine booted on[ ({shows})]; without its driver the screen goes dark "
     "or freezes" + _STAYS,
     asks="whether {device} is the display that this machine booted on",
 )  # fmt: skip
 MONITOR = Kind(
-    "monitor", Topic.DISPLAY, "a monitor that is plugged in", (DANGER, WARN, INFO), *_SCREENS,
+    "monitor", Topic.DISPLAY, (DANGER, WARN, INFO), *_SCREENS,
     says="A monitor is plugged into {monitors} of {device}, and goes dark" + _STAYS,
     asks="whether a monitor is plugged into {device}",
 )  # fmt: skip
 CONSOLE = Kind(
-    "text-console", Topic.DISPLAY, "the text console (fbcon)", (WARN,),
+    "text-console", Topic.DISPLAY, (WARN,),
     "Detach the console first: echo 0 > /sys/class/vtconsole/vtcon1/bind (the one named 'frame buffer device').",
     says="The text console is drawn on {console} of {device}.",
 )  # fmt: skip
 FIRMWARE = Kind(
-    "firmware-framebuffer", Topic.DISPLAY, "the BAR that holds the firmware's framebuffer", (WARN,),
+    "firmware-framebuffer", Topic.DISPLAY, (WARN,),
     "If the virtual machine then fails to start with 'BAR: can't reserve', let the host boot on another display.",
     says="The firmware's framebuffer ({name}) still lies in the memory of {device}; a virtual machine cannot use "
     "memory that the kernel has reserved.",
 )  # fmt: skip
 REMOVED = Kind(
-    "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN),
-    *_SCREENS,
+    "framebuffer-removed", Topic.DISPLAY, (DANGER, WARN), *_SCREENS,
     says="When {device} goes to vfio-pci, this kernel removes the firmware's framebuffer ({name}[ of {owner}]): "
     "what it shows goes dark" + _STAYS,
 )  # fmt: skip
 IN_USE = Kind(
-    "gpu-in-use", Topic.DISPLAY, "a GPU that processes have open", (DANGER, INFO),
+    "gpu-in-use", Topic.DISPLAY, (DANGER, INFO),
     "End these processes first (log out of the desktop, stop the display manager); they crash or hang otherwise.",
     says="{device} is in use by {who} ({nodes}).",
     asks="who has {device} open",
@@ -132,15 +131,15 @@ _PORTS = (
 )
 
 KEYBOARD = Kind(
-    "last-keyboard", Topic.INPUT, "the last keyboard", (DANGER,), *_PORTS,
+    "last-keyboard", Topic.INPUT, (DANGER,), *_PORTS,
     says="{names} is on {device}, and no other keyboard remains.",
 )  # fmt: skip
 POINTER = Kind(
-    "last-pointer", Topic.INPUT, "the last mouse or touchpad", (WARN,), *_PORTS,
+    "last-pointer", Topic.INPUT, (WARN,), *_PORTS,
     says="{names} is on {device}, and no other mouse or touchpad remains.",
 )  # fmt: skip
 INPUT = Kind(
-    "input-leaves", Topic.INPUT, "a keyboard or pointer, while others remain", (INFO,), *_PORTS,
+    "input-leaves", Topic.INPUT, (INFO,), *_PORTS,
     says="{names} goes with {device}[; {remains} stays with the host].",
     asks="which keyboards and mice are on {device}",
 )  # fmt: skip
@@ -170,15 +169,10 @@ def inputs(moves: Moves) -> Iterator[Hazard]:
 
 
 PLAYING = Kind(
-    "audio-playing", Topic.AUDIO, "sound being played or recorded", (WARN, INFO),
+    "audio-playing", Topic.AUDIO, (WARN, INFO),
     "Stop it or choose another output first; a program that keeps the card open can make the unbind wait.",
     says="Sound is being played or recorded on {device} ({streams}[; held open by {who}]).",
     asks="whether {device} plays sound",
-)  # fmt: skip
-OPEN = Kind(
-    "audio-open", Topic.AUDIO, "a sound card that programs have open", (INFO,),
-    "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
-    says="The sound card {device} is held open by {who}.",
 )  # fmt: skip
 
 
@@ -187,12 +181,8 @@ def sounds(moves: Moves) -> Iterator[Hazard]:
     for device in moves.leaving:
         own = moves.uses.of(device.address)
         playing = listed(f"{sound.card} {stream}" for sound in own.sounds for stream in sound.playing)
-        openers = own.openers if own.sounds else ()
-        who = openers_words(openers)
         if playing:
-            yield PLAYING.of(device, streams=playing, who=who)
-        elif who:
-            yield OPEN.of(device, who=who)
+            yield PLAYING.of(device, streams=playing, who=openers_words(own.openers))
         elif (own.sounds or (device.class_code or "").startswith("0403")) and (why := moves.uses.gap("sounds")):
             yield PLAYING.of(device, INFO, why)
 
@@ -205,19 +195,19 @@ _WAYS = (
 _THROUGH = " through {interface}[ ({chain})] on {device}[; {remains} stays with the host]."
 
 SESSION = Kind(
-    "ssh-session", Topic.NETWORK, "your SSH session", (DANGER, WARN), *_WAYS,
+    "ssh-session", Topic.NETWORK, (DANGER, WARN), *_WAYS,
     says="Your SSH session goes" + _THROUGH,
 )  # fmt: skip
 DEFAULT = Kind(
-    "default-route", Topic.NETWORK, "the default route", (DANGER, WARN, INFO), *_WAYS,
+    "default-route", Topic.NETWORK, (DANGER, WARN, INFO), *_WAYS,
     says="The default route goes" + _THROUGH, asks="which network traffic goes through {device}",
 )  # fmt: skip
 ADDRESS = Kind(
-    "network-address", Topic.NETWORK, "an interface with an address", (DANGER, WARN), *_WAYS,
+    "network-address", Topic.NETWORK, (DANGER, WARN), *_WAYS,
     says="An address of this machine is reached" + _THROUGH,
 )  # fmt: skip
 MEMBER = Kind(
-    "network-member", Topic.NETWORK, "an interface that a bond, bridge or VLAN uses", (WARN,),
+    "network-member", Topic.NETWORK, (WARN,),
     "Take it out of the bond, bridge or VLAN first; virtual machines and containers may use it.",
     says="A bond, bridge or VLAN goes" + _THROUGH,
 )  # fmt: skip
@@ -264,7 +254,7 @@ def _facts(uses: Sequence[Network]) -> dict[str, str]:
 
 
 KINDS = (
-    *(BOOT, MONITOR, CONSOLE, FIRMWARE, REMOVED, IN_USE, KEYBOARD, POINTER, INPUT, PLAYING, OPEN),
+    *(BOOT, MONITOR, CONSOLE, FIRMWARE, REMOVED, IN_USE, KEYBOARD, POINTER, INPUT, PLAYING),
     *(SESSION, DEFAULT, ADDRESS, MEMBER),
 )
 CHECKS = (displays, firmware_framebuffer, gpu_in_use, inputs, sounds, networks)
