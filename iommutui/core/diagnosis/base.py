@@ -8,6 +8,7 @@ from typing import NamedTuple
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice, notices_of, parameter_advice
 from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.hazards import filled
 from iommutui.core.hazards.base import openers_words
 from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
 from iommutui.core.labels import driver_words
@@ -32,9 +33,9 @@ class Kind(NamedTuple):
     """The templates of one code: the cause and its remedy.
 
     ``{it}`` is what the message names and ``{name}`` the same in a command, ``{wanted}`` the driver that it is about;
-    ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device is and ``{now}`` the same as a
-    sentence; ``{set[name=value]}`` the advice to set a parameter, or to look further if it is set. The caller gives
-    the rest.
+    ``{device}`` and ``{group}`` what the cause is about, and ``{on}`` where that device is; the caller gives the rest.
+    ``{+name=value}`` is the advice to set a parameter, or to look further if it is set. A part in brackets is left out
+    if one of its facts is empty.
     """
 
     code: str
@@ -50,7 +51,7 @@ REMEDIES = {
     Code.OVERRIDE_DIFFERS: _OVERRIDE_FIRST,
     Code.NO_MATCH: _OVERRIDE_FIRST,
     Code.BRIDGE: "Leave it where it is.",
-    Code.DENYLISTED: "For a guest that you trust: {set[vfio-pci.disable_denylist=1]}",
+    Code.DENYLISTED: "For a guest that you trust: {+vfio-pci.disable_denylist=1}",
     Code.VFS_ENABLED: "Write 0 to its sriov_numvfs first, or hand over the virtual functions instead.",
     Code.NO_DRIVER: "Load it with 'modprobe {driver}', and check its name.",
     Code.OWNED: SHUT_DOWN,
@@ -73,7 +74,7 @@ DIRECT_REGION = Kind("direct-region", "{what}", "Look for a setting for the slot
 NOT_RESPONDING = Kind("not-responding", "{device} does not answer: its configuration space reads as all ones (hence "
     "the header type 127 or 7f). It sleeps in D3cold or has fallen off the bus.", "Unplug the machine for a moment; "
     "check power cables, slot, and a laptop's switch for the card. If vfio-pci put it to sleep: "
-    "{set[vfio-pci.disable_idle_d3=1]}")
+    "{+vfio-pci.disable_idle_d3=1}")
 NO_IOMMU_MODE = Kind("no-iommu-mode", "Group {group} is in no-IOMMU mode (/dev/vfio/noiommu-{group}): DPDK can use it, "
     "a virtual machine cannot.", "Turn on the IOMMU; a virtual machine needs a virtual one.")
 UNKNOWN_OWNER = Kind("unknown-owner", "Only root can see which groups are in use, so another process may have this "
@@ -83,16 +84,7 @@ WORKS_NOW = Kind("works-now", "{what} now, so something has changed since the me
 # fmt: on
 
 _NODE = re.compile(r"/dev/vfio/(?:devices/vfio)?\d+")
-
-
-class _Advice(dict[str, str]):
-    """What to do with a parameter, by ``name=value``."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-
-    def __missing__(self, parameter: str) -> str:
-        return parameter_advice(self.host, parameter)
+_PARAMETER = re.compile(r"\{\+([^}]+)\}")
 
 
 class Found(NamedTuple):
@@ -137,27 +129,28 @@ class Found(NamedTuple):
             return []
         return [g for g in host.groups.values() if any(is_vfio(host, d, d.driver) for d in host.members(g))]
 
-    def say(self, kind: Kind, device: Device | None = None, group: int | None = None, **facts: object) -> Cause:
+    def say(self, kind: Kind, device: Device | None = None, group: int | None = None, **facts: str) -> Cause:
         """A cause of this kind about a device or group: by default those that the message names."""
         device = device or self.device
         if group is None:
             group = self.group if self.group is not None else device.group if device is not None else None
+        number, node = "N" if group is None else str(group), _NODE.search(self.text)
         known = {
             "driver": self.wanted,
             **self.words,
             "it": self.it,
             "name": "DEVICE" if self.it == "the device" else self.it,
-            "group": "N" if group is None else group,
-            "node": node[0] if (node := _NODE.search(self.text)) else f"/dev/vfio/{'N' if group is None else group}",
+            "group": number,
+            "node": node[0] if node else f"/dev/vfio/{number}",
             "device": device.address if device is not None else self.it,
             "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
-            "now": f" {device.address} is on {device.driver} now." if device is not None and device.driver else "",
             "wanted": self.wanted,
-            "set": _Advice(self.host),
+            **facts,
         }
-        what, remedy = (each.format_map(known | facts) for each in (kind.says, kind.remedy))
+        remedy = _PARAMETER.sub(lambda parameter: parameter_advice(self.host, parameter[1]), kind.remedy)
+        what = filled(kind.says, known)
         what = "The" + what[3:] if what.startswith("the ") else what
-        return Cause(kind.code, what, remedy, group, device.address if device is not None else None)
+        return Cause(kind.code, what, filled(remedy, known), group, device.address if device is not None else None)
 
     def firmware_regions(self) -> list[Cause]:
         """Regions that firmware requires mapped 1:1: Intel's RMRR, AMD's unity maps (``reserved_regions``)."""

@@ -24,7 +24,7 @@ BOUND_ELSEWHERE = Kind("bound-elsewhere", "{device} is {on}, and unbind works on
 DRIVER_FAILED = Kind("driver-failed", "{driver} could not start {device}; the kernel log says why above this line. "
     "After a virtual machine used the device, its reset has often failed.", "Power the machine off and on; if it works "
     "then, the device does not reset well between users.")
-NOT_BOUND = Kind("not-bound", "{it} had no driver, so it had no link 'driver'.{now}", "Go on without the unbind.")
+NOT_BOUND = Kind("not-bound", "{it} had no driver, so it had no link 'driver'.", "Go on without the unbind.")
 NO_FRAMEBUFFER = Kind("no-framebuffer", "There is no such device now: a GPU driver has taken the display over, or the "
     "kernel uses another one.", "Leave the line out of the script, or unbind what 'ls /sys/bus/platform/drivers/*/' "
     "shows (such as simple-framebuffer.0).")
@@ -32,17 +32,15 @@ PART_OF_VFIO = Kind("part-of-vfio", "Since Linux 6.2 vfio_virqfd is part of the 
     "list of modules (/etc/modules, mkinitcpio.conf, dracut); nothing is missing.")
 DRIVER_THERE = Kind("driver-there", "The driver {driver} is registered on this machine, so its module is loaded or "
     "built in.", "Leave the command out.")
-NO_SUCH_MODULE = Kind("no-such-module", "The running kernel{release} has no module {module}{nothing}.", "If the kernel "
-    "was updated, reboot. Otherwise install its other modules (linux-modules-extra, kernel-modules-extra) or a kernel "
-    "that has it (CONFIG_VFIO_PCI); those of small boards and clouds often lack it.")
-INSMOD_PATH = Kind("insmod-path", "insmod takes the path of a file, not the name of a module.", "'modprobe {module}' "
-    "finds the file, if there is one.")
-MODULE_HELD = Kind("module-held", "{who} uses the module.", "Leave the module loaded, and unbind the device alone "
-    "('iommutui preview DEVICE=none').")
-NVIDIA_HELD = Kind("module-held", "{who} uses the module.", "Stop the display manager, nvidia-persistenced and "
-    "whatever else uses the card, then unload nvidia_drm, nvidia_modeset, nvidia_uvm, nvidia.")
-CARD_TAKEN = Kind("card-taken", "{device} is {on}{override}, so {module} finds no card.", "Give it back first: "
-    "'iommutui preview {device}={target}'.")
+NO_SUCH_MODULE = Kind("no-such-module", "The running kernel[ ({release})] has no module {module}[, so {nothing} can be "
+    "bound to it].", "If the kernel was updated, reboot. Otherwise install its other modules (linux-modules-extra, "
+    "kernel-modules-extra) or a kernel that has it (CONFIG_VFIO_PCI); those of small boards and clouds often lack it.")
+MODULE_HELD = Kind("module-held", "{device} is {on}[, and {who}]; that uses the module.", "Leave the module loaded, "
+    "and unbind the device alone ('iommutui preview DEVICE=none').")
+NVIDIA_HELD = Kind("module-held", "{device} is {on}[, and {who}]; that uses the module.", "Stop the display manager, "
+    "nvidia-persistenced and whatever else uses the card, then unload nvidia_drm, nvidia_modeset, nvidia_uvm, nvidia.")
+CARD_TAKEN = Kind("card-taken", "{device} is {on}[, with an override for {override}], so {module} finds no card.",
+    "Give it back first: 'iommutui preview {device}={target}'.")
 NO_CARD = Kind("no-card", "This machine shows no card that {module} could drive.", "'iommutui list' shows the "
     "devices.")
 NVIDIA_IN_USE = Kind("nvidia-in-use", "The unbind of {it} waits in the kernel until nobody has it open: {who}.",
@@ -171,16 +169,13 @@ def not_found(found: Found) -> Iterator[Cause]:
         yield found.say(DRIVER_THERE, driver=there[0])
     else:
         yield no_such_module(found, module)
-        if "insmod" in found.text:
-            yield found.say(INSMOD_PATH, module=module)
 
 
 def no_such_module(found: Found, module: str) -> Cause:
     """The running kernel cannot have this module."""
-    release = f" ({found.host.kernel})" if found.host.kernel else ""
-    unbindable = underscored(module) == "vfio_pci" and not found.host.has_driver(VFIO_PCI)
-    nothing = ", so nothing can be bound to it" if unbindable else ""
-    return found.say(NO_SUCH_MODULE, release=release, module=module, nothing=nothing)
+    vfio = underscored(module) == "vfio_pci" and not found.host.has_driver(VFIO_PCI)
+    nothing = "nothing" if vfio else ""
+    return found.say(NO_SUCH_MODULE, release=found.host.kernel or "", module=module, nothing=nothing)
 
 
 def in_use(found: Found) -> Iterator[Cause]:
@@ -189,10 +184,9 @@ def in_use(found: Found) -> Iterator[Cause]:
     kind, driver = (NVIDIA_HELD, "nvidia") if module.startswith("nvidia") else (MODULE_HELD, module)
     devices = [device for device in found.host.devices.values() if underscored(device.driver or "") == driver]
     for device in devices:
-        who = found.users(device)
-        yield found.say(kind, device, who=f"{device.address} is on {device.driver}{who and f', and {who}'}; that")
+        yield found.say(kind, device, who=found.users(device))
     if not devices:
-        yield found.say(kind, who="Another module ('lsmod' names it) or a program")
+        yield found.say(kind._replace(says="Another module ('lsmod' names it) or a program uses the module."))
 
 
 def no_device(found: Found) -> Iterator[Cause]:
@@ -205,8 +199,7 @@ def no_device(found: Found) -> Iterator[Cause]:
         yield from found._replace(device=device).silent()
         if device.driver not in (None, module) or device.driver_override not in (None, module):
             given = device.driver is None or is_vfio(found.host, device, device.driver)
-            override = f", with an override for {device.driver_override}" if device.driver_override else ""
-            target = "default" if given else module
+            override, target = device.driver_override or "", "default" if given else module
             yield found.say(CARD_TAKEN, device, override=override, module=module, target=target)
     if not cards and vendor is not None:
         yield found.say(NO_CARD, module=module)
@@ -228,7 +221,7 @@ MESSAGES = (
             "probe of @ failed with error | <driver>: probe of @ rejects match | probe of @ rejects match | device "
             "denylist, driver probing disallowed", probe_failed),
     means("the id is known", "new_id*file exists | add pci device id*to vfio-pci*file exists", "id-known",
-          "The driver knows this id already, which is harmless.{now}", "Go on. Prefer driver_override, which names one "
+          "The driver knows this id already, which is harmless.", "Go on. Prefer driver_override, which names one "
           "device: 'iommutui preview {name}=vfio-pci' shows the writes."),
     Message("no such file of a driver", "/driver/unbind*no such file or directory | /driver/unbind: directory "
             "nonexistent | /drivers/*/bind: no such file or directory | /drivers/*/unbind: no such file or directory | "
@@ -263,7 +256,7 @@ MESSAGES = (
           "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable them, no "
           "more than sriov_totalvfs, and only if the firmware has left address space and bus numbers.",
           "Bind that function to its own driver; turn on SR-IOV, ARI and Above 4G decoding in the firmware. "
-          "{set[pci=realloc]}"),
+          "{+pci=realloc}"),
     means("no such console", "vtconsole/*no such file | /vtcon#/bind*!", "no-console", "There is no text console of "
           "that number, so nothing has to be unbound from it.", "Leave the line out of the script."),
     Message("module not found", "find module vfio_virqfd | module not found: vfio_virqfd | module <module> not found | "
@@ -292,11 +285,11 @@ MESSAGES = (
     means("the card does not answer its driver", "rminitadapter failed | rm_init_adapter failed | fallen off the bus | "
           "host controller not responding, assume dead", "card-lost", "{it} no longer answers its driver: it lost "
           "power, did not survive a reset or a change of power state, or a virtual machine left it in a state that the "
-          "driver does not know.", "Power the machine off and on. {set[vfio-pci.disable_idle_d3=1]} Hand over all "
+          "driver does not know.", "Power the machine off and on. {+vfio-pci.disable_idle_d3=1} Hand over all "
           "functions of the card together.", unless=Found.silent),
     means("nvidia finds its memory taken", "request_mem_region failed | bar0 is 0m @ | i/o region assigned to your "
           "nvidia", "bar-lost", "The memory of {it} is used by another driver, or the firmware assigned none.",
-          "Turn on Above 4G decoding, and unbind the other driver (efifb, simpledrm). {set[pci=realloc]}"),
+          "Turn on Above 4G decoding, and unbind the other driver (efifb, simpledrm). {+pci=realloc}"),
     means("amdgpu cannot start the card", "fatal error during gpu init | psp*failed | atombios stuck | unable to "
           "locate a bios rom | trn=2 ack should not assert | hw_init of ip block*failed | asic reset failed | "
           "amdgpu*ring*test failed | smu error 0x | amd_*: failed to reset device | cannot create duplicate filename",

@@ -15,16 +15,16 @@ REMOVED_AT_BIND = Kind("boot-framebuffer", "The firmware's framebuffer {holds} t
     "This kernel's vfio-pci removes such a framebuffer when it is bound: bind the card to it once more.")
 BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "The firmware's framebuffer ({owner}) {holds} the memory of {device}.",
     "Unbind it as root before the guest starts: echo {name}.0 > /sys/bus/platform/drivers/{name}/unbind. If that does "
-    "not help: {set[initcall_blacklist=sysfb_init]} (The console then stays dark until a driver takes the display.)")
+    "not help: {+initcall_blacklist=sysfb_init} (The console then stays dark until a driver takes the display.)")
 RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers down idle devices, and some stay down.",
-    "{set[vfio-pci.disable_idle_d3=1]} Or write 0 to d3cold_allowed of the device and of the port above.")
+    "{+vfio-pci.disable_idle_d3=1} Or write 0 to d3cold_allowed of the device and of the port above.")
 HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power.",
     "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off.")
 RESET_REGRESSION = Kind("reset-regression", "This kernel ({kernel}) has a bug: it resets a bus only if each function "
     "on it can be reset alone.", "Update to the next release of its series, or to 6.15 and later.")
 BUS_RESET = Kind("bus-reset", "{it} is reset with its bus, so every device on that bus must be in one guest: "
-    "{others}{kept}.", "Hand over all of them: 'iommutui plan --card {it}'. The message is harmless if the guest "
-    "starts and restarts.")
+    "{others}[; still on the host: {kept}].", "Hand over all of them: 'iommutui plan --card {it}'. The message is "
+    "harmless if the guest starts and restarts.")
 NO_RESET = Kind("no-reset", "The kernel knows no way to reset {it} alone, and a reset of its bus was not possible.",
     "Give everything behind its port to one virtual machine, or power-cycle it between guests. (Qubes, Xen: "
     "no-strict-reset.)")
@@ -33,11 +33,6 @@ IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} overlaps a region 
 IOVA_TOO_WIDE = Kind("iova-too-wide", "The mapped address is most likely beyond the IOMMU's address width ({limit}), "
     "often of a large BAR.", "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or "
     "guest-phys-bits=39 from QEMU 9.1 (args: in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb).")
-MEMLOCK_LIMIT = Kind("memlock-limit", "The guest's memory is pinned for DMA, and RLIMIT_MEMLOCK{limit} is lower.",
-    "Raise it above the guest's memory: 'ulimit -l', memlock in /etc/security/limits.conf, LimitMEMLOCK=infinity in a "
-    "unit, <memtune><hard_limit> in libvirt.")
-TOO_LITTLE_MEMORY = Kind("too-little-memory", "Or the host has not enough free memory to pin all of the guest's.",
-    "Give the guest less memory; ballooning does not help here.")
 BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware caused it.",
     "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest.")
 BLOCKED_ON_HOST = Kind("blocked-on-host", "{stopped}. It is {on}, a host driver; or the firmware still uses it.",
@@ -95,7 +90,7 @@ def no_reset(found: Found) -> Iterator[Cause]:
     kept = ", ".join(f"{d.address} on {d.driver}" for d in others if serves_host(host, d, d.driver))
     if others:
         names = ", ".join(d.address for d in others)
-        yield found.say(BUS_RESET, others=names, kept=f"; still on the host: {kept}" if kept else "")
+        yield found.say(BUS_RESET, others=names, kept=kept)
     elif device is None or device.details is None or not device.details.reset_methods:
         yield found.say(NO_RESET)
 
@@ -122,14 +117,6 @@ def map_invalid(found: Found) -> Iterator[Cause]:
         yield found.say(IOVA_TOO_WIDE, limit=limit)
 
 
-def map_no_memory(found: Found) -> Iterator[Cause]:
-    """ENOMEM of VFIO_IOMMU_MAP_DMA (``vfio_pin_pages_remote()``, ``vfio_lock_acct()``): RLIMIT_MEMLOCK."""
-    limit = re.search(r"rlimit_memlock \((\d+)\)", found.text)
-    yield found.say(MEMLOCK_LIMIT, limit=f" ({int(limit[1]) // 1024} KiB)" if limit else "")
-    if limit is None:
-        yield found.say(TOO_LITTLE_MEMORY)
-
-
 def fault(found: Found) -> Iterator[Cause]:
     """DMA, or an interrupt, that the IOMMU blocks (``dmar_fault_do_one()``, ``iommu_print_event()``)."""
     device = found.device
@@ -153,7 +140,7 @@ def interrupt_shared(found: Found) -> Iterator[Cause]:
     irq = device.details.irq if device is not None and device.details is not None else None
     on_line = [d for d in host.devices.values() if irq and d.details is not None and d.details.irq == irq]
     others = [d for d in on_line if d != device and serves_host(host, d, d.driver) and not d.is_bridge]
-    yield from [found.say(INTERRUPT_SHARED, other, irq=irq) for other in others] or [found.say(INTERRUPT_TAKEN)]
+    yield from [found.say(INTERRUPT_SHARED, other, irq=str(irq)) for other in others] or [found.say(INTERRUPT_TAKEN)]
 
 
 # fmt: off
@@ -161,10 +148,13 @@ MESSAGES = (
     Message("DMA mapping is invalid", "vfio_map_dma*invalid argument | dma_map*invalid argument | iommudmamap*invalid "
             "argument | vfiodmamap*invalid argument | ioas_map*invalid argument | memory listener initialization "
             "failed*invalid argument", map_invalid),
-    Message("no memory to map for DMA", "vfio_map_dma*cannot allocate memory | dma_map*cannot allocate memory | "
-            "rlimit_memlock | vfiodmamap*cannot allocate memory | memory listener initialization failed*cannot "
-            "allocate memory | iommudmamap*cannot allocate memory | cannot limit locked memory | cannot set up dma "
-            "remapping*cannot allocate memory | ioas_map*cannot allocate memory", map_no_memory),
+    means("no memory to map for DMA", "vfio_map_dma*cannot allocate memory | dma_map*cannot allocate memory | "
+          "rlimit_memlock | vfiodmamap*cannot allocate memory | memory listener initialization failed*cannot allocate "
+          "memory | iommudmamap*cannot allocate memory | cannot limit locked memory | cannot set up dma "
+          "remapping*cannot allocate memory | ioas_map*cannot allocate memory", "memlock-limit", "The guest's memory "
+          "is pinned for DMA, and RLIMIT_MEMLOCK is lower, or the host has too little free memory.", "Raise the limit "
+          "above the guest's memory: 'ulimit -l', memlock in /etc/security/limits.conf, LimitMEMLOCK=infinity in a "
+          "unit, <memtune><hard_limit> in libvirt. Or give the guest less memory; ballooning does not help here."),
     Message("DMA is blocked by the IOMMU", "request device [@]*fault | request device @*fault addr | dma read*request "
             "device | dma write*request device | io_page_fault | invalid_device_request | illegal_dev_table_entry | "
             "intr-remap: request device | access is not set | smmu*unhandled context fault", fault),
@@ -178,8 +168,8 @@ MESSAGES = (
     means("the IOMMU waits for a device", "completion-wait loop timed out | iotlb_inv_timeout | invalidation time-out "
           "error | qi_submit_sync | device-tlb*timed out", "device-gone", "A device no longer answers the IOMMU: it "
           "lost power, or did not come back from a reset or from D3cold.", "Check which card was handed over or reset "
-          "just before. Power the machine off and on; {set[vfio-pci.disable_idle_d3=1]} Or boot with pcie_aspm=off, or "
-          "use another slot."),
+          "just before. Power the machine off and on; {+vfio-pci.disable_idle_d3=1} Or boot with pcie_aspm=off, or use "
+          "another slot."),
     means("bad address to map", "vfio_map_dma*bad address | dma_map*bad address | ioas_map*bad address", "peer-to-peer",
           "The range to map is a BAR of another device, not memory. QEMU goes on without it: only DMA directly between "
           "handed-over devices does not work.", "Nothing to do, unless the guest needs such DMA."),
@@ -212,11 +202,11 @@ MESSAGES = (
           "compatible bridge window | bridge window*failed to assign | rom [mem*failed to assign | not available "
           "because of resource collisions | cant enable device: bar", "no-address-space", "The firmware has left too "
           "little address space for a BAR of {it}; often a large one (resizable BAR).", "Turn on Above 4G decoding in "
-          "the firmware setup. {set[pci=realloc]} A smaller BAR (resizable BAR off) helps as well."),
+          "the firmware setup. {+pci=realloc} A smaller BAR (resizable BAR off) helps as well."),
     means("not ready after a reset", "not ready #ms after | timed out waiting for pending transaction | reset recovery "
           "- restoring bars", "reset-did-not-return", "{it} did not come back from a reset, or forgot its state.",
           "Power the machine off and on. Try another reset (write bus or flr to its reset_method, from 5.15), "
-          "vendor-reset for AMD, or newer firmware. {set[vfio-pci.disable_idle_d3=1]}"),
+          "vendor-reset for AMD, or newer firmware. {+vfio-pci.disable_idle_d3=1}"),
     means("device is in use while it is unbound", "device is currently in use, task | blocked until device is released "
           "| relaying device request to user | no device request channel registered", "unbind-waits",
           "Somebody unbinds {it} from vfio-pci while a virtual machine has it open, and the kernel waits until it is "

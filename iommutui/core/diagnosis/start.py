@@ -19,7 +19,8 @@ NO_VFIO = Kind("no-vfio", "vfio-pci is not loaded.", "Run 'modprobe vfio-pci', a
 NOT_ON_VFIO = Kind("not-on-vfio", "{device} is {on}, and has to be on a VFIO driver before the virtual machine starts.",
     "'iommutui preview {device}=vfio-pci' shows how; in libvirt managed='yes' does it at each start.")
 RESET_REACHES_GROUP = Kind("reset-reaches-group", "Resetting the card resets {device} as well, which is {on}, and the "
-    "virtual machine does not have group {group}.", "Give this device to the same virtual machine{bind}.")
+    "virtual machine does not have group {group}.", "Give this device to the same virtual machine[ ('iommutui preview "
+    "{bind}=vfio-pci')].")
 RESET_REACHES_BOARD = Kind("reset-reaches-board", "Resetting the card by its bus resets {device} as well, {what} that "
     "stays with the host.", "Harmless if the guest starts and restarts. Otherwise the device needs a reset of its own "
     "(newer firmware, the module vendor-reset), or a power cycle between two guests.")
@@ -107,7 +108,7 @@ def depends_on(found: Found) -> Iterator[Cause]:
             yield found.say(RESET_REACHES_BOARD, device, what=what)
         elif not device.is_bridge:  # A bridge is reset from above it, and is never handed over.
             there = is_vfio(found.host, device, device.driver)
-            bind = "" if there else f" ('iommutui preview {device.address}=vfio-pci')"
+            bind = "" if there else device.address
             yield found.say(RESET_REACHES_GROUP, device, bind=bind)
 
 
@@ -175,8 +176,8 @@ MESSAGES = (
           "bug*dmar", "broken-tables", "The firmware describes the IOMMU wrongly, so the kernel may leave it off, or "
           "not use it for some devices.", "Update the firmware; 'iommutui list' shows whether there are groups."),
     means("no file of no-IOMMU mode", "/dev/vfio/noiommu-#*no such file", "no-noiommu-node", "The file is there only "
-          "in no-IOMMU mode, while the device is on vfio-pci.", "{set[vfio.enable_unsafe_noiommu_mode=1]} With an "
-          "IOMMU that is on, use /dev/vfio/N instead."),
+          "in no-IOMMU mode, while the device is on vfio-pci.", "{+vfio.enable_unsafe_noiommu_mode=1} With an IOMMU "
+          "that is on, use /dev/vfio/N instead."),
     means("switch without ACS", "lacking acs and cannot be assigned | lacks acs | requires acs | pci device @ is not "
           "assignable", "no-acs", "A switch above {it} does not isolate what is behind it (no ACS); libvirt's strict "
           "check refuses that.", "Hand over the whole group of the device. relaxed_acs_check=1 in "
