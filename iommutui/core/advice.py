@@ -94,31 +94,18 @@ def turn_on_advice(host: Host) -> str:
     return f"{how} {parameter_advice(host, 'intel_iommu=on')}" if maker == "GenuineIntel" else how
 
 
-def missing_facts(host: Host, *, recorded: bool) -> tuple[str, ...]:
-    """What is unknown of a machine and how to find it out, as sentences; none if nothing important is missing.
-
-    ``recorded``: it comes from a file.
-    """
-    found = []
-    numbered = [d for d in host.devices.values() if d.bus == "pci" and d.vendor_id is not None]
-    if numbered and all(d.vendor_name is None and d.device_name is None for d in numbered):
-        found.append(
-            "Names are missing: neither udev's hardware database nor pci.ids was found. The package pci.ids (Debian, "
-            "Ubuntu) or hwdata (Fedora, Arch, openSUSE) provides them; then rescan, or open it again."
-        )
+def not_recorded(host: Host) -> str:
+    """What a recorded machine lacks, and what records it, as a sentence; empty if nothing important is missing."""
     facts = {
-        "the kernel's version": host.kernel is not None,
-        "which drivers there are": host.drivers is not None,
-        "which drivers fit a device": any(device.fits is not None for device in host.devices.values()),
-        "what the machine uses its devices for": host.uses is not None,
+        "the kernel's version": host.kernel,
+        "which drivers there are": host.drivers,
+        "which drivers fit a device": next((d.fits for d in host.devices.values() if d.fits is not None), None),
+        "what the machine uses its devices for": host.uses,
     }
-    missing = [words for words, known in facts.items() if not known]
-    if recorded and host.devices and missing:
-        found.append(
-            f"Not recorded here: {', '.join(missing)}. 'iommutui snapshot -o FILE' on that machine makes a complete "
-            f"one."
-        )
-    return tuple(found)
+    missing = ", ".join(words for words, fact in facts.items() if fact is None)
+    if not missing or not host.devices:
+        return ""
+    return f"Not recorded here: {missing}. 'iommutui snapshot -o FILE' on that machine makes a complete one."
 
 
 # The kernel's command line.

@@ -47,20 +47,16 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
         return f"Group {group.id} is not isolated."
     if word == NOTHING_TO_PASS:
         return f"Group {group.id} holds nothing to pass through: its devices serve this machine itself."
-    silent = [d.address for d in host.members(group) if d.silent]
+    silent = ", ".join(d.address for d in host.members(group) if d.silent)
     if word == "viable" and silent:
-        what = "they sleep (D3cold) or have" if len(silent) > 1 else "it sleeps (D3cold) or has"
-        verb = "do" if len(silent) > 1 else "does"
-        return f"Group {group.id} is viable, but {', '.join(silent)} {verb} not answer: {what} fallen off the bus."
-    if word == "viable":
-        return f"Group {group.id} is viable: a virtual machine can use it."
-    if word == "in use":
-        return f"Group {group.id} is in use."
-    if word == "refused":
-        return f"Group {group.id} is viable, but claiming it fails with {verdict.claim}."
-    if word == "unknown":
-        return f"Whether group {group.id} is viable is unknown."
-    return f"Group {group.id} is not viable."
+        return f"Group {group.id} is viable, but does not answer (asleep in D3cold, or fallen off the bus): {silent}."
+    return {
+        "viable": f"Group {group.id} is viable: a virtual machine can use it.",
+        "in use": f"Group {group.id} is in use.",
+        "refused": f"Group {group.id} is viable, but claiming it fails with {verdict.claim}.",
+        "unknown": f"Whether group {group.id} is viable is unknown.",
+        "blocked": f"Group {group.id} is not viable.",
+    }[word]
 
 
 class Counts(NamedTuple):
@@ -94,11 +90,8 @@ def effect(plan: Plan) -> str:
         words += f", loads {', '.join(plan.modules)}"
     freed = sum(1 for change in plan.groups if change.after.viable and not change.before.viable)
     lost = sum(1 for change in plan.groups if change.before.viable and not change.after.viable)
-    ends = []
-    if freed:
-        ends.append(f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable")
-    if lost:
-        ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable")
+    ends = [f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable"] if freed else []
+    ends += [f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable"] if lost else []
     return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Lasts until the next boot."
 
 
