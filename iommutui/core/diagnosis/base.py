@@ -33,7 +33,8 @@ class Kind(NamedTuple):
     """The templates of one code: the cause and its remedy.
 
     ``{it}`` is what the message names and ``{name}`` the same in a command, ``{wanted}`` the driver that it is about;
-    ``{device}`` and ``{group}`` what the cause is about, and ``{on}`` where that device is; the caller gives the rest.
+    ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device is, and ``{users}`` the processes
+    that have it open; the caller gives the rest.
     ``{+name=value}`` is the advice to set a parameter, or to look further if it is set. A part in brackets is left out
     if one of its facts is empty.
     """
@@ -144,6 +145,7 @@ class Found(NamedTuple):
             "node": node[0] if node else f"/dev/vfio/{number}",
             "device": device.address if device is not None else self.it,
             "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
+            "users": openers_words(self.uses.of(device.address).openers) if device is not None else "",
             "wanted": self.wanted,
             **facts,
         }
@@ -194,10 +196,6 @@ class Found(NamedTuple):
     def silent(self) -> list[Cause]:
         """The device does not answer: its configuration space reads as all ones."""
         return [self.say(NOT_RESPONDING)] if self.device is not None and self.device.silent else []
-
-    def users(self, device: Device | None) -> str:
-        """The processes that have a node of the device open; empty if none is visible."""
-        return openers_words(self.uses.of(device.address).openers) if device is not None else ""
 
     def of_no_use(self, device: Device) -> Iterator[Cause]:
         """Why no rebind lets a virtual machine have the device, as behind a VMD controller."""

@@ -35,17 +35,14 @@ DRIVER_THERE = Kind("driver-there", "The driver {driver} is registered on this m
 NO_SUCH_MODULE = Kind("no-such-module", "The running kernel[ ({release})] has no module {module}[, so {nothing} can be "
     "bound to it].", "If the kernel was updated, reboot. Otherwise install its other modules (linux-modules-extra, "
     "kernel-modules-extra) or a kernel that has it (CONFIG_VFIO_PCI); those of small boards and clouds often lack it.")
-MODULE_HELD = Kind("module-held", "{device} is {on}[, and {who}]; that uses the module.", "Leave the module loaded, "
+MODULE_HELD = Kind("module-held", "{device} is {on}[, and {users}]; that uses the module.", "Leave the module loaded, "
     "and unbind the device alone ('iommutui preview DEVICE=none').")
-NVIDIA_HELD = Kind("module-held", "{device} is {on}[, and {who}]; that uses the module.", "Stop the display manager, "
+NVIDIA_HELD = Kind("module-held", "{device} is {on}[, and {users}]; that uses the module.", "Stop the display manager, "
     "nvidia-persistenced and whatever else uses the card, then unload nvidia_drm, nvidia_modeset, nvidia_uvm, nvidia.")
 CARD_TAKEN = Kind("card-taken", "{device} is {on}[, with an override for {override}], so {module} finds no card.",
     "Give it back first: 'iommutui preview {device}={target}'.")
 NO_CARD = Kind("no-card", "This machine shows no card that {module} could drive.", "'iommutui list' shows the "
     "devices.")
-NVIDIA_IN_USE = Kind("nvidia-in-use", "The unbind of {it} waits in the kernel until nobody has it open: {who}.",
-    "Before the unbind stop the display manager and nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and "
-    "nvidia_uvm. Once an unbind waits, that does not always help, and it may take a reboot.")
 # fmt: on
 
 
@@ -184,7 +181,7 @@ def in_use(found: Found) -> Iterator[Cause]:
     kind, driver = (NVIDIA_HELD, "nvidia") if module.startswith("nvidia") else (MODULE_HELD, module)
     devices = [device for device in found.host.devices.values() if underscored(device.driver or "") == driver]
     for device in devices:
-        yield found.say(kind, device, who=found.users(device))
+        yield found.say(kind, device)
     if not devices:
         yield found.say(kind._replace(says="Another module ('lsmod' names it) or a program uses the module."))
 
@@ -203,12 +200,6 @@ def no_device(found: Found) -> Iterator[Cause]:
             yield found.say(CARD_TAKEN, device, override=override, module=module, target=target)
     if not cards and vendor is not None:
         yield found.say(NO_CARD, module=module)
-
-
-def nvidia_hangs(found: Found) -> list[Cause]:
-    """``nv_pci_remove()`` waits while the usage count is not zero, and no signal interrupts it."""
-    kernel = "no process is seen, so it is the kernel (nvidia_drm with modeset, a console)"
-    return [found.say(NVIDIA_IN_USE, who=found.users(found.device) or kernel)]
 
 
 # fmt: off
@@ -267,7 +258,11 @@ MESSAGES = (
     Message("module finds no device", "could not insert <module>: no such device | no nvidia gpu found | no nvidia "
             "devices probed | the nvidia probe routine was not called | obtained ownership of the nvidia device | "
             "couldnt communicate with the nvidia driver | no devices were found", no_device),
-    Message("nvidia waits at unbind", "attempting to remove device | with non-zero usage count", nvidia_hangs),
+    means("nvidia waits at unbind", "attempting to remove device | with non-zero usage count", "nvidia-in-use",
+          "The unbind of {it} waits in the kernel until nobody has it open[: {users}]. If no process shows, it is the "
+          "kernel itself (nvidia_drm with modeset, a console).", "Before the unbind stop the display manager and "
+          "nvidia-persistenced, and unload nvidia_drm, nvidia_modeset and nvidia_uvm. Once an unbind waits, that does "
+          "not always help, and it may take a reboot."),
     means("module is built in or not there", "module <module> is builtin | module <module> is not currently loaded",
           "built-in", "{module} is built into the kernel, or not loaded: there is nothing to load or unload.",
           "Leave the command out of the script; nothing is missing.", weight=Weight.HARMLESS),

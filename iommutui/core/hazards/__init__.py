@@ -22,9 +22,7 @@ NOTHING = Kind(
 )  # fmt: skip
 
 _TOPICS, _SEVERITIES = tuple(Topic), (Severity.DANGER, Severity.WARN, Severity.INFO)
-_FOUND = (*access.KINDS, *storage.KINDS, *device.KINDS)
-
-KINDS = {kind.code: kind for kind in (*sorted(_FOUND, key=lambda kind: _TOPICS.index(kind.topic)), NOTHING)}
+KINDS = {kind.code: kind for kind in (*access.KINDS, *storage.KINDS, *device.KINDS, NOTHING)}
 
 
 def hazards_of(host: Host, goals: Sequence[Goal]) -> list[Hazard]:

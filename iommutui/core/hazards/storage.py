@@ -66,11 +66,7 @@ _KIND_OF = {
     Held.FSTAB: FSTAB,
 }
 
-_COMMANDS = {
-    MOUNTED: "Unmount them first: umount",
-    REMOTE: "Unmount them first: umount",
-    POOL: "Export the pool first: zpool export",
-}
+_COMMANDS = {MOUNTED: "umount", REMOTE: "umount", POOL: "zpool export"}
 
 
 def disks(moves: Moves) -> Iterator[Hazard]:
@@ -132,17 +128,15 @@ def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
     elif kind is REMOTE and severity is DANGER and "/" in names:
         way = "The system runs from it: leave this network device to the host."
     elif command and all(name and name[0] not in "([" for name in names):
-        way = f"{command} {' '.join(names)}."
+        way = f"{kind.advice} That is: {command} {' '.join(names)}."
     unseen = next((use for use in uses if use.spare is None and use.chain), None)
-    return f"{way or kind.advice} {_out_of_the_mirror(unseen)}" if unseen is not None else way
-
-
-def _out_of_the_mirror(use: Storage) -> str:
-    """How a member leaves a mirror, if the kernel does not show whether it is one."""
-    own = use.chain[-1].partition(" ")[0]
-    if use.array.startswith("dm-"):
-        return f"If 'lvs -a -o +devices' shows a mirror in sync, take {own} out: lvconvert -m 0 VG/LV /dev/{own}."
-    return f"If 'zpool status' shows an intact mirror, take {own} out of it: zpool detach {use.array} {own}."
+    if unseen is None:
+        return way
+    own = unseen.chain[-1].partition(" ")[0]
+    shows, out = "zpool status", f"zpool detach {unseen.array} {own}"
+    if unseen.array.startswith("dm-"):
+        shows, out = "lvs -a -o +devices", f"lvconvert -m 0 VG/LV /dev/{own}"
+    return f"{way or kind.advice} If '{shows}' shows an intact mirror, take the disk out of it: {out}."
 
 
 KINDS = (MOUNTED, SWAP, POOL, STACK, REMOTE, FSTAB, IDLE)
