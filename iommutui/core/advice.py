@@ -133,36 +133,28 @@ def parameter_advice(host: Host, parameter: str) -> str:
 
 
 _IOMMU_PARAMETERS = {
-    "intel_iommu": ("Intel", "on off igfx_off forcedac strict sp_off sm_on sm_off tboot_noforce relax_rmrr"),
-    "amd_iommu": (
-        "AMD",
-        "fullflush force_enable off force_isolation pgtbl_v1 pgtbl_v2 irtcachedis nohugepages v2_pgsizes_only",
-    ),
-    "iommu": (
-        "",
-        "off force noforce biomerge panic nopanic merge nomerge forcesac allowdac nodac usedac soft pt nopt",
-    ),
+    "intel_iommu": ("Intel", ("1", "pt")),
+    "amd_iommu": ("AMD", ("on", "1", "pt")),
+    "iommu": ("", ("on", "1")),
 }
-"""Whose processors each is for, and the values that ``intel_iommu_setup()``, ``parse_amd_iommu_options()`` and
-``iommu_setup()`` of x86 know (Linux 6.12)."""
+"""Whose processors each is for, and what people give it although the kernel has no such value (Linux 6.12)."""
 
 
 def idle_iommu(host: Host) -> Iterator[str]:
     """Words about the IOMMU that have no effect here: a name or value that the kernel lacks, or the other maker's."""
     own = {"GenuineIntel": "Intel", "AuthenticAMD": "AMD"}.get(host.cpu_vendor or "")
     for word in _parameters(host):
-        written, equals, values = word.partition("=")
+        written, equals, value = word.partition("=")
         name = next((known for known in _IOMMU_PARAMETERS if _letters(known) == _letters(written)), None)
         if name is None or not equals:
             continue
-        maker, valid = _IOMMU_PARAMETERS[name]
-        unknown = [value for value in values.split(",") if value not in valid.split()]
+        maker, idle = _IOMMU_PARAMETERS[name]
         if maker and own and maker != own:
             yield f"{word} has no effect: it is for processors of {maker}."
         elif written != name:
             yield f"{word} is misspelt, so the kernel ignores it: the parameter is {name}=."
-        elif unknown:
-            yield f"{word} has no effect: {', '.join(unknown)} is not a value of {name}=."
+        elif value in idle:
+            yield f"{word} has no effect: {value} is not a value of {name}=."
 
 
 # Settings that give a device to a driver by its ids.

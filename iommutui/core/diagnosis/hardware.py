@@ -218,8 +218,5 @@ MESSAGES = (
           "received: @ | aer:*error message received from @ | unrecoverable error detected | dpc: containment event",
           "link-errors", "{it} has errors on its link: a bad contact or riser, or link power saving.",
           "Reseat the card, set the slot to an older PCIe generation, or boot with pcie_aspm=off."),
-    means("IGD of Intel", "igd opregion | requested igd | legacy mode disabled", "igd", "QEMU's legacy mode for "
-          "Intel's own graphics needs it at 00:02.0 of a guest of type pc (i440fx) with its ROM.", "Leave legacy mode "
-          "and hand it over as a second display with x-igd-opregion=on and a romfile."),
 )
 # fmt: on
