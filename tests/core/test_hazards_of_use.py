@@ -193,7 +193,7 @@ def test_keyboards_and_pointers_are_judged_by_those_that_remain(
         ((Sound(A, "card0", ("pcm0p",)),), (), "none", {"audio-playing:00.0": "warn"}),
         ((Sound(A, "card0", ("pcm0p",)),), (), "default", {}),
         ((Sound(A, "card0"),), (), "none", {}),
-        ((Sound(A, "card0"),), (Opener(A, "pipewire", 1, "/dev/snd/controlC0"),), "none", {}),
+        ((Sound(A, "card0"),), (Opener(A, "pipewire", 1, "/dev/snd/controlC0"),), "none", {"audio-open:00.0": "info"}),
         ((Sound(OTHER, "card0", ("pcm0p",)),), (), "none", {}),
     ],
 )

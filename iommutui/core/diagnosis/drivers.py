@@ -225,11 +225,10 @@ MESSAGES = (
           "are enabled already, and their number can change only by way of 0.", "Write 0 to sriov_numvfs first."),
     *(Message(phrase, phrase, errno, Weight.ERRNO) for phrase in
       ("device or resource busy", "invalid argument", "no such device")),
-    means("a file below /sys is denied", "/sys/*permission denied | /bind: permission denied | /unbind: permission "
-          "denied | cannot open /sys/bus/pci/drivers/*permission denied | /new_id: permission denied | "
-          "/driver_override: permission denied | /sys/bus/pci/drivers/*: permission denied", "not-root",
-          "Only root may write this file. In 'sudo echo ... > FILE' the shell opens FILE as yourself, before sudo.",
-          "Use 'echo ... | sudo tee FILE', a root shell, or 'iommutui apply', which becomes root by itself."),
+    means("a file below /sys is denied", "/sys/*permission denied | bind: permission denied | /new_id: permission "
+          "denied | /driver_override: permission denied", "not-root", "Only root may write this file. In 'sudo echo "
+          "... > FILE' the shell opens FILE as yourself, before sudo.", "Use 'echo ... | sudo tee FILE', a root shell, "
+          "or 'iommutui apply', which becomes root by itself."),
     means("/sys is read-only", "/sys/*read-only file system", "read-only-sysfs", "/sys is mounted read-only here, as "
           "in a container.", "Do it on the host, as root."),
     means("the id is not known", "remove_id*no such device", "id-unknown", "The driver has no such dynamic id, so "

@@ -145,16 +145,15 @@ def interrupt_shared(found: Found) -> Iterator[Cause]:
 
 # fmt: off
 MESSAGES = (
-    Message("DMA mapping is invalid", "vfio_map_dma*invalid argument | dma_map*invalid argument | iommudmamap*invalid "
-            "argument | vfiodmamap*invalid argument | ioas_map*invalid argument | memory listener initialization "
-            "failed*invalid argument", map_invalid),
+    Message("DMA mapping is invalid", "vfio_map_dma*invalid argument | dma_map*invalid argument | ioas_map*invalid "
+            "argument | memory listener initialization failed*invalid argument | dmamap*invalid argument", map_invalid),
     means("no memory to map for DMA", "vfio_map_dma*cannot allocate memory | dma_map*cannot allocate memory | "
-          "rlimit_memlock | vfiodmamap*cannot allocate memory | memory listener initialization failed*cannot allocate "
-          "memory | iommudmamap*cannot allocate memory | cannot limit locked memory | cannot set up dma "
-          "remapping*cannot allocate memory | ioas_map*cannot allocate memory", "memlock-limit", "The guest's memory "
-          "is pinned for DMA, and RLIMIT_MEMLOCK is lower, or the host has too little free memory.", "Raise the limit "
-          "above the guest's memory: 'ulimit -l', memlock in /etc/security/limits.conf, LimitMEMLOCK=infinity in a "
-          "unit, <memtune><hard_limit> in libvirt. Or give the guest less memory; ballooning does not help here."),
+          "rlimit_memlock | memory listener initialization failed*cannot allocate memory | cannot limit locked memory "
+          "| cannot set up dma remapping*cannot allocate memory | ioas_map*cannot allocate memory | dmamap*cannot "
+          "allocate memory", "memlock-limit", "The guest's memory is pinned for DMA, and RLIMIT_MEMLOCK is lower, or "
+          "the host has too little free memory.", "Raise the limit above the guest's memory: 'ulimit -l', memlock in "
+          "/etc/security/limits.conf, LimitMEMLOCK=infinity in a unit, <memtune><hard_limit> in libvirt. Or give the "
+          "guest less memory; ballooning does not help here."),
     Message("DMA is blocked by the IOMMU", "request device [@]*fault | request device @*fault addr | dma read*request "
             "device | dma write*request device | io_page_fault | invalid_device_request | illegal_dev_table_entry | "
             "intr-remap: request device | access is not set | smmu*unhandled context fault", fault),

@@ -145,10 +145,10 @@ MESSAGES = (
     Message("device is not on a VFIO driver", "must be manually detached | error getting device*from group # | "
             "groupgetdevicefd | verify all devices in group | failed to get vfio device fd", not_on_vfio),
     Message("reset depends on another group", "depends on group #", depends_on),
-    means("permission denied on a group's file", "/dev/vfio/#*permission denied | /dev/vfio/devices/*permission denied "
-          "| vfio*permission denied | opengroup*permission denied | permission denied*/dev/vfio/#", "node-permissions",
-          "{node} belongs to root by default; libvirt changes that by itself.", "Give it to the user who starts QEMU "
-          "(chown USER {node}); never make it writable for everyone."),
+    means("permission denied on a group's file", "/dev/vfio/#*permission denied | vfio*permission denied | "
+          "opengroup*permission denied | permission denied*/dev/vfio/#", "node-permissions", "{node} belongs to root "
+          "by default; libvirt changes that by itself.", "Give it to the user who starts QEMU (chown USER {node}); "
+          "never make it writable for everyone."),
     means("operation not permitted on a group's file", "/dev/vfio/#*operation not permitted | opengroup*operation not "
           "permitted | /dev/vfio/devices/*operation not permitted | /dev/vfio/vfio*operation not permitted",
           "device-cgroup", "The device cgroup of the container, or of the service that runs the virtual machine, "

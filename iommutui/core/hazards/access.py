@@ -168,6 +168,11 @@ PLAYING = Kind(
     says="Sound is being played or recorded on {device} ({streams}[; held open by {who}]).",
     asks="whether {device} plays sound",
 )  # fmt: skip
+OPEN = Kind(
+    "audio-open", Topic.AUDIO, (INFO,),
+    "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
+    says="The sound card {device} is held open by {who}.",
+)  # fmt: skip
 
 
 def sounds(moves: Moves) -> Iterator[Hazard]:
@@ -175,8 +180,11 @@ def sounds(moves: Moves) -> Iterator[Hazard]:
     for device in moves.leaving:
         own = moves.uses.of(device.address)
         playing = listed(f"{sound.card} {stream}" for sound in own.sounds for stream in sound.playing)
+        who = openers_words(own.openers) if own.sounds else ""
         if playing:
-            yield PLAYING.of(device, streams=playing, who=openers_words(own.openers))
+            yield PLAYING.of(device, streams=playing, who=who)
+        elif who:
+            yield OPEN.of(device, who=who)
         elif (own.sounds or (device.class_code or "").startswith("0403")) and (why := moves.uses.gap("sounds")):
             yield PLAYING.of(device, INFO, why)
 
@@ -248,7 +256,7 @@ def _facts(uses: Sequence[Network]) -> dict[str, str]:
 
 
 KINDS = (
-    *(BOOT, MONITOR, CONSOLE, FIRMWARE, REMOVED, IN_USE, KEYBOARD, POINTER, INPUT, PLAYING),
+    *(BOOT, MONITOR, CONSOLE, FIRMWARE, REMOVED, IN_USE, KEYBOARD, POINTER, INPUT, PLAYING, OPEN),
     *(SESSION, DEFAULT, ADDRESS, MEMBER),
 )
 CHECKS = (displays, firmware_framebuffer, gpu_in_use, inputs, sounds, networks)
