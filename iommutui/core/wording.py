@@ -1,7 +1,6 @@
 """Reasons, verdicts and plans in words, without markup; the sentences of hazards are in `iommutui.core.hazards`."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.drivers import VFIO_PCI
@@ -59,24 +58,6 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
     }[word]
 
 
-class Counts(NamedTuple):
-    """How much a plan does."""
-
-    writes: int
-    devices: int
-    """Devices that are written to."""
-    no_ops: int
-    """Devices that are where they should be already."""
-    modules: int
-    groups: int
-
-
-def counts_of(plan: Plan) -> Counts:
-    """The plan in numbers."""
-    devices = {step.device for step in plan.steps}
-    return Counts(len(plan.steps), len(devices), len(plan.no_ops), len(plan.modules), len(plan.groups))
-
-
 def count(number: int, thing: str) -> str:
     """``1 write``, ``3 writes``."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
@@ -84,8 +65,7 @@ def count(number: int, thing: str) -> str:
 
 def effect(plan: Plan) -> str:
     """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
-    counts = counts_of(plan)
-    words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"
+    words = f"{count(len({step.device for step in plan.steps}), 'device')}, {count(len(plan.steps), 'write')}"
     if plan.modules:
         words += f", loads {', '.join(plan.modules)}"
     freed = sum(1 for change in plan.groups if change.after.viable and not change.before.viable)
