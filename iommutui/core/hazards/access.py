@@ -12,40 +12,77 @@ _SCREENS = (
     "Plug the monitor into a display that stays with the host.",
 )
 _STAYS = "[; the monitor on {remains} stays with the host]."
+_PORTS = (
+    "Plug it into a port of a controller that stays with the host, or have another way in (SSH).",
+    "Plug it into a port of a controller that stays with the host.",
+)
+_WAYS = (
+    "Work from the machine's own keyboard and screen, or move the address to an interface that stays.",
+    "Move the address to an interface that stays.",
+)
+_THROUGH = " through {interface}[ ({chain})] on {device}[; {remains} stays with the host]."
 
+# fmt: off
 BOOT = Kind(
     "boot-display", Topic.DISPLAY, (DANGER, WARN, INFO), *_SCREENS,
     says="{device} is the display that this machine booted on[, with a monitor on {monitors}][, with the text console "
     "on {console}]; without its driver the screen goes dark or freezes" + _STAYS,
-    asks="whether {device} is the display that this machine booted on",
-)  # fmt: skip
+    asks="whether {device} is the display that this machine booted on")
 MONITOR = Kind(
     "monitor", Topic.DISPLAY, (DANGER, WARN, INFO), *_SCREENS,
     says="A monitor is plugged into {monitors} of {device}, and goes dark" + _STAYS,
-    asks="whether a monitor is plugged into {device}",
-)  # fmt: skip
+    asks="whether a monitor is plugged into {device}")
 CONSOLE = Kind(
     "text-console", Topic.DISPLAY, (WARN,),
     "Detach the console first: echo 0 > /sys/class/vtconsole/vtcon1/bind (the one named 'frame buffer device').",
-    says="The text console is drawn on {console} of {device}.",
-)  # fmt: skip
+    says="The text console is drawn on {console} of {device}.")
 FIRMWARE = Kind(
     "firmware-framebuffer", Topic.DISPLAY, (WARN,),
     "If the virtual machine then fails to start with 'BAR: can't reserve', let the host boot on another display.",
     says="The firmware's framebuffer ({name}) still lies in the memory of {device}; a virtual machine cannot use "
-    "memory that the kernel has reserved.",
-)  # fmt: skip
+    "memory that the kernel has reserved.")
 REMOVED = Kind(
     "framebuffer-removed", Topic.DISPLAY, (DANGER, WARN), *_SCREENS,
     says="When {device} goes to vfio-pci, this kernel removes the firmware's framebuffer ({name}[ of {owner}]): "
-    "what it shows goes dark" + _STAYS,
-)  # fmt: skip
+    "what it shows goes dark" + _STAYS)
 IN_USE = Kind(
     "gpu-in-use", Topic.DISPLAY, (DANGER, INFO),
     "End these processes first (log out of the desktop, stop the display manager); they crash or hang otherwise.",
     says="{device} is in use by {who} ({nodes}).",
-    asks="who has {device} open",
-)  # fmt: skip
+    asks="who has {device} open")
+KEYBOARD = Kind(
+    "last-keyboard", Topic.INPUT, (DANGER,), *_PORTS,
+    says="{names} is on {device}, and no other keyboard remains.")
+POINTER = Kind(
+    "last-pointer", Topic.INPUT, (WARN,), *_PORTS,
+    says="{names} is on {device}, and no other mouse or touchpad remains.")
+INPUT = Kind(
+    "input-leaves", Topic.INPUT, (INFO,), *_PORTS,
+    says="{names} goes with {device}[; {remains} stays with the host].",
+    asks="which keyboards and mice are on {device}")
+PLAYING = Kind(
+    "audio-playing", Topic.AUDIO, (WARN, INFO),
+    "Stop it or choose another output first; a program that keeps the card open can make the unbind wait.",
+    says="Sound is being played or recorded on {device} ({streams}[; held open by {who}]).",
+    asks="whether {device} plays sound")
+OPEN = Kind(
+    "audio-open", Topic.AUDIO, (INFO,),
+    "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
+    says="The sound card {device} is held open by {who}.")
+SESSION = Kind(
+    "ssh-session", Topic.NETWORK, (DANGER, WARN), *_WAYS,
+    says="Your SSH session goes" + _THROUGH)
+DEFAULT = Kind(
+    "default-route", Topic.NETWORK, (DANGER, WARN, INFO), *_WAYS,
+    says="The default route goes" + _THROUGH, asks="which network traffic goes through {device}")
+ADDRESS = Kind(
+    "network-address", Topic.NETWORK, (DANGER, WARN), *_WAYS,
+    says="An address of this machine is reached" + _THROUGH)
+MEMBER = Kind(
+    "network-member", Topic.NETWORK, (WARN,),
+    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may use it.",
+    says="A bond, bridge or VLAN goes" + _THROUGH)
+# fmt: on
 
 
 def displays(moves: Moves) -> Iterator[Hazard]:
@@ -119,26 +156,6 @@ def gpu_in_use(moves: Moves) -> Iterator[Hazard]:
             yield IN_USE.of(device, INFO, why)
 
 
-_PORTS = (
-    "Plug it into a port of a controller that stays with the host, or have another way in (SSH).",
-    "Plug it into a port of a controller that stays with the host.",
-)
-
-KEYBOARD = Kind(
-    "last-keyboard", Topic.INPUT, (DANGER,), *_PORTS,
-    says="{names} is on {device}, and no other keyboard remains.",
-)  # fmt: skip
-POINTER = Kind(
-    "last-pointer", Topic.INPUT, (WARN,), *_PORTS,
-    says="{names} is on {device}, and no other mouse or touchpad remains.",
-)  # fmt: skip
-INPUT = Kind(
-    "input-leaves", Topic.INPUT, (INFO,), *_PORTS,
-    says="{names} goes with {device}[; {remains} stays with the host].",
-    asks="which keyboards and mice are on {device}",
-)  # fmt: skip
-
-
 def inputs(moves: Moves) -> Iterator[Hazard]:
     """Keyboards and pointers that leave with a device, judged by those that remain.
 
@@ -162,19 +179,6 @@ def inputs(moves: Moves) -> Iterator[Hazard]:
             yield INPUT.of(device, INFO, why)
 
 
-PLAYING = Kind(
-    "audio-playing", Topic.AUDIO, (WARN, INFO),
-    "Stop it or choose another output first; a program that keeps the card open can make the unbind wait.",
-    says="Sound is being played or recorded on {device} ({streams}[; held open by {who}]).",
-    asks="whether {device} plays sound",
-)  # fmt: skip
-OPEN = Kind(
-    "audio-open", Topic.AUDIO, (INFO,),
-    "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
-    says="The sound card {device} is held open by {who}.",
-)  # fmt: skip
-
-
 def sounds(moves: Moves) -> Iterator[Hazard]:
     """Sound cards in use."""
     for device in moves.leaving:
@@ -187,32 +191,6 @@ def sounds(moves: Moves) -> Iterator[Hazard]:
             yield OPEN.of(device, who=who)
         elif (own.sounds or (device.class_code or "").startswith("0403")) and (why := moves.uses.gap("sounds")):
             yield PLAYING.of(device, INFO, why)
-
-
-_WAYS = (
-    "Work from the machine's own keyboard and screen, or move the address to an interface that stays.",
-    "Move the address to an interface that stays.",
-)
-
-_THROUGH = " through {interface}[ ({chain})] on {device}[; {remains} stays with the host]."
-
-SESSION = Kind(
-    "ssh-session", Topic.NETWORK, (DANGER, WARN), *_WAYS,
-    says="Your SSH session goes" + _THROUGH,
-)  # fmt: skip
-DEFAULT = Kind(
-    "default-route", Topic.NETWORK, (DANGER, WARN, INFO), *_WAYS,
-    says="The default route goes" + _THROUGH, asks="which network traffic goes through {device}",
-)  # fmt: skip
-ADDRESS = Kind(
-    "network-address", Topic.NETWORK, (DANGER, WARN), *_WAYS,
-    says="An address of this machine is reached" + _THROUGH,
-)  # fmt: skip
-MEMBER = Kind(
-    "network-member", Topic.NETWORK, (WARN,),
-    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may use it.",
-    says="A bond, bridge or VLAN goes" + _THROUGH,
-)  # fmt: skip
 
 
 def networks(moves: Moves) -> Iterator[Hazard]:

@@ -12,44 +12,40 @@ _ARRAY = (
 )
 """The effect on the array that the disk belongs to."""
 
+# fmt: off
 MOUNTED = Kind(
     "disk-mounted", Topic.STORAGE, (DANGER, WARN, INFO),
     "Unmount them first, or leave this device to the host: programs that write to them lose data.", never=True,
     says="{device} holds file systems mounted at {what} ({chain})." + _ARRAY,
-    asks="what is mounted from the disks of {device}",
-)  # fmt: skip
+    asks="what is mounted from the disks of {device}")
 SWAP = Kind(
     "swap-active", Topic.STORAGE, (DANGER, WARN),
     "Turn it off first with swapoff; otherwise swapped-out memory is lost, and programs die.", never=True,
-    says="{device} holds swap in use ({chain})." + _ARRAY,
-)  # fmt: skip
+    says="{device} holds swap in use ({chain})." + _ARRAY)
 POOL = Kind(
     "zfs-member", Topic.STORAGE, (DANGER,),
     "Export the pool first with zpool export; a pool that loses members stops.", never=True,
     says="{device} holds a part of the ZFS pool {what} ({chain})." + _ARRAY,
-    asks="whether a disk of {device} is in an imported ZFS pool",
-)  # fmt: skip
+    asks="whether a disk of {device} is in an imported ZFS pool")
 STACK = Kind(
     "disk-assembled", Topic.STORAGE, (DANGER, WARN),
     "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it is left clean.", never=True,
-    says="{device} holds a part of {what}, which is assembled but not mounted ({chain})." + _ARRAY,
-)  # fmt: skip
+    says="{device} holds a part of {what}, which is assembled but not mounted ({chain})." + _ARRAY)
 REMOTE = Kind(
     "network-mount", Topic.STORAGE, (DANGER, WARN),
     "Unmount them first, or leave this network device to the host: programs that use them hang.", never=True,
-    says="{what} {comes} from a server through {device} ({chain})[; {remains} stays with the host].",
-)  # fmt: skip
+    says="{what} {comes} from a server through {device} ({chain})[; {remains} stays with the host].")
 FSTAB = Kind(
     "fstab-entry", Topic.STORAGE, (WARN, INFO),
     "Remove it from /etc/fstab, or add nofail: otherwise a boot without the disk stops there.",
     says="/etc/fstab names a file system on {device} for {what} ({chain}); it is not mounted now.",
-    asks="whether /etc/fstab names a disk of {device}",
-)  # fmt: skip
+    asks="whether /etc/fstab names a disk of {device}")
 IDLE = Kind(
     "disk-leaves", Topic.STORAGE, (INFO,),
     "Make sure that nothing on it is needed: a virtual machine can overwrite all of it.",
-    says="The disk {disks} goes with {device}[; it holds {content}]. Nothing on it is mounted.",
-)  # fmt: skip
+    says="The disk {disks} goes with {device}[; it holds {content}]. Nothing on it is mounted.")
+# fmt: on
+
 
 _CLASSES = ("01", "0c03", "0c00", "0805")
 """Classes of controllers that may have disks: storage, USB, FireWire, SD cards."""
