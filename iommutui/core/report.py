@@ -19,23 +19,18 @@ from iommutui.core.wording import sentence, verdict_sentence
 def report(host: Host, model: Model, device: Address | None = None, *, markdown: bool = True) -> str:
     """The machine, the device in question first; as Markdown or as plain text."""
     host = redact(host)
-    lines = [*_machine(host, model, markdown)]
+    title, fence = ("## ", ["```"]) if markdown else ("", [])
+    lines = _machine(host, model, markdown)
     if device is not None:
-        answers = map(printable, _answers(host, model, device))
-        lines += ["", _title(f"The question: {device}", markdown), "", *answers]
-    lines += ["", _title("Groups", markdown), "", *(["```"] if markdown else [])]
+        lines += ["", f"{title}The question: {device}", "", *map(printable, _answers(host, model, device))]
+    lines += ["", f"{title}Groups", "", *fence]
     for group in host.groups.values():
         lines += _group(host, group, model)
     rest = [device for device in host.devices.values() if device.group is None]
     alone = [text for each in rest if each.gap("iommu_group") is None for text in _function(each, "\t")]
     lines += ["No IOMMU group:", *alone] if alone else []
     lines += [text for each in rest if each.gap("iommu_group") is not None for text in _function(each, "")]
-    lines += ["```"] if markdown else []
-    return "".join(f"{text}\n" for text in lines)
-
-
-def _title(text: str, markdown: bool) -> str:
-    return f"## {text}" if markdown else text
+    return "".join(f"{text}\n" for text in [*lines, *fence])
 
 
 def _machine(host: Host, model: Model, markdown: bool) -> list[str]:

@@ -176,9 +176,8 @@ FORMATS = (
     _kernel(
         "systemd-boot",
         "systemd-boot",
-        "in /boot/loader/entries/*.conf, as one more 'options' line of the entry. Where kernel-install or a unified "
-        "kernel image makes the entries, put the words at the end of the line in /etc/kernel/cmdline instead, and "
-        "rebuild them (kernel-install add-all, bootctl, mkinitcpio -P).",
+        "in /boot/loader/entries/*.conf, as one more 'options' line of the entry. Where kernel-install or mkinitcpio "
+        "makes the entries, put the words into /etc/kernel/cmdline instead, and let it make them again.",
         "take the line out again. For one boot: press e in the menu and delete the words.",
         "options {}",
     ),

@@ -16,8 +16,6 @@ REMOVED_AT_BIND = Kind("boot-framebuffer", "The firmware's framebuffer {holds} t
 BOOT_FRAMEBUFFER = Kind("boot-framebuffer", "The firmware's framebuffer ({owner}) {holds} the memory of {device}.",
     "Unbind it as root before the guest starts: echo {name}.0 > /sys/bus/platform/drivers/{name}/unbind. If that does "
     "not help: {+initcall_blacklist=sysfb_init} (The console then stays dark until a driver takes the display.)")
-RUNTIME_POWER = Kind("runtime-power", "{it} did not wake up: vfio-pci powers down idle devices, and some stay down.",
-    "{+vfio-pci.disable_idle_d3=1} Or write 0 to d3cold_allowed of the device and of the port above.")
 HOST_POWER = Kind("host-power", "{it} is {on}, a host driver, and did not wake up: it has lost power.",
     "Power the machine off and on. Then write on to its power/control, or boot with pcie_port_pm=off.")
 RESET_REGRESSION = Kind("reset-regression", "This kernel ({kernel}) has a bug: it resets a bus only if each function "
@@ -33,21 +31,18 @@ IOVA_RESERVED = Kind("iova-reserved", "The mapping at {start} overlaps a region 
 IOVA_TOO_WIDE = Kind("iova-too-wide", "The mapped address is most likely beyond the IOMMU's address width ({limit}), "
     "often of a large BAR.", "Give the guest fewer address bits: -cpu host,host-phys-bits-limit=39, or "
     "guest-phys-bits=39 from QEMU 9.1 (args: in Proxmox). Or a smaller 64-bit PCI window (OVMF: X-PciMmio64Mb).")
-BLOCKED_IN_GUEST = Kind("blocked-in-guest", "{stopped}. It is {on}: the guest's driver or firmware caused it.",
-    "Harmless once at a start. Otherwise power-cycle the card, and look at the driver in the guest.")
-BLOCKED_ON_HOST = Kind("blocked-on-host", "{stopped}. It is {on}, a host driver; or the firmware still uses it.",
-    "Update firmware and kernel; with iommu=pt host drivers are not translated. If it began when a neighbour was "
-    "handed over, look at the group: 'iommutui why {device}'.")
-BLOCKED_WITHOUT_DRIVER = Kind("blocked-without-driver", "{stopped}. It has no driver now, so a former driver, a guest "
-    "or the firmware left it running.", "Bind it to a driver, or turn the device off in the firmware setup.")
-BLOCKED_UNKNOWN = Kind("blocked-unknown", "{stopped}. The address in brackets is the device.", "'iommutui list' shows "
-    "what it is and its driver.")
+BLOCKED_IN_GUEST = Kind("blocked-in-guest", "The IOMMU stopped {it}: its DMA or interrupt is not mapped. It is {on}: "
+    "the guest's driver or firmware caused it.", "Harmless once at a start. Otherwise power-cycle the card, and look "
+    "at the driver in the guest.")
+BLOCKED_ON_HOST = Kind("blocked-on-host", "The IOMMU stopped {it}: its DMA or interrupt is not mapped. It is {on}, a "
+    "host driver; or the firmware still uses it.", "Update firmware and kernel; with iommu=pt host drivers are not "
+    "translated. If it began when a neighbour was handed over, look at the group: 'iommutui why {device}'.")
+BLOCKED_WITHOUT_DRIVER = Kind("blocked-without-driver", "The IOMMU stopped {it}: its DMA or interrupt is not mapped. "
+    "It has no driver now, so a former driver, a guest or the firmware left it running.", "Bind it to a driver, or "
+    "turn the device off in the firmware setup.")
 INTERRUPT_SHARED = Kind("interrupt-shared", "{it} shares interrupt line {irq} with {device}, which is {on}, and "
     "vfio-pci cannot mask its interrupt alone.", "Unbind it if the host can do without: 'iommutui preview "
     "{device}=none'. Or use another slot, or MSI in the guest.")
-INTERRUPT_TAKEN = Kind("interrupt-taken", "Another driver has the interrupt line that {it} needs exclusively.",
-    "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's driver use MSI. "
-    "Remove nointxmask=1 if it is on the kernel command line.")
 # fmt: on
 
 
@@ -69,9 +64,9 @@ def cannot_reserve(found: Found) -> Iterator[Cause]:
 
 
 def asleep(found: Found) -> list[Cause]:
-    """D3cold (``pci_power_up()``), and the runtime power management of vfio-pci itself (``disable_idle_d3``)."""
+    """D3cold (``pci_power_up()``); elsewhere the runtime power management of vfio-pci itself (``disable_idle_d3``)."""
     on_host = found.device is not None and serves_host(found.host, found.device, found.device.driver)
-    return found.silent() or [found.say(HOST_POWER if on_host else RUNTIME_POWER)]
+    return found.silent() or ([found.say(HOST_POWER)] if on_host else [])
 
 
 _REGRESSION = re.compile(
@@ -117,21 +112,17 @@ def map_invalid(found: Found) -> Iterator[Cause]:
         yield found.say(IOVA_TOO_WIDE, limit=limit)
 
 
-def fault(found: Found) -> Iterator[Cause]:
+def fault(found: Found) -> list[Cause]:
     """DMA, or an interrupt, that the IOMMU blocks (``dmar_fault_do_one()``, ``iommu_print_event()``)."""
     device = found.device
-    stopped = f"The IOMMU stopped DMA or an interrupt of {found.it}, which is not mapped for it"
     if device is None:
-        yield found.say(BLOCKED_UNKNOWN, stopped=stopped)
-    elif is_vfio(found.host, device, device.driver):
-        yield found.say(BLOCKED_IN_GUEST, stopped=stopped)
-    elif serves_host(found.host, device, device.driver):
-        yield found.say(BLOCKED_ON_HOST, stopped=stopped)
-    else:
-        yield found.say(BLOCKED_WITHOUT_DRIVER, stopped=stopped)
+        return []
+    if is_vfio(found.host, device, device.driver):
+        return [found.say(BLOCKED_IN_GUEST)]
+    return [found.say(BLOCKED_ON_HOST if serves_host(found.host, device, device.driver) else BLOCKED_WITHOUT_DRIVER)]
 
 
-def interrupt_shared(found: Found) -> Iterator[Cause]:
+def interrupt_shared(found: Found) -> list[Cause]:
     """EBUSY of VFIO_DEVICE_SET_IRQS for INTx (``vfio_intx_set_signal()``): the line is shared, but must not be.
 
     A device whose INTx cannot be masked (``pci_intx_mask_supported()``), or ``nointxmask``, wants the line for itself.
@@ -140,7 +131,7 @@ def interrupt_shared(found: Found) -> Iterator[Cause]:
     irq = device.details.irq if device is not None and device.details is not None else None
     on_line = [d for d in host.devices.values() if irq and d.details is not None and d.details.irq == irq]
     others = [d for d in on_line if d != device and serves_host(host, d, d.driver) and not d.is_bridge]
-    yield from [found.say(INTERRUPT_SHARED, other, irq=str(irq)) for other in others] or [found.say(INTERRUPT_TAKEN)]
+    return [found.say(INTERRUPT_SHARED, other, irq=str(irq)) for other in others]
 
 
 # fmt: off
@@ -154,12 +145,16 @@ MESSAGES = (
           "the host has too little free memory.", "Raise the limit above the guest's memory: 'ulimit -l', memlock in "
           "/etc/security/limits.conf, LimitMEMLOCK=infinity in a unit, <memtune><hard_limit> in libvirt. Or give the "
           "guest less memory; ballooning does not help here."),
-    Message("DMA is blocked by the IOMMU", "request device [@]*fault | request device @*fault addr | dma read*request "
-            "device | dma write*request device | io_page_fault | invalid_device_request | illegal_dev_table_entry | "
-            "intr-remap: request device | access is not set | smmu*unhandled context fault", fault),
-    Message("interrupt line cannot be shared", "vfio_device_set_irqs failure: device or resource busy | interrupt "
-            "intx*device or resource busy | flags mismatch irq # | failed to enable intx | could not enable intx | "
-            "setup intx fd*device or resource busy", interrupt_shared),
+    means("DMA is blocked by the IOMMU", "request device [@]*fault | request device @*fault addr | dma read*request "
+          "device | dma write*request device | io_page_fault | invalid_device_request | illegal_dev_table_entry | "
+          "intr-remap: request device | access is not set | smmu*unhandled context fault", "blocked-unknown",
+          "The IOMMU stopped {it}: its DMA or interrupt is not mapped. The address in brackets is the device.",
+          "'iommutui list' shows what it is and its driver.", unless=fault),
+    means("interrupt line cannot be shared", "vfio_device_set_irqs failure: device or resource busy | interrupt "
+          "intx*device or resource busy | flags mismatch irq # | failed to enable intx | could not enable intx | setup "
+          "intx fd*device or resource busy", "interrupt-taken", "Another driver has the interrupt line that {it} needs "
+          "exclusively.", "/proc/interrupts names the driver: unbind its device, use another slot, or make the guest's "
+          "driver use MSI. Remove nointxmask=1 if it is on the kernel command line.", unless=interrupt_shared),
     means("a mapping failed", "dma mapping failed, unable to continue", "dma-map", "QEMU ends because memory could not "
           "be mapped; the line before says why.", "Pass that line to --error too.", weight=Weight.ERRNO),
     means("the IOMMU reports faults", "drhd: handling fault status reg", "dma-fault", "The IOMMU has stopped DMA; the "
@@ -192,9 +187,11 @@ MESSAGES = (
           "does not show it.", "Give the guest a file with the ROM (romfile=, <rom file=.../> in libvirt). Where it "
           "needs no boot screen from the device, the message is harmless, and rombar=0 (<rom bar='off'/>) removes it.",
           unless=Found.silent),
-    Message("the device does not wake up", "stuck in d3 | unable to change power state from d3 | refused to change "
-            "power state | cant change power state from d3 | config space inaccessible | unknown pci header type | "
-            "unknown header type 7f | to d0, device inaccessible", asleep),
+    means("the device does not wake up", "stuck in d3 | unable to change power state from d3 | refused to change power "
+          "state | cant change power state from d3 | config space inaccessible | unknown pci header type | unknown "
+          "header type 7f | to d0, device inaccessible", "runtime-power", "{it} did not wake up: vfio-pci powers down "
+          "idle devices, and some stay down.", "{+vfio-pci.disable_idle_d3=1} Or write 0 to d3cold_allowed of the "
+          "device and of the port above.", unless=asleep),
     Message("no way to reset", "no available reset mechanism | no flr, pm reset or bus reset available | unable to "
             "reset pci device | not doing bus reset | failed to reset device", no_reset),
     means("no address space for a BAR", "bar #*no space for | bar #*failed to assign | cant assign; no space | no "

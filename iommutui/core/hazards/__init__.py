@@ -139,23 +139,21 @@ def hazard_sentence(hazard: Hazard) -> str:
     return f"{hazard_loss(hazard)} {hazard_advice(hazard)}"
 
 
-def dangers_words(hazards: Iterable[Hazard]) -> str:
+def dangers_words(hazards: Sequence[Hazard]) -> str:
     """Every danger with its evidence; if any is refused, only the refused ones."""
-    every = list(hazards)
-    refused = [hazard for hazard in every if hazard.refused]
-    said = " ".join(hazard_sentence(hazard) for hazard in refused or every)
+    refused = [hazard for hazard in hazards if hazard.refused]
+    said = " ".join(hazard_sentence(hazard) for hazard in refused or hazards)
     if refused:
         return f"Refused, whatever is accepted: {said}"
-    return f"{'1 danger has' if len(every) == 1 else f'{len(every)} dangers have'} not been accepted. {said}"
+    return f"{'1 danger has' if len(hazards) == 1 else f'{len(hazards)} dangers have'} not been accepted. {said}"
 
 
-def accept_words(hazards: Iterable[Hazard]) -> str:
+def accept_words(hazards: Sequence[Hazard]) -> str:
     """What to do about dangers not yet accepted: the options that accept them, unless one is refused."""
-    every = list(hazards)
-    if any(hazard.refused for hazard in every):
+    if any(hazard.refused for hazard in hazards):
         return "Do that first, or leave the device to the host."
-    options = " ".join(f"--accept {hazard.acceptance}" for hazard in every)
-    return f"To accept {'it' if len(every) == 1 else 'them'}: {options}"
+    options = " ".join(f"--accept {hazard.acceptance}" for hazard in hazards)
+    return f"To accept {'it' if len(hazards) == 1 else 'them'}: {options}"
 
 
 __all__ = ["KINDS", "Acceptance", "Hazard", "Kind", "Severity", "Topic", "cuts_a_lifeline", "hazards_of", "unaccepted"]
