@@ -109,7 +109,8 @@ def probe_failed(found: Found) -> Iterator[Cause]:
     if device is None:
         yield from found.no_iommu() if found.address is None and "vfio" in found.wanted else ()
     elif not is_vfio(found.host, device, found.wanted):
-        yield from () if device.silent else [found.say(DRIVER_FAILED)]
+        if not device.silent:
+            yield found.say(DRIVER_FAILED)
     elif device.group is None:
         yield from found.no_iommu()
     else:
@@ -144,11 +145,12 @@ def errno(found: Found) -> Iterator[Cause]:
             yield from found.refusals(would.reasons)
     # Up to 5.18 no probe is refused: a driver that must not bind there hits a BUG_ON.
     refused = found.model is not VFIO_GROUP and (device is not None or "write" in found.text)
+    # In a start script it is usually the unbind of efi-framebuffer.0.
+    in_script = ".sh" in found.text and not any(screen.firmware for screen in found.uses.screens)
     if found.errno == "EBUSY" or (found.errno == "EINVAL" and refused):
         yield from found.owners()
-    elif found.errno == "ENODEV" and device is None and ".sh" in found.text:
-        # In a start script this is usually the unbind of efi-framebuffer.0.
-        yield from () if any(screen.firmware for screen in found.uses.screens) else [found.say(NO_FRAMEBUFFER)]
+    elif found.errno == "ENODEV" and device is None and in_script:
+        yield found.say(NO_FRAMEBUFFER)
 
 
 _MAKERS = {"nvidia": "10de", "nouveau": "10de", "amdgpu": "1002", "radeon": "1002", "i915": "8086", "xe": "8086"}

@@ -25,8 +25,8 @@ _THROUGH = " through {interface}[ ({chain})] on {device}[; {remains} stays with 
 # fmt: off
 BOOT = Kind(
     "boot-display", Topic.DISPLAY, (DANGER, WARN, INFO), *_SCREENS,
-    says="{device} is the display that this machine booted on[, with a monitor on {monitors}][, with the text console "
-    "on {console}]; without its driver the screen goes dark or freezes" + _STAYS,
+    says="{device} is the display that this machine booted on[ ({shows})]; without its driver the screen goes dark "
+    "or freezes" + _STAYS,
     asks="whether {device} is the display that this machine booted on")
 MONITOR = Kind(
     "monitor", Topic.DISPLAY, (DANGER, WARN, INFO), *_SCREENS,
@@ -95,7 +95,7 @@ def displays(moves: Moves) -> Iterator[Hazard]:
         if device.boot_vga is None and not device.boot_display and _is_vga(device):
             gap = device.gap("boot_vga")
             yield BOOT.of(device, INFO, gap.why if gap is not None else "not-recorded")
-        facts = {"monitors": listed(screen.monitors), "console": listed(screen.framebuffers) if screen.console else ""}
+        facts = _shown(screen)
         if device.boots_display or screen.monitors:
             kind, kept = BOOT if device.boots_display else MONITOR, _kept(moves)
             yield kind.of(device, WARN if kept else DANGER, **facts, remains=kept)
@@ -103,6 +103,12 @@ def displays(moves: Moves) -> Iterator[Hazard]:
             yield CONSOLE.of(device, **facts)
         elif device.is_display and (why := moves.uses.gap("screens")):
             yield MONITOR.of(device, INFO, why)
+
+
+def _shown(screen: Screen) -> dict[str, str]:
+    monitors, console = listed(screen.monitors), listed(screen.framebuffers) if screen.console else ""
+    shown = ((monitors, f"a monitor is on {monitors}"), (console, f"the text console is on {console}"))
+    return {"monitors": monitors, "console": console, "shows": " and ".join(words for there, words in shown if there)}
 
 
 def _kept(moves: Moves) -> str:
