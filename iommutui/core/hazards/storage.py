@@ -124,7 +124,7 @@ def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
     elif kind is REMOTE and severity is DANGER and "/" in names:
         way = "The system runs from it: leave this network device to the host."
     elif command and all(name and name[0] not in "([" for name in names):
-        way = f"{kind.advice} That is: {command} {' '.join(names)}."
+        way = f"{kind.advice} Run: {command} {' '.join(names)}."
     unseen = next((use for use in uses if use.spare is None and use.chain), None)
     if unseen is None:
         return way
