@@ -22,7 +22,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, free_devices, not_of_use, why_not_free
 from iommutui.core.query import find_device
-from iommutui.core.wording import counts_of, effect, sentence
+from iommutui.core.wording import effect, sentence
 
 
 def add_arguments_preview(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +75,13 @@ def run(options: Options) -> int:
         **plan_document(host, intents, plan, model),
         "intents": intent_documents(intents),
         "accept": [str(hazard.acceptance) for hazard in left if not hazard.refused],
-        "counts": counts_of(plan)._asdict(),
+        "counts": {
+            "writes": len(plan.steps),
+            "devices": len({step.device for step in plan.steps}),
+            "no_ops": len(plan.no_ops),
+            "modules": len(plan.modules),
+            "groups": len(plan.groups),
+        },
         "predicted": predicted_document(plan, model),
         "basis": to_object(plan.basis),
         "beyond": [device.address for device in further],

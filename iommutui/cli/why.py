@@ -18,9 +18,8 @@ from iommutui.cli.options import read_machine, same_machine, with_source
 from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
-from iommutui.core.advice import no_iommu_advice
+from iommutui.core.advice import no_iommu_advice, notices_of
 from iommutui.core.chipset import passable
-from iommutui.core.command_line import notices_of
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
 from iommutui.core.hazards import hazards_of

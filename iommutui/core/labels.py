@@ -12,7 +12,7 @@ from iommutui.core.models import Model, unbind_pending
 from iommutui.core.reasons import State, Verdict
 
 if TYPE_CHECKING:
-    from iommutui.core.uses import Network, Storage
+    from iommutui.core.uses import Storage
 
 
 # Groups and models.
@@ -214,15 +214,14 @@ def _bar_words(bar: Bar) -> str:
     """``BAR 0: 16 MiB memory, 64-bit, prefetchable at 0xe0000000``."""
     what = "ports" if bar.flags & _BAR_IO else "memory"
     extra = (", 64-bit" if bar.flags & _BAR_64 else "") + (", prefetchable" if bar.flags & _BAR_PREFETCH else "")
-    name = f"BAR {bar.number}" if bar.number < 6 else "ROM" if bar.number == 6 else f"region {bar.number}"
+    name = {6: "ROM"}.get(bar.number, f"BAR {bar.number}")
     return f"{name}: {_size_words(bar.size)} {what}{extra} at {bar.start:#x}"
 
 
 def _size_words(size: int) -> str:
-    for unit, step in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+    for unit, step in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 1 << step:
-            count = size / (1 << step)
-            return f"{count:.0f} {unit}" if count == int(count) else f"{count:.1f} {unit}"
+            return f"{size / (1 << step):g} {unit}"
     return f"{size} B"
 
 
@@ -231,10 +230,10 @@ def _size_words(size: int) -> str:
 
 def use_labels(host: Host) -> dict[Address, tuple[str, ...]]:
     """Words such as ``root disk``, ``default route``, ``boot display`` or ``in use by qemu (pid 123)``, by device."""
-    found: dict[Address, dict[str, None]] = {}
-    for address, words in _labels(host):
-        found.setdefault(address, {})[words] = None
-    return {address: tuple(words) for address, words in found.items()}
+    found: dict[Address, tuple[str, ...]] = {}
+    for address, words in dict.fromkeys(_labels(host)):
+        found[address] = (*found.get(address, ()), words)
+    return found
 
 
 def _labels(host: Host) -> Iterator[tuple[Address, str]]:
@@ -250,7 +249,9 @@ def _labels(host: Host) -> Iterator[tuple[Address, str]]:
     for use in host.uses.storage:
         yield from ((use.device, words) for words in _storage(use))
     for talk in host.uses.network:
-        yield from ((talk.device, words) for words in _network(talk))
+        facts = {"SSH session": talk.session, "default route": talk.default_route}
+        words = [word for word, fact in facts.items() if fact] or (["address"] if talk.address else [])
+        yield from ((talk.device, word) for word in words)
     for each in host.uses.inputs:
         if each.device is not None:
             yield each.device, "keyboard" if each.keyboard else "pointer"
@@ -259,17 +260,11 @@ def _labels(host: Host) -> Iterator[tuple[Address, str]]:
             yield sound.device, "playing sound"
 
 
+_HELD = {"pool": "pool {}", "remote": "leads to {}", "perhaps-remote": "leads to {}", "swap": "swap"}
+
+
 def _storage(use: "Storage") -> list[str]:
     if use.held == "mount":
         others = [point for point in use.what if point != "/"]
-        return [*(["root disk"] if "/" in use.what else []), *([f"mounted {others[0]}"] if others else [])]
-    if use.held == "pool":
-        return [" ".join(("pool", *use.what[:1]))]
-    if use.held in ("remote", "perhaps-remote"):
-        return [f"leads to {use.what[0]}"] if use.what else []
-    return ["swap"] if use.held == "swap" else []
-
-
-def _network(talk: "Network") -> list[str]:
-    words = [*(["SSH session"] if talk.session else []), *(["default route"] if talk.default_route else [])]
-    return words or (["address"] if talk.address else [])
+        return [*(["root disk"] if "/" in use.what else []), *(f"mounted {point}" for point in others[:1])]
+    return [_HELD[use.held].format(*use.what)] if use.held in _HELD and use.what else []

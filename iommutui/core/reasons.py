@@ -47,12 +47,13 @@ class Code(StrEnum):
     NOT_OWNER = ("not-owner", "{asked} does not own {subject}[; {owner} does].")
     NO_INTERFACE = ("no-interface", "This kernel does not yet support that way of claiming a device.")
     GROUP_FILE_OPEN = ("group-file-open", "The file of group {group} is open in {holder}; until it is closed, no "
-    "device of the group can be claimed through its own file.")
+        "device of the group can be claimed through its own file.")
     NO_DEVICE = ("no-device", "There is no device {device}.")
     NO_DRIVER = ("no-driver", "No driver[ named {driver}] that matches {device} is registered, so it stays as it is.")
     NOT_BOUND = ("not-bound", "{device} has no driver to unbind.")
     ALREADY_BOUND = ("already-bound", "{device} is already bound to {driver}.")
-    OVERRIDE_DIFFERS = ("override-differs", "The override of {device} names {override}, so {driver} does not match it.")
+    OVERRIDE_DIFFERS = ("override-differs", "The override of {device} names {override}, so {driver} does not match "
+        "it.")
     OVERRIDE_TOO_LONG = ("override-too-long", "The override for {device} is longer than the 4093 bytes that the kernel "
         "accepts.")
     NO_MATCH = ("no-match", "{driver} does not list the ids of {device}, and no override names it.")
@@ -64,7 +65,7 @@ class Code(StrEnum):
     REFUSED_BEFORE = ("refused-before", "{driver} supports {device} and is loaded, but did not bind to it; its probe "
         "probably refused the device.")
     NO_HOTPLUG_CONTROLLER = ("no-hotplug-controller", "{driver} binds to {device} only if it has its own hot-plug "
-    "controller, which few bridges have.")
+        "controller, which few bridges have.")
     DENYLISTED = ("denylisted", "{driver} refuses {device}: {ids} is on its list of devices that user space could "
         "misuse. The module parameter disable_denylist turns the list off.")
     VFS_ENABLED = ("vfs-enabled", "{device} has virtual functions enabled, and {driver} refuses it while they exist.")

@@ -6,6 +6,7 @@ people, ids of processes, and names that people gave to what they mount, plug in
 """
 
 import re
+from collections.abc import Callable, Iterable
 from itertools import count
 
 from iommutui.core.host import Device, Group, Host
@@ -40,7 +41,7 @@ _WORD = re.compile(r'\s+|(?:"[^"]*"?|[^\s"])+')
 
 def redact(host: Host) -> Host:
     """The Host without values that identify somebody. An ordinary one is left as it is."""
-    names, owners = _placeholders(host), _owners(host)
+    names, owners = _interfaces(host), _owners(host)
     return host._replace(
         devices={address: _device(device, names) for address, device in host.devices.items()},
         removed={address: _device(device, names) for address, device in host.removed.items()},
@@ -68,41 +69,45 @@ def _parameter(word: str) -> str:
     return f"{key}={REDACTED}{closing}"
 
 
-def _placeholders(host: Host) -> dict[str, str]:
-    """Placeholders for names that reveal something: ``enxaabbccddeeff`` -> ``enx0``, ``alice0`` -> ``net0``."""
-    every = [name for group in (host.devices, host.removed) for d in group.values() for name in d.interfaces]
-    every += [use.own for use in host.uses.network if use.chain] if host.uses is not None else []
-    taken = set(every)
-    found: dict[str, str] = {}
-    for name in every:
-        match = _BY_MAC.fullmatch(name)
-        if name in found or (match is None and ANY_MACHINE.fullmatch(name)):
-            continue
-        found[name] = _unused(match[1] if match is not None else "net", taken)
+def _aliases(names: Iterable[str], form: Callable[[str], str]) -> dict[str, str]:
+    """The form of each name; ``#`` in a form becomes the first number that makes it unlike every other name."""
+    found = dict.fromkeys(names, "")
+    taken = set(found)
+    for name in found:
+        alias = form(name)
+        if "#" in alias:
+            alias = next(free for n in count() if (free := alias.replace("#", str(n))) not in taken)
+            taken.add(alias)
+        found[name] = alias
     return found
 
 
-def _unused(prefix: str, taken: set[str]) -> str:
-    """The prefix with the first free number, which is then taken."""
-    name = next(name for number in count() if (name := f"{prefix}{number}") not in taken)
-    taken.add(name)
-    return name
+def _interfaces(host: Host) -> dict[str, str]:
+    """Aliases of interfaces that reveal something: ``enxaabbccddeeff`` -> ``enx0``, ``alice0`` -> ``net0``."""
+
+    def form(name: str) -> str:
+        match = _BY_MAC.fullmatch(name)
+        if match is not None:
+            return f"{match[1]}#"
+        return name if ANY_MACHINE.fullmatch(name) else "net#"
+
+    every = [name for group in (host.devices, host.removed) for d in group.values() for name in d.interfaces]
+    every += [use.own for use in host.uses.network if use.chain] if host.uses is not None else []
+    return _aliases(every, form)
+
+
+def _owners(host: Host) -> dict[str, str]:
+    """Aliases of owners of groups: a program if that is no secret, else a number."""
+
+    def form(owner: str) -> str:
+        name = _PID.sub("", owner)
+        return name if name in KNOWN_PROGRAMS or _OWNER.fullmatch(name) else "owner#"
+
+    return _aliases((group.claim.owner for group in host.groups.values() if group.claim is not None), form)
 
 
 def _device(device: Device, names: dict[str, str]) -> Device:
     return device._replace(interfaces=tuple(names.get(name, name) for name in device.interfaces))
-
-
-def _owners(host: Host) -> dict[str, str]:
-    """A placeholder for each owner of a group: its program if that is no secret, else a number."""
-    every = dict.fromkeys(group.claim.owner for group in host.groups.values() if group.claim is not None)
-    taken = set(every)
-    found: dict[str, str] = {}
-    for owner in every:
-        name = _PID.sub("", owner)
-        known = name in KNOWN_PROGRAMS or _OWNER.fullmatch(name)
-        found[owner] = name if known else _unused("owner", taken)
-    return found
 
 
 def _group(group: Group, owners: dict[str, str]) -> Group:

@@ -19,24 +19,18 @@ from iommutui.core.wording import sentence, verdict_sentence
 def report(host: Host, model: Model, device: Address | None = None, *, markdown: bool = True) -> str:
     """The machine, the device in question first; as Markdown or as plain text."""
     host = redact(host)
-    lines = [*_machine(host, model, markdown)]
+    title, fence = ("## ", ["```"]) if markdown else ("", [])
+    lines = _machine(host, model, markdown)
     if device is not None:
-        answers = map(printable, _answers(host, model, device))
-        lines += ["", _title(f"The question: {device}", markdown), "", *answers]
-    lines += ["", _title("Groups", markdown), "", *(["```"] if markdown else [])]
+        lines += ["", f"{title}The question: {device}", "", *map(printable, _answers(host, model, device))]
+    lines += ["", f"{title}Groups", "", *fence]
     for group in host.groups.values():
         lines += _group(host, group, model)
-    alone = [d for d in host.devices.values() if d.group is None and d.gap("iommu_group") is None]
-    if alone:
-        lines += ["No IOMMU group:", *(text for each in alone for text in _function(each, "\t"))]
-    rest = [d for d in host.devices.values() if d.group is None and d.gap("iommu_group") is not None]
-    lines += [text for each in rest for text in _function(each, "")]
-    lines += ["```"] if markdown else []
-    return "".join(f"{text}\n" for text in lines)
-
-
-def _title(text: str, markdown: bool) -> str:
-    return f"## {text}" if markdown else text
+    rest = [device for device in host.devices.values() if device.group is None]
+    alone = [text for each in rest if each.gap("iommu_group") is None for text in _function(each, "\t")]
+    lines += ["No IOMMU group:", *alone] if alone else []
+    lines += [text for each in rest if each.gap("iommu_group") is not None for text in _function(each, "")]
+    return "".join(f"{text}\n" for text in [*lines, *fence])
 
 
 def _machine(host: Host, model: Model, markdown: bool) -> list[str]:
@@ -89,14 +83,14 @@ def _group(host: Host, group: Group, model: Model) -> list[str]:
 def _function(device: Device, indent: str) -> Iterable[str]:
     """As ``lspci -nnk`` has it. ``none`` says that there is no driver, ``?`` that it is not known."""
     code = device.class_code or ""
-    ids = f" [{device.vendor_id}:{device.device_id}]" if device.vendor_id and device.device_id else ""
+    ids = f" [{device.ids}]" if device.ids else ""
     revision = f" (rev {device.revision})" if device.revision not in (None, "00") else ""
     interface = f" (prog-if {code[4:]})" if len(code) == 6 else ""
     name = device_name(device).removesuffix(ids)
     kind = f"{class_words(device)} [{code[:4]}]" if code else class_words(device)
     yield indent + printable(f"{device.address} {kind}: {name}{ids}{revision}{interface}")
-    if device.subsystem_vendor_id and device.subsystem_device_id:
-        yield f"{indent}\tSubsystem: [{device.subsystem_vendor_id}:{device.subsystem_device_id}]"
+    if device.board:
+        yield f"{indent}\tSubsystem: [{device.board}]"
     unknown = device.driver is None and device.gap("driver") is not None
     yield f"{indent}\tKernel driver in use: {'?' if unknown else printable(device.driver or 'none')}"
     if device.driver_override is not None:

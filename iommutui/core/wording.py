@@ -1,7 +1,6 @@
 """Reasons, verdicts and plans in words, without markup; the sentences of hazards are in `iommutui.core.hazards`."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from iommutui.core.device import NOT_LISTED, gap_words
 from iommutui.core.drivers import VFIO_PCI
@@ -47,38 +46,16 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
         return f"Group {group.id} is not isolated."
     if word == NOTHING_TO_PASS:
         return f"Group {group.id} holds nothing to pass through: its devices serve this machine itself."
-    silent = [d.address for d in host.members(group) if d.silent]
+    silent = ", ".join(d.address for d in host.members(group) if d.silent)
     if word == "viable" and silent:
-        what = "they sleep (D3cold) or have" if len(silent) > 1 else "it sleeps (D3cold) or has"
-        verb = "do" if len(silent) > 1 else "does"
-        return f"Group {group.id} is viable, but {', '.join(silent)} {verb} not answer: {what} fallen off the bus."
-    if word == "viable":
-        return f"Group {group.id} is viable: a virtual machine can use it."
-    if word == "in use":
-        return f"Group {group.id} is in use."
-    if word == "refused":
-        return f"Group {group.id} is viable, but claiming it fails with {verdict.claim}."
-    if word == "unknown":
-        return f"Whether group {group.id} is viable is unknown."
-    return f"Group {group.id} is not viable."
-
-
-class Counts(NamedTuple):
-    """How much a plan does."""
-
-    writes: int
-    devices: int
-    """Devices that are written to."""
-    no_ops: int
-    """Devices that are where they should be already."""
-    modules: int
-    groups: int
-
-
-def counts_of(plan: Plan) -> Counts:
-    """The plan in numbers."""
-    devices = {step.device for step in plan.steps}
-    return Counts(len(plan.steps), len(devices), len(plan.no_ops), len(plan.modules), len(plan.groups))
+        return f"Group {group.id} is viable, but does not answer (asleep in D3cold, or fallen off the bus): {silent}."
+    return {
+        "viable": f"Group {group.id} is viable: a virtual machine can use it.",
+        "in use": f"Group {group.id} is in use.",
+        "refused": f"Group {group.id} is viable, but claiming it fails with {verdict.claim}.",
+        "unknown": f"Whether group {group.id} is viable is unknown.",
+        "blocked": f"Group {group.id} is not viable.",
+    }[word]
 
 
 def count(number: int, thing: str) -> str:
@@ -88,17 +65,13 @@ def count(number: int, thing: str) -> str:
 
 def effect(plan: Plan) -> str:
     """``4 devices, 12 writes, loads vfio-pci; 1 group becomes viable.``"""
-    counts = counts_of(plan)
-    words = f"{count(counts.devices, 'device')}, {count(counts.writes, 'write')}"
+    words = f"{count(len({step.device for step in plan.steps}), 'device')}, {count(len(plan.steps), 'write')}"
     if plan.modules:
         words += f", loads {', '.join(plan.modules)}"
     freed = sum(1 for change in plan.groups if change.after.viable and not change.before.viable)
     lost = sum(1 for change in plan.groups if change.before.viable and not change.after.viable)
-    ends = []
-    if freed:
-        ends.append(f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable")
-    if lost:
-        ends.append(f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable")
+    ends = [f"{count(freed, 'group')} become{'s' if freed == 1 else ''} viable"] if freed else []
+    ends += [f"{count(lost, 'group')} {'is' if lost == 1 else 'are'} no longer viable"] if lost else []
     return f"{words}; {' and '.join(ends) or 'no verdict changes'}. Lasts until the next boot."
 
 

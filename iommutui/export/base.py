@@ -75,7 +75,7 @@ class Format:
     first: str = ""
     """A line that has to be the first one."""
     comment: Callable[[str], str] = "# {}".format
-    notes: Callable[[Subject], list[str]] = lambda subject: []
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +116,11 @@ def render(form: Format, subject: Subject) -> Export:
             f"No device of this plan goes to a virtual machine, so there is nothing to export for {form.name}.",
             "Stage vfio-pci for the device that the virtual machine should get.",
         )
-    warnings = list(_hazards(subject))
-    if form.by_ids:
-        warnings += [
-            f"WARNING: {each.ids} also takes {', '.join(each.twins)}, because this format knows ids only. "
-            "'iommutui persist' goes by address and leaves them alone."
-            for each in by_ids(subject)
-            if each.twins
-        ]
+    warnings = [*_hazards(subject), *(_about_ids(subject) if form.by_ids else ())]
     lines = [f"{form.title}. Made by iommutui.", ""]
     lines += [_described(device, goal) for device, goal in subject.moved]
     lines += ["", *warnings] if warnings else []
-    lines += ["", f"Where: {form.where}", f"When: {form.when}", f"Undo: {form.undo}", *form.notes(subject)]
+    lines += ["", f"Where: {form.where}", f"When: {form.when}", f"Undo: {form.undo}", *form.notes]
     parts = (wrap(_ascii(line), _WIDTH, subsequent_indent="  ", break_on_hyphens=False) or [""] for line in lines)
     comments = [form.comment(part).rstrip() for wrapped in parts for part in wrapped]
     text = "".join(f"{line}\n" for line in ([form.first] if form.first else []) + comments + form.body(subject))
@@ -146,9 +139,9 @@ def _ascii(text: str) -> str:
 
 def _described(device: Device, goal: Goal) -> str:
     group = "no group" if device.group is None else f"group {device.group}"
-    name = device_name(device).removesuffix(f" [{device.vendor_id}:{device.device_id}]")
-    ids = f"[{device.vendor_id or '????'}:{device.device_id or '????'}]"
-    return f"{device.address}, {group}  {device.driver or 'no driver'} -> {goal_words(goal)}  {name} {ids}"
+    ids = f" [{device.ids or '????:????'}]"
+    name = device_name(device).removesuffix(ids)
+    return f"{device.address}, {group}  {device.driver or 'no driver'} -> {goal_words(goal)}  {name}{ids}"
 
 
 def _hazards(subject: Subject) -> Iterable[str]:
@@ -156,6 +149,20 @@ def _hazards(subject: Subject) -> Iterable[str]:
     for hazard in subject.plan.hazards:
         if hazard.severity in words:
             yield f"{words[hazard.severity]} [{hazard.code}]: {hazard_loss(hazard)}"
+
+
+def _about_ids(subject: Subject) -> Iterable[str]:
+    """Warnings of a format that knows ids only: other devices that it takes, and those that it cannot take."""
+    known = by_ids(subject)
+    for each in known:
+        if each.twins:
+            yield (
+                f"WARNING: {each.ids} also takes {', '.join(each.twins)}, because this format knows ids only. "
+                "'iommutui persist' goes by address and leaves them alone."
+            )
+    rest = [device.address for device, _ in subject.moved if device not in [each.device for each in known]]
+    if rest:
+        yield f"WARNING: left out, because their targets cannot be set by ids: {', '.join(rest)}."
 
 
 class ById(NamedTuple):

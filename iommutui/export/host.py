@@ -4,7 +4,6 @@ The script checks the machine before each write and the ``driver`` link after it
 modprobe.d and the kernel's command line, and a module for NixOS.
 """
 
-from collections.abc import Callable
 from shlex import quote
 
 from iommutui.core.drivers import underscored
@@ -85,13 +84,6 @@ def _id_parameters(subject: Subject) -> dict[str, str]:
     return {driver: ",".join(dict.fromkeys(ids)) for driver, ids in found.items()}
 
 
-def _left_out(subject: Subject) -> list[str]:
-    """A note on the devices that cannot be set by ids."""
-    known = [each.device for each in by_ids(subject)]
-    rest = [device.address for device, _ in subject.moved if device not in known]
-    return [f"Left out, because their targets cannot be set by ids: {', '.join(rest)}."] if rest else []
-
-
 def _modprobe(subject: Subject) -> list[str]:
     lines: list[str] = []
     modules = {driver.name: driver.module for driver in subject.host.drivers or ()}
@@ -107,17 +99,6 @@ def _modprobe(subject: Subject) -> list[str]:
     return lines
 
 
-def _built_in(subject: Subject) -> list[str]:
-    drivers = {driver.name for driver in subject.host.drivers or () if driver.module is None}
-    found = sorted(drivers.intersection(each.driver for each in by_ids(subject)))
-    if not found:
-        return []
-    return [
-        f"WARNING: {', '.join(found)} may be built into this kernel. Then this file has no effect: use the kernel's "
-        "command line instead ('iommutui export' lists the formats)."
-    ]
-
-
 _EARLY = (
     "The driver has to load before the host driver. dracut does that with rd.driver.pre; for mkinitcpio put vfio_pci "
     "first into MODULES of /etc/mkinitcpio.conf, for initramfs-tools into /etc/initramfs-tools/modules, and rebuild "
@@ -125,16 +106,16 @@ _EARLY = (
 )
 
 
-def _kernel(name: str, where: str, undo: str, form: Callable[[list[str]], str], loader: str, first: str = "") -> Format:
+def _kernel(name: str, loader: str, where: str, undo: str, line: str, *, word: str = "{}", first: str = "") -> Format:
     """``vfio-pci.ids=10de:2204,10de:1aef``, and the parameter that makes dracut load that driver first."""
 
     def body(subject: Subject) -> list[str]:
         found = _id_parameters(subject)
-        words = [f"{driver}.ids={ids}" for driver, ids in found.items()]
-        return [form([*words, *(f"rd.driver.pre={driver}" for driver in found)])]
+        words = [f"{driver}.ids={ids}" for driver, ids in found.items()] + [f"rd.driver.pre={each}" for each in found]
+        return [line.format(" ".join(map(word.format, words)))]
 
-    title, notes = f"Kernel parameters for {loader}", lambda subject: [_EARLY, *_left_out(subject)]
-    return Format(name, title, where, "at the next boot.", undo, body, False, True, first, notes=notes)
+    title = f"Kernel parameters for {loader}"
+    return Format(name, title, where, "at the next boot.", undo, body, False, True, first, notes=(_EARLY,))
 
 
 # -- NixOS
@@ -167,56 +148,55 @@ FORMATS = (
         _driverctl,
         vm=False,
         first="#!/bin/sh",
-        notes=lambda subject: [
+        notes=(
             "driverctl 0.115 also gives vfio-pci the ids of the device: a second card of the same kind that is on no "
-            "driver may go to vfio-pci with it."
-        ],
+            "driver may go to vfio-pci with it.",
+        ),
     ),
     Format(
         "modprobe.d",
         "Options of vfio-pci for modprobe",
         "/etc/modprobe.d/iommutui-vfio.conf. Then rebuild the initramfs: 'update-initramfs -u' (Debian, Ubuntu), "
-        "'dracut -f' (Fedora), 'mkinitcpio -P' (Arch).",
+        "'dracut -f' (Fedora), 'mkinitcpio -P' (Arch). A driver that is built into the kernel ignores the file: use "
+        "the kernel's command line for it.",
         "at the next boot.",
         "remove the file and rebuild the initramfs.",
         _modprobe,
         vm=False,
         by_ids=True,
-        notes=lambda subject: [*_built_in(subject), *_left_out(subject)],
     ),
     _kernel(
         "grub",
-        "at the end of /etc/default/grub. Then run 'update-grub' (Debian, Ubuntu), or "
-        "'grub2-mkconfig -o /boot/grub2/grub.cfg' or 'grub-mkconfig -o /boot/grub/grub.cfg'. On Fedora, which keeps "
-        "its own entries: grubby --update-kernel=ALL --args='...'.",
-        "remove the line and run the same command again. For one boot: press e in the menu, delete the words, Ctrl+X.",
-        lambda words: f'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {" ".join(words)}"',
         "GRUB",
+        "at the end of /etc/default/grub. Then run 'update-grub' (Debian, Ubuntu) or 'grub-mkconfig -o "
+        "/boot/grub/grub.cfg'. On Fedora, which keeps its own entries: grubby --update-kernel=ALL --args='...'.",
+        "remove the line and run the same command again. For one boot: press e in the menu, delete the words, Ctrl+X.",
+        'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {}"',
     ),
     _kernel(
         "systemd-boot",
-        "in /boot/loader/entries/*.conf, as one more 'options' line of the entry. Where kernel-install or a unified "
-        "kernel image makes the entries, put the words at the end of the line in /etc/kernel/cmdline instead, and "
-        "rebuild them (kernel-install add-all, bootctl, mkinitcpio -P).",
-        "take the line out again. For one boot: press e in the menu and delete the words.",
-        lambda words: f"options {' '.join(words)}",
         "systemd-boot",
+        "in /boot/loader/entries/*.conf, as one more 'options' line of the entry. Where kernel-install or mkinitcpio "
+        "makes the entries, put the words into /etc/kernel/cmdline instead, and let it make them again.",
+        "take the line out again. For one boot: press e in the menu and delete the words.",
+        "options {}",
     ),
     _kernel(
         "limine",
+        "Limine",
         "in limine.conf, at the end of the entry's 'cmdline:' line. Where limine-entry-tool makes the entries, it is "
         "this line in /etc/default/limine, and then 'limine-update'.",
         "take the words out again. For one boot: press e in the menu and delete them.",
-        lambda words: f'KERNEL_CMDLINE[default]+=" {" ".join(words)}"',
-        "Limine",
+        'KERNEL_CMDLINE[default]+=" {}"',
     ),
     _kernel(
         "rpm-ostree",
+        "rpm-ostree (Silverblue, Bazzite)",
         "a root shell.",
         "rpm-ostree kargs --delete-if-present=WORD, for each of the words; or boot the previous deployment.",
-        lambda words: f"rpm-ostree kargs {' '.join(f'--append-if-missing={word}' for word in words)}",
-        "rpm-ostree (Silverblue, Bazzite)",
-        "#!/bin/sh",
+        "rpm-ostree kargs {}",
+        word="--append-if-missing={}",
+        first="#!/bin/sh",
     ),
     Format(
         "nixos",

@@ -46,25 +46,6 @@ def _libvirt(subject: Subject) -> list[str]:
     return lines
 
 
-def _libvirt_notes(subject: Subject) -> list[str]:
-    notes = [
-        "managed='yes': libvirt takes the device from its driver when the domain starts and gives it back afterwards. "
-        "managed='no': it is on a VFIO driver already, and stays there.",
-        "Newer versions of libvirt also take <driver iommufd='yes'/> in a <hostdev>; see formatdomain of your version.",
-    ]
-    if any(len(slot) > 1 for slot in subject.slots):
-        notes.append(
-            f"The functions of one card share a slot on a bus of the guest, 0x{FIRST_BUS:02x} or above (machine q35; "
-            "libvirt adds the root ports). If the domain uses that bus already, choose another for all of them."
-        )
-    if any(device.boot_vga for device in subject.guests):
-        notes.append(
-            "This machine booted on one of these cards. If its picture stays black in the guest, the firmware has "
-            "changed its ROM: add <rom file='/path/of/a/copy.rom'/> below </source>."
-        )
-    return notes
-
-
 # -- QEMU and Cloud Hypervisor
 
 
@@ -162,7 +143,15 @@ FORMATS = (
         _libvirt,
         # Two hyphens would end the comment, and a backslash means nothing in XML.
         comment=lambda line: f"<!-- {line.replace('--', '- -')} -->" if line else "",
-        notes=_libvirt_notes,
+        notes=(
+            "managed='yes': libvirt takes the device from its driver when the domain starts and gives it back "
+            "afterwards. managed='no': it is on a VFIO driver already, and stays there.",
+            "Newer versions of libvirt also take <driver iommufd='yes'/> in a <hostdev>.",
+            f"The functions of one card share a slot on a bus of the guest, from 0x{FIRST_BUS:02x} on (machine q35; "
+            "libvirt adds the root ports). If the domain uses that bus already, choose another for all of them.",
+            "If the picture of the card that this machine booted on stays black in the guest, the firmware has changed "
+            "its ROM: add <rom file='/path/of/a/copy.rom'/> below </source>.",
+        ),
     ),
     Format(
         "qemu",
@@ -172,10 +161,10 @@ FORMATS = (
         "when QEMU starts.",
         "take the arguments out again.",
         _qemu,
-        notes=lambda subject: [
+        notes=(
             "From QEMU 8.2 with Linux 6.6 iommufd works as well: add '-object iommufd,id=iommufd0', and "
-            "',iommufd=iommufd0' to every vfio-pci."
-        ],
+            "',iommufd=iommufd0' to every vfio-pci.",
+        ),
     ),
     Format(
         "cloud-hypervisor",
@@ -185,9 +174,7 @@ FORMATS = (
         "when cloud-hypervisor starts.",
         "take the arguments out again.",
         _cloud_hypervisor,
-        notes=lambda subject: (
-            ["Each function gets its own slot in the guest."] if max(map(len, subject.slots)) > 1 else []
-        ),
+        notes=("Each function of a card gets its own slot in the guest.",),
     ),
     Format(
         "proxmox",
@@ -197,11 +184,7 @@ FORMATS = (
         "the next time the virtual machine starts; Proxmox then binds the devices to vfio-pci by itself.",
         "qm set VMID -delete hostpci0 (and so on), and pvesh delete /cluster/mapping/pci/NAME.",
         _proxmox,
-        notes=lambda subject: (
-            ["For the guest's only display without OVMF add ',x-vga=1'."]
-            if any(device.is_display for device in subject.guests)
-            else []
-        ),
+        notes=("For the guest's only display without OVMF add ',x-vga=1'.",),
     ),
     Format(
         "incus",

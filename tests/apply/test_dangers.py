@@ -8,7 +8,7 @@ from iommutui.apply.events import Compensating
 from iommutui.apply.executor import execute
 from iommutui.core.address import Address
 from iommutui.core.errors import Exit, RefusedError
-from iommutui.core.hazards import Acceptance, accept_words, dangers_words, seat, storage
+from iommutui.core.hazards import Acceptance, accept_words, access, dangers_words, storage
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent
@@ -96,7 +96,7 @@ def test_a_danger_of_an_unbound_device_does_not_stop_the_apply(tmp_path: Path) -
 
 def test_a_refusal_names_no_option_that_accepts_it() -> None:
     gpu, nic = (desktop().devices[address] for address in (GPU, NIC))
-    refused, danger = storage.MOUNTED.of(gpu, what="/"), seat.BOOT.of(nic)
+    refused, danger = storage.MOUNTED.of(gpu, what="/"), access.BOOT.of(nic)
     assert dangers_words([danger, refused]).startswith(f"Refused, whatever is accepted: {GPU} holds file systems")
     assert NIC not in dangers_words([danger, refused])
     assert "--accept" not in accept_words([danger, refused])

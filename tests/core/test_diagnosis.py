@@ -52,7 +52,7 @@ def test_not_viable_names_each_blocking_driver() -> None:
 
 
 def test_a_group_that_is_viable_now_is_reported_as_such() -> None:
-    assert codes("vfio: error, group 18 is not viable") == ["viable-now"]
+    assert codes("vfio: error, group 18 is not viable") == ["works-now"]
 
 
 def test_a_tool_that_wants_a_bridge_on_vfio_is_wrong() -> None:
@@ -79,7 +79,7 @@ def test_a_device_that_does_not_exist_here_is_named() -> None:
         ("Could not open '/dev/vfio/17': No such file or directory", ["no-vfio-node"]),
         ("Could not open '/dev/vfio/18': No such file or directory", ["node-not-visible"]),
         ("failed to open /dev/vfio/19: Operation not permitted", ["device-cgroup"]),
-        ("failed to open /dev/vfio/19: Device or resource busy", ["group-owned"]),
+        ("failed to open /dev/vfio/19: Device or resource busy", ["owned"]),
         ("failed to open /dev/vfio/18: Device or resource busy", []),
         ("failed to open /dev/vfio/vfio: Permission denied", ["control-file-permissions"]),
         ("failed to open /dev/vfio/vfio: No such file or directory", ["no-type1"]),
@@ -161,7 +161,7 @@ def test_a_bridge_need_not_be_handed_over_for_a_reset() -> None:
 
 
 def test_busy_is_explained_by_a_group_in_use() -> None:
-    assert codes(BUSY) == ["group-owned"]
+    assert codes(BUSY) == ["owned"]
     assert codes(BUSY, without_claim(demo_host(), 19)) == []
 
 
@@ -172,7 +172,8 @@ def test_busy_is_explained_by_a_bound_device() -> None:
 def test_busy_is_explained_by_virtual_functions() -> None:
     host = without_claim(demo_host(), 19)
     nic = host.devices[Address("0000:05:00.0")]
-    assert codes(BUSY, host.with_device(nic._replace(virtfns=(Address("0000:05:10.0"),)))) == ["vfs-enabled"]
+    enabled = host.with_device(nic._replace(driver=None, virtfns=(Address("0000:05:10.0"),)))
+    assert "vfs-enabled" in codes(f"0000:05:00.0: {BUSY}", enabled)
 
 
 def test_busy_mentions_what_only_root_can_see() -> None:
@@ -204,7 +205,7 @@ def test_the_causes_are_about_the_driver_in_the_path() -> None:
         ("echo 0000:0d:00.0 > vfio-pci/unbind: No such device", ["not-bound"]),
         ("tee: /sys/bus/pci/devices/0000:0d:00.0/driver/unbind: No such file or directory", ["not-bound"]),
         ("bash: /sys/bus/pci/drivers/nonesuch/bind: No such file or directory", ["driver-not-loaded"]),
-        ("bash: /sys/bus/pci/drivers/vfio-pci/bind: No such file or directory", ["loaded-now"]),
+        ("bash: /sys/bus/pci/drivers/vfio-pci/bind: No such file or directory", ["works-now"]),
         ("0000:00:03.2: write error: Invalid argument", ["bridge"]),
         ("write error: No such device", []),
         ("write /sys/bus/pci/drivers/vfio-pci/new_id: file exists", ["id-known"]),
@@ -242,14 +243,14 @@ def test_the_denylist_is_not_blamed_for_a_bound_device() -> None:
 
 def test_a_bind_that_would_work_now_is_reported_as_such() -> None:
     text = f"echo {A} > /sys/bus/pci/drivers/vfio-pci/bind: write error: No such device"
-    assert codes(text, one(driver_override="vfio-pci")) == ["would-bind"]
+    assert codes(text, one(driver_override="vfio-pci")) == ["works-now"]
 
 
 def test_busy_on_old_kernels_is_not_explained_by_refused_drivers() -> None:
     """Up to 5.18 no bind is refused, and before 5.15 a bind of a bound device returns ENODEV."""
     invalid = BUSY.replace("Device or resource busy", "Invalid argument")
-    assert "group-owned" in codes(invalid)
-    assert "group-owned" not in codes(invalid, demo_host()._replace(kernel=LAST_OLD))
+    assert "owned" in codes(invalid)
+    assert "owned" not in codes(invalid, demo_host()._replace(kernel=LAST_OLD))
     bound = f"{A}: write error: Device or resource busy"
     assert "already-bound" in codes(bound, one("amdgpu"))
     assert "already-bound" not in codes(bound, one("amdgpu", kernel="5.14.0"))
@@ -259,11 +260,10 @@ def test_the_firmware_framebuffer_may_have_another_name_or_be_gone() -> None:
     text = "echo efi-framebuffer.0 > /sys/bus/platform/drivers/efi-framebuffer/unbind: write error: No such device"
     host = one("amdgpu")._replace(uses=Uses())
     assert codes(text, host) == ["no-framebuffer"]
+    assert "simple-framebuffer.0" in remedy(text, host)
     script = "/bin/vfio-startup.sh: line 123: echo: write error: No such device"
-    assert codes(script, host) == ["script-framebuffer"]
-    there = host._replace(uses=Uses(screens=(Screen(A, firmware="simpledrm"),)))
-    assert codes(text, there) == ["other-framebuffer"]
-    assert codes(script, there) == []
+    assert codes(script, host) == ["no-framebuffer"]
+    assert codes(script, host._replace(uses=Uses(screens=(Screen(A, firmware="simpledrm"),)))) == []
 
 
 # -- modules
@@ -275,7 +275,7 @@ def test_a_missing_module_is_explained() -> None:
     insmod = "insmod: ERROR: could not load module vfio-pci: No such file or directory"
     assert codes(insmod, one()) == ["driver-there"]
     lacking = one()._replace(drivers=(Driver("igb", "igb"),))
-    assert codes(insmod, lacking) == ["no-such-module", "insmod-path"]
+    assert codes(insmod, lacking) == ["no-such-module"]
     assert "nothing can be bound to it" in ask(insmod, lacking).causes[0].text
 
 
@@ -336,8 +336,7 @@ def test_a_mapping_in_a_reserved_region_is_explained() -> None:
 
 def test_a_limit_of_locked_memory_is_explained() -> None:
     assert codes("vfio_pin_pages_remote: RLIMIT_MEMLOCK (65536) exceeded") == ["memlock-limit"]
-    assert "(64 KiB)" in ask("vfio_pin_pages_remote: RLIMIT_MEMLOCK (65536) exceeded").causes[0].text
-    assert codes("VFIO_MAP_DMA failed: Cannot allocate memory") == ["memlock-limit", "too-little-memory"]
+    assert codes("VFIO_MAP_DMA failed: Cannot allocate memory") == ["memlock-limit"]
 
 
 @pytest.mark.parametrize(
@@ -350,16 +349,6 @@ def test_an_iommu_fault_names_the_device_and_its_user(driver: str | None, said: 
     (cause,) = ask(text, one(driver)).causes
     assert cause.device == A
     assert said in cause.text
-    assert "it read memory that is not mapped" in cause.text
-
-
-@pytest.mark.parametrize(
-    ("reason", "said"),
-    [("0x26", "in the name of another"), ("12", "reserved bits"), ("06", "it read memory"), ("0x7f", "it did DMA")],
-)
-def test_the_reason_of_a_fault_is_read_as_hex_or_as_decimal(reason: str, said: str) -> None:
-    text = f"DMAR: [DMA Read] Request device [01:00.0] fault addr 0x9c000000 [fault reason {reason}] words"
-    assert said in ask(text, one("vfio-pci")).causes[0].text
 
 
 def on_lines(*lines: int) -> Host:
@@ -401,7 +390,7 @@ def test_a_framebuffer_is_unbound_by_name_and_existing_settings_are_not_advised(
     text = f"vfio-pci {A}: BAR 0: can't reserve [mem 0x2800000000-0x2fffffffff 64bit pref]"
     host = one("vfio-pci", class_code="038000")._replace(uses=Uses(screens=(Screen(A, firmware="simpledrm"),)))
     assert "drivers/simple-framebuffer/unbind" in remedy(text, host)
-    assert "Or boot with initcall_blacklist=sysfb_init" in remedy(text, host)
+    assert "Add initcall_blacklist=sysfb_init" in remedy(text, host)
     assert "already" in remedy(text, host._replace(cmdline="quiet initcall_blacklist=sysfb_init"))
     assert "most likely" not in ask(text, host).causes[0].text
 
@@ -416,8 +405,8 @@ def test_a_device_that_sleeps_or_is_gone_is_explained() -> None:
 
 def test_an_unreadable_rom_is_explained() -> None:
     text = f"vfio-pci {A}: Invalid PCI ROM header signature: expecting 0xaa55, got 0xffff"
-    assert "booted on" not in ask(text, one("vfio-pci")).causes[0].text
-    assert "booted on" in ask(text, one("vfio-pci", boot_vga=True)).causes[0].text
+    assert codes(text, one("vfio-pci")) == ["rom-unreadable"]
+    assert codes(text, one("vfio-pci", details=Details(config_answers=False))) == ["not-responding"]
 
 
 def test_a_card_that_only_a_bus_reset_resets_is_explained() -> None:
@@ -472,7 +461,6 @@ def test_a_message_without_a_cause_asks_for_the_device() -> None:
     unnamed = " ".join(ask("write error: No such device").sentences)
     assert "Nothing in the present state of this machine explains it" in unnamed
     assert "Name the device" in unnamed
-    assert "Name the device" not in " ".join(ask(BUSY, one(), group=1).sentences)
 
 
 def test_causes_with_the_same_remedy_stand_together() -> None:

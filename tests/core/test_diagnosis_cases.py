@@ -77,7 +77,7 @@ def test_the_cause_that_helped_is_given(trees: Path, tree: str, text: str, said:
          "nothing to unbind"),
         ("map39", "kvm: VFIO_MAP_DMA failed: Invalid argument", "in use by"),
         ("hpgen8", "kvm: VFIO_MAP_DMA failed: Invalid argument", "direct mapping"),
-        ("strix", "vfio-pci 0000:c3:00.0: BAR 0: can't reserve [mem 0x2800000000]", "Or boot with"),
+        ("strix", "vfio-pci 0000:c3:00.0: BAR 0: can't reserve [mem 0x2800000000]", "Add initcall_blacklist"),
         ("bnx2x", "write /sys/bus/pci/drivers/bnx2x/bind: 0000:04:00.0: no such device", "vfio-pci"),
         ("intx6", f"vfio 0000:01:00.0: {SET_IRQS}", "bound to vfio-pci already"),
         ("nvgone", "could not insert 'nvidia': No such device", "vfio-pci shows the writes"),

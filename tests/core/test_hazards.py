@@ -11,6 +11,7 @@ from iommutui.core.device import Gap
 from iommutui.core.hazards import (
     KINDS,
     Severity,
+    access,
     cuts_a_lifeline,
     device,
     filled,
@@ -18,10 +19,7 @@ from iommutui.core.hazards import (
     hazard_loss,
     hazard_sentence,
     hazards_of,
-    network,
-    seat,
     storage,
-    use,
 )
 from iommutui.core.host import Details, Host
 from iommutui.core.plan.intents import Intent, goals_of
@@ -34,14 +32,12 @@ from tests.strategies import hosts
 
 def test_every_code_has_a_sentence_advice_and_a_policy() -> None:
     kinds = list(KINDS.values())
-    assert len(kinds) == sum(len(module.KINDS) for module in (seat, storage, network, use, device)) + 1
+    assert len(kinds) == sum(len(module.KINDS) for module in (access, storage, device)) + 1
     for kind in kinds:
         assert kind.says.endswith((".", ".]"))
         assert not kind.asks.endswith(".")
         assert re.fullmatch(r"[a-z0-9-]+", kind.code)
         assert kind.advice.endswith(".")
-        assert kind.loses
-        assert not kind.loses.endswith(".")
         assert list(kind.severities) == sorted(kind.severities, key=["danger", "warn", "info"].index)
         assert {Severity.INFO, Severity.WARN} & {*kind.severities} or not kind.asks or kind.never
 

@@ -75,4 +75,4 @@ def test_qemus_errors_of_an_iommufd_are_explained() -> None:
     assert causes(refused, without(parameters=IOMMUFD)) == []
     remedy = explain(without(), refused, model_for(NEW)).causes[0].remedy
     assert "iommufd.allow_unsafe_interrupts" in remedy
-    assert causes(BIND + "Device or resource busy", pair("vfio-pci", None, kernel=NEW, owner="vm1")) == ["group-owned"]
+    assert causes(BIND + "Device or resource busy", pair("vfio-pci", None, kernel=NEW, owner="vm1")) == ["owned"]

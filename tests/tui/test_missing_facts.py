@@ -1,19 +1,9 @@
 """A machine with unknown facts says so, and how to find them."""
 
-from iommutui.core.advice import missing_facts
+from iommutui.core.advice import not_recorded
 from iommutui.core.host import Host
-from iommutui.tui.state import Source, SourceKind
 from tests.tui.driver import screen_of, snapshot_of
-from tests.tui.machines import GPU, changed, small
-
-SNAPSHOT, LIVE = Source(SourceKind.SNAPSHOT, "friend.json"), Source(SourceKind.LIVE)
-
-
-def nameless() -> Host:
-    host = small()
-    for address in host.devices:
-        host = changed(host, address, vendor_name=None, device_name=None)
-    return host
+from tests.tui.machines import changed, small
 
 
 def partial() -> Host:
@@ -24,27 +14,15 @@ def partial() -> Host:
 
 
 def test_a_fully_known_machine_needs_no_note() -> None:
-    assert missing_facts(small(), live=False, recorded=True) == ()
-    assert missing_facts(small(), live=True, recorded=False) == ()
-    assert missing_facts(changed(nameless(), GPU, vendor_name="NVIDIA"), live=True, recorded=False) == ()
-
-
-def test_the_package_with_the_names_is_named() -> None:
-    (said,) = missing_facts(nameless(), live=True, recorded=False)
-    assert "pci.ids (Debian, Ubuntu) or hwdata (Fedora" in said
-    assert said.endswith("r rescans.")
-    assert missing_facts(nameless(), live=False, recorded=True)[0].endswith("open it again.")
+    assert not_recorded(small()) == ""
 
 
 def test_what_a_snapshot_lacks_is_listed() -> None:
-    (said,) = missing_facts(partial(), live=False, recorded=True)
+    said = not_recorded(partial())
     assert said.startswith("Not recorded here: the kernel's version, which drivers there are, ")
     assert "which drivers fit a device, what the machine uses its devices for." in said
     assert "iommutui snapshot -o FILE" in said
-    assert missing_facts(small()._replace(uses=None), live=False, recorded=True)[0].startswith(
-        "Not recorded here: what the machine uses"
-    )
-    assert missing_facts(partial(), live=True, recorded=False) == ()
+    assert not_recorded(small()._replace(uses=None)).startswith("Not recorded here: what the machine uses")
 
 
 async def test_the_note_is_in_the_details() -> None:

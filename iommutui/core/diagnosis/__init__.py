@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.diagnosis import hardware, modules, start, writes
+from iommutui.core.diagnosis import drivers, hardware, start
 from iommutui.core.diagnosis.base import GROUP_MISSING, NO_DEVICE, Cause, Found, Message, Weight
 from iommutui.core.diagnosis.paste import Paste, pattern, read
 from iommutui.core.host import Device, Host
@@ -22,7 +22,7 @@ from iommutui.core.plan.presets import fix_for
 from iommutui.core.reasons import Code, Reason
 from iommutui.core.wording import sentence, verdict_sentence
 
-MESSAGES: tuple[Message, ...] = (*start.MESSAGES, *writes.MESSAGES, *modules.MESSAGES, *hardware.MESSAGES)
+MESSAGES: tuple[Message, ...] = (*start.MESSAGES, *drivers.MESSAGES, *hardware.MESSAGES)
 
 
 class Diagnosis(NamedTuple):
@@ -33,8 +33,6 @@ class Diagnosis(NamedTuple):
     causes: tuple[Cause, ...]
     about: tuple[str, ...]
     """If there are no causes: the facts about the devices and groups that the text names. Whole sentences."""
-    named: bool
-    """Whether the text or the caller names a device or group."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -46,7 +44,7 @@ class Diagnosis(NamedTuple):
         if self.messages and not self.causes:
             lines.append("Nothing in the present state of this machine explains it.")
             lines.append("Ask again while it fails, as root: only root sees which programs hold a group.")
-            lines += [] if self.named else ["Name the device as well: 'iommutui why DEVICE --error TEXT'."]
+            lines.append("Name the device, if the message does not: 'iommutui why DEVICE --error TEXT'.")
         if self.about:
             lines += ["What is known about it on this machine:", *(f"  {sentence}" for sentence in self.about)]
         return tuple(lines)
@@ -77,8 +75,7 @@ def explain(
     number = paste.group if paste.group is not None else group
     first = list(dict.fromkeys(devices))[:4]  # of a long text
     about = () if causes else tuple(dict.fromkeys(_about(host, model, first, number)))
-    named = bool(paste.addresses or devices or number is not None)
-    return Diagnosis(tuple(match.message.name for match in matches), tuple(causes.values()), about, named)
+    return Diagnosis(tuple(match.message.name for match in matches), tuple(causes.values()), about)
 
 
 def recognised(paste: Paste, messages: Sequence[Message] = MESSAGES) -> list[Match]:

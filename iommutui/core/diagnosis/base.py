@@ -1,16 +1,16 @@
 """Messages, causes, the names found in a message, and causes that several families of messages share."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.advice import no_iommu_advice
-from iommutui.core.command_line import notices_of, parameter_advice
+from iommutui.core.advice import no_iommu_advice, notices_of, parameter_advice
 from iommutui.core.drivers import VFIO_PCI
+from iommutui.core.hazards import filled
 from iommutui.core.hazards.base import openers_words
-from iommutui.core.host import Device, Group, Host, is_vfio
+from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
 from iommutui.core.labels import driver_words
 from iommutui.core.models import Model, direct_regions
 from iommutui.core.plan.presets import not_of_use
@@ -33,9 +33,10 @@ class Kind(NamedTuple):
     """The templates of one code: the cause and its remedy.
 
     ``{it}`` is what the message names and ``{name}`` the same in a command, ``{wanted}`` the driver that it is about;
-    ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device is and ``{now}`` the same as a
-    sentence; ``{set[name=value]}`` the advice to set a parameter, or to look further if it is set. The caller gives
-    the rest.
+    ``{device}`` and ``{group}`` what the cause is about, ``{on}`` where that device is, and ``{users}`` the processes
+    that have it open; the caller gives the rest.
+    ``{+name=value}`` is the advice to set a parameter, or to look further if it is set. A part in brackets is left out
+    if one of its facts is empty.
     """
 
     code: str
@@ -51,7 +52,7 @@ REMEDIES = {
     Code.OVERRIDE_DIFFERS: _OVERRIDE_FIRST,
     Code.NO_MATCH: _OVERRIDE_FIRST,
     Code.BRIDGE: "Leave it where it is.",
-    Code.DENYLISTED: "For a guest that you trust: {set[vfio-pci.disable_denylist=1]}",
+    Code.DENYLISTED: "For a guest that you trust: {+vfio-pci.disable_denylist=1}",
     Code.VFS_ENABLED: "Write 0 to its sriov_numvfs first, or hand over the virtual functions instead.",
     Code.NO_DRIVER: "Load it with 'modprobe {driver}', and check its name.",
     Code.OWNED: SHUT_DOWN,
@@ -59,33 +60,32 @@ REMEDIES = {
     Code.GROUP_FILE_OPEN: SHUT_DOWN,
 }
 """The remedy for each reason of the engine."""
+IN_THE_WAY = (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.OWNED, Code.UNKNOWN_DRIVER)
+"""The reasons of a verdict that keep a group from being handed over."""
 
 # fmt: off
-NO_DEVICE = Kind("no-device", "This machine has no device {it}.",
-    "'iommutui list' shows the devices as they are now; names start with the domain, usually 0000.")
+NO_DEVICE = Kind("no-device", "This machine has no device {it}.", "'iommutui list' shows the devices as they are now; "
+    "names start with the domain, usually 0000.")
 GROUP_MISSING = Kind("group-missing", "This machine has no group {group}. Group numbers change with cards, firmware "
     "and kernels.", "'iommutui list' shows the groups as they are now.")
 NO_GROUP = Kind("no-group", "{what}", "The IOMMU covers other devices of this machine, but not this one.")
-DIRECT_REGION = Kind("direct-region", "{what}",
-    "Look for a setting for the slot in the firmware setup (shared memory, RMRR), or use another device. Kernels with "
-    "the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at your own risk.")
+DIRECT_REGION = Kind("direct-region", "{what}", "Look for a setting for the slot in the firmware setup (shared memory, "
+    "RMRR), or use another device. Kernels with the patch relax_rmrr (Proxmox: intel_iommu=on,relax_rmrr) ignore it at "
+    "your own risk.")
 NOT_RESPONDING = Kind("not-responding", "{device} does not answer: its configuration space reads as all ones (hence "
-    "the header type 127 or 7f). It sleeps in D3cold or has fallen off the bus.",
-    "Unplug the machine for a moment; check power cables, slot, and a laptop's switch for the card. If vfio-pci put it "
-    "to sleep: {set[vfio-pci.disable_idle_d3=1]}")
+    "the header type 127 or 7f). It sleeps in D3cold or has fallen off the bus.", "Unplug the machine for a moment; "
+    "check power cables, slot, and a laptop's switch for the card. If vfio-pci put it to sleep: "
+    "{+vfio-pci.disable_idle_d3=1}")
+NO_IOMMU_MODE = Kind("no-iommu-mode", "Group {group} is in no-IOMMU mode (/dev/vfio/noiommu-{group}): DPDK can use it, "
+    "a virtual machine cannot.", "Turn on the IOMMU; a virtual machine needs a virtual one.")
+UNKNOWN_OWNER = Kind("unknown-owner", "Only root can see which groups are in use, so another process may have this "
+    "one.", "Ask again with sudo.")
+WORKS_NOW = Kind("works-now", "{what} now, so something has changed since the message.", "Try again, and restart the "
+    "program that printed it (libvirtd, Proxmox's page). If it comes back, find out what binds the device.")
 # fmt: on
 
 _NODE = re.compile(r"/dev/vfio/(?:devices/vfio)?\d+")
-
-
-class _Advice(dict[str, str]):
-    """What to do with a parameter, by ``name=value``."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-
-    def __missing__(self, parameter: str) -> str:
-        return parameter_advice(self.host, parameter)
+_PARAMETER = re.compile(r"\{\+([^}]+)\}")
 
 
 class Found(NamedTuple):
@@ -130,27 +130,29 @@ class Found(NamedTuple):
             return []
         return [g for g in host.groups.values() if any(is_vfio(host, d, d.driver) for d in host.members(g))]
 
-    def say(self, kind: Kind, device: Device | None = None, group: int | None = None, **facts: object) -> Cause:
+    def say(self, kind: Kind, device: Device | None = None, group: int | None = None, **facts: str) -> Cause:
         """A cause of this kind about a device or group: by default those that the message names."""
         device = device or self.device
         if group is None:
             group = self.group if self.group is not None else device.group if device is not None else None
+        number, node = "N" if group is None else str(group), _NODE.search(self.text)
         known = {
             "driver": self.wanted,
             **self.words,
             "it": self.it,
             "name": "DEVICE" if self.it == "the device" else self.it,
-            "group": "N" if group is None else group,
-            "node": node[0] if (node := _NODE.search(self.text)) else f"/dev/vfio/{'N' if group is None else group}",
+            "group": number,
+            "node": node[0] if node else f"/dev/vfio/{number}",
             "device": device.address if device is not None else self.it,
             "on": (f"on {device.driver}" if device.driver else driver_words(self.host, device)) if device else "free",
-            "now": f" {device.address} is on {device.driver} now." if device is not None and device.driver else "",
+            "users": openers_words(self.uses.of(device.address).openers) if device is not None else "",
             "wanted": self.wanted,
-            "set": _Advice(self.host),
+            **facts,
         }
-        what, remedy = (each.format_map(known | facts) for each in (kind.says, kind.remedy))
+        remedy = _PARAMETER.sub(lambda parameter: parameter_advice(self.host, parameter[1]), kind.remedy)
+        what = filled(kind.says, known)
         what = "The" + what[3:] if what.startswith("the ") else what
-        return Cause(kind.code, what, remedy, group, device.address if device is not None else None)
+        return Cause(kind.code, what, filled(remedy, known), group, device.address if device is not None else None)
 
     def firmware_regions(self) -> list[Cause]:
         """Regions that firmware requires mapped 1:1: Intel's RMRR, AMD's unity maps (``reserved_regions``)."""
@@ -167,13 +169,23 @@ class Found(NamedTuple):
         covered = self.device is None or self.device.group is not None
         return [] if covered else [self.say(NO_GROUP, what=without)]
 
-    def in_the_way(self) -> Iterator[Cause]:
-        """Why the groups cannot be handed over, under the model."""
+    def in_the_way(self, *codes: Code) -> Iterator[Cause]:
+        """Why the groups cannot be handed over, under the model: with these codes, or whatever is in the way."""
         for group in self.groups:
             remedy = SHUT_DOWN if group.claim else f"'iommutui why {group.id}' shows the smallest fix."
             for reason in self.model.verdict(self.host, group).reasons:
-                if reason.code in (Code.KERNEL_DRIVER, Code.FOREIGN_DOMAIN, Code.OWNED, Code.UNKNOWN_DRIVER):
+                if reason.code in (codes or IN_THE_WAY):
                     yield Cause(reason.code, sentence(reason), remedy, group.id, reason.device)
+
+    def owners(self) -> Iterator[Cause]:
+        """Who has the groups: EBUSY of opening ``/dev/vfio/N`` (``vfio_group_fops_open()``) or a device's own file."""
+        yield from self.in_the_way(Code.OWNED, Code.FOREIGN_DOMAIN)
+        if self.host.gap("claims"):
+            yield self.say(UNKNOWN_OWNER)
+
+    def without_isolation(self) -> list[Cause]:
+        """No-IOMMU mode (CONFIG_VFIO_NOIOMMU): no container of type 1, so no virtual machine."""
+        return [self.say(NO_IOMMU_MODE, group=group.id) for group in self.groups if group.name == NO_IOMMU]
 
     def settings(self, devices: Iterable[Device]) -> Iterator[Cause]:
         """Settings that should have put these devices on a VFIO driver, but did not."""
@@ -181,13 +193,9 @@ class Found(NamedTuple):
             for notice in notices_of(self.host, device):
                 yield Cause(notice.code, notice.text, notice.remedy, device.group, notice.device)
 
-    def silent(self, device: Device | None) -> list[Cause]:
+    def silent(self) -> list[Cause]:
         """The device does not answer: its configuration space reads as all ones."""
-        return [self.say(NOT_RESPONDING, device)] if device is not None and device.silent else []
-
-    def users(self, device: Device | None) -> str:
-        """The processes that have a node of the device open; empty if none is visible."""
-        return openers_words(self.uses.of(device.address).openers) if device is not None else ""
+        return [self.say(NOT_RESPONDING)] if self.device is not None and self.device.silent else []
 
     def of_no_use(self, device: Device) -> Iterator[Cause]:
         """Why no rebind lets a virtual machine have the device, as behind a VMD controller."""
@@ -226,6 +234,15 @@ class Message(NamedTuple):
     weight: Weight = Weight.NAMED
 
 
-def means(name: str, patterns: str, code: str, text: str, remedy: str, *, weight: Weight = Weight.NAMED) -> Message:
-    """A message that means the same on every machine."""
-    return Message(name, patterns, lambda found: [found.say(Kind(code, text, remedy))], weight)
+def means(
+    name: str,
+    patterns: str,
+    code: str,
+    text: str,
+    remedy: str,
+    *,
+    unless: Callable[[Found], Sequence[Cause]] = lambda found: (),
+    weight: Weight = Weight.NAMED,
+) -> Message:
+    """A message that means the same on every machine, ``unless`` that function finds the causes on this one."""
+    return Message(name, patterns, lambda found: unless(found) or [found.say(Kind(code, text, remedy))], weight)

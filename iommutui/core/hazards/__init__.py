@@ -6,25 +6,23 @@ from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.device import gap_words
-from iommutui.core.hazards import device, network, seat, storage, use
+from iommutui.core.hazards import access, device, storage
 from iommutui.core.hazards.base import DANGER, Acceptance, Check, Hazard, Kind, Moves, Severity, Topic, moves_of
 from iommutui.core.host import Host
 from iommutui.core.plan.intents import Goal
 from iommutui.core.reasons import Code, Reason
 
-CHECKS: tuple[Check, ...] = (*seat.CHECKS, *storage.CHECKS, *network.CHECKS, *use.CHECKS, *device.CHECKS)
+CHECKS: tuple[Check, ...] = (*access.CHECKS, *storage.CHECKS, *device.CHECKS)
 
 NOTHING = Kind(
-    "nothing-remains", Topic.DISPLAY, "the last way in: screen or keyboard, and network", (DANGER,),
+    "nothing-remains", Topic.DISPLAY, (DANGER,),
     "Leave one of them with the host: hand them over one after the other, and only while another way in is open.",
     says="This plan takes [the display {display} and ][the keyboard {input} and ]the network of {network} at once: "
     "no way into this machine remains if something goes wrong.",
 )  # fmt: skip
 
 _TOPICS, _SEVERITIES = tuple(Topic), (Severity.DANGER, Severity.WARN, Severity.INFO)
-_FOUND = (*seat.KINDS, *storage.KINDS, *network.KINDS, *use.KINDS, *device.KINDS)
-
-KINDS = {kind.code: kind for kind in (*sorted(_FOUND, key=lambda kind: _TOPICS.index(kind.topic)), NOTHING)}
+KINDS = {kind.code: kind for kind in (*access.KINDS, *storage.KINDS, *device.KINDS, NOTHING)}
 
 
 def hazards_of(host: Host, goals: Sequence[Goal]) -> list[Hazard]:
@@ -141,23 +139,21 @@ def hazard_sentence(hazard: Hazard) -> str:
     return f"{hazard_loss(hazard)} {hazard_advice(hazard)}"
 
 
-def dangers_words(hazards: Iterable[Hazard]) -> str:
+def dangers_words(hazards: Sequence[Hazard]) -> str:
     """Every danger with its evidence; if any is refused, only the refused ones."""
-    every = list(hazards)
-    refused = [hazard for hazard in every if hazard.refused]
-    said = " ".join(hazard_sentence(hazard) for hazard in refused or every)
+    refused = [hazard for hazard in hazards if hazard.refused]
+    said = " ".join(hazard_sentence(hazard) for hazard in refused or hazards)
     if refused:
         return f"Refused, whatever is accepted: {said}"
-    return f"{'1 danger has' if len(every) == 1 else f'{len(every)} dangers have'} not been accepted. {said}"
+    return f"{'1 danger has' if len(hazards) == 1 else f'{len(hazards)} dangers have'} not been accepted. {said}"
 
 
-def accept_words(hazards: Iterable[Hazard]) -> str:
+def accept_words(hazards: Sequence[Hazard]) -> str:
     """What to do about dangers not yet accepted: the options that accept them, unless one is refused."""
-    every = list(hazards)
-    if any(hazard.refused for hazard in every):
+    if any(hazard.refused for hazard in hazards):
         return "Do that first, or leave the device to the host."
-    options = " ".join(f"--accept {hazard.acceptance}" for hazard in every)
-    return f"To accept {'it' if len(every) == 1 else 'them'}: {options}"
+    options = " ".join(f"--accept {hazard.acceptance}" for hazard in hazards)
+    return f"To accept {'it' if len(hazards) == 1 else 'them'}: {options}"
 
 
 __all__ = ["KINDS", "Acceptance", "Hazard", "Kind", "Severity", "Topic", "cuts_a_lifeline", "hazards_of", "unaccepted"]

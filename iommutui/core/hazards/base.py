@@ -60,8 +60,6 @@ class Kind(NamedTuple):
 
     code: str
     topic: Topic
-    loses: str
-    """What the host loses or risks, for a table."""
     severities: tuple[Severity, ...]
     """Every severity it can have, worst first; a check picks one."""
     advice: str

@@ -1,36 +1,138 @@
-"""Hazards of the device and its card: functions, ids, resets, power and isolation."""
+"""Hazards of the device itself: who holds it, the rest of its card, ids, resets, power and isolation."""
 
 import re
 from collections.abc import Iterator
 
 from iommutui.core.address import Address
-from iommutui.core.command_line import setting_by_ids
-from iommutui.core.drivers import STUB
-from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed
+from iommutui.core.advice import setting_by_ids
+from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed, openers_words
 from iommutui.core.host import NO_IOMMU, Details, Device, Host, is_vfio, serves_host
 
+# fmt: off
+VM = Kind(
+    "used-by-vm", Topic.USE, (DANGER,),
+    "Shut the virtual machine down first: the unbind waits until it releases the device.", never=True,
+    says="{device} is in use by {owner}.")
+HANGS = Kind(
+    "unbind-hangs", Topic.USE, (DANGER, WARN),
+    "End every program that uses it, stop nvidia-persistenced, and unload nvidia_drm and nvidia_uvm before you apply.",
+    never=True,
+    says="{driver} blocks the unbind of {device} in the kernel while it is open: {who}.",
+    asks="who has {device} open, which would block its unbind")
+MEDIATED = Kind(
+    "mediated-devices", Topic.USE, (DANGER, WARN),
+    "Shut down the virtual machines that use them, then remove them: echo 1 > /sys/bus/mdev/devices/UUID/remove.",
+    never=True,
+    says="{device} has mediated devices, which vanish with its driver: {count}[, in group {groups}][, in use by "
+    "{owner}].")
+PLUGGED = Kind(
+    "thunderbolt-devices", Topic.USE, (WARN,),
+    "Unplug them first, and remember that docks may carry networks, disks and monitors.",
+    says="Plugged into {device}: {names}.")
 SPLIT = Kind(
-    "card-split", Topic.CARD, "a function of the card that stays with the host", (INFO,),
+    "card-split", Topic.CARD, (INFO,),
     "Hand over every function of the card: drivers in the virtual machine expect all of them.",
-    says="{device} ({driver}) is a function of the same card as {moved} and stays with the host[, in group {group}].",
-)  # fmt: skip
+    says="{device} ({driver}) is a function of the same card as {moved} and stays with the host[, in group {group}].")
 VIRTUAL = Kind(
-    "virtual-functions", Topic.CARD, "virtual functions, which may vanish with the driver", (DANGER, WARN),
+    "virtual-functions", Topic.CARD, (DANGER, WARN),
     "Hand over virtual functions instead, or set sriov_numvfs to 0 first; vfio-pci refuses the card while they exist.",
     says="{device} has virtual functions ({count}[; in use: {used}]), which many drivers remove when they are "
-    "unbound; a revert does not bring them back.",
-)  # fmt: skip
+    "unbound; a revert does not bring them back.")
 BY_ID = Kind(
-    "matched-by-id", Topic.CARD, "another card with the same id, which a setting by id takes as well", (WARN,),
+    "matched-by-id", Topic.CARD, (WARN,),
     "Bind by address instead: remove the ids from the setting, and let an override name this one card.",
-    says="{twins} has the same id as {device} ({ids}), and {where} gives every device of that id to {driver}.",
-)  # fmt: skip
+    says="{twins} has the same id as {device} ({ids}), and {where} gives every device of that id to {driver}.")
 TAKEN_BACK = Kind(
-    "ids-take-back", Topic.CARD, "a device that a setting by id takes back when the kernel chooses", (WARN,),
+    "ids-take-back", Topic.CARD, (WARN,),
     "Remove the ids from the setting, or name the host driver as the target instead of 'default'.",
     says="Every device with the ids {ids} goes to {driver} ({where}), so {device} goes back there when the "
-    "kernel chooses[; its host driver is {own}].",
-)  # fmt: skip
+    "kernel chooses.")
+NO_RESET = Kind(
+    "no-reset", Topic.DEVICE, (INFO,),
+    "Expect to power-cycle the machine before the device works again, in the host or in another virtual machine.",
+    says="The kernel cannot reset {device}; it may not work again until the machine is power-cycled.")
+BROKEN = Kind(
+    "reset-broken", Topic.DEVICE, (WARN,),
+    "Load vendor-reset on the host (then reset_method has device_specific), or expect to power-cycle the machine.",
+    says="{device} is a {family} chip of AMD, known not to recover from a reset: a virtual machine can "
+    "use it once, and again only after the machine is power-cycled.")
+REACHES = Kind(
+    "reset-reaches-others", Topic.DEVICE, (WARN,),
+    "Hand those devices over as well, or plug the card in elsewhere: VFIO refuses to reset devices that it does not "
+    "own.",
+    says="{device} can only be reset together with {others}[ (group {groups})], which stays with the host.")
+ASLEEP = Kind(
+    "sleeps-in-d3cold", Topic.DEVICE, (INFO,),
+    "If the virtual machine cannot wake it, try vfio-pci.disable_idle_d3=1 on the kernel's command line.",
+    says="{device} is powered down (D3cold), so it could not be read completely.")
+SILENT = Kind(
+    "not-responding", Topic.DEVICE, (WARN,),
+    "Shut the machine down and disconnect it from power for a moment, then check again before you hand the device "
+    "over.",
+    says="The configuration space of {device} reads as all ones: it sleeps in D3cold or has fallen off the bus.")
+DIRECT = Kind(
+    "direct-region", Topic.DEVICE, (WARN,),
+    "Look for a firmware setting that ends it (RMRR, shared memory): a virtual machine does not have this mapping.",
+    says="The firmware uses the memory {region} through {device} (a direct mapping of group {group}).")
+OVERRIDE = Kind(
+    "acs-override", Topic.DEVICE, (WARN,),
+    "Boot without pcie_acs_override to see the groups that the hardware can isolate.",
+    says="{parameter} splits groups in name only: {device} and its neighbours may still reach each other's memory.")
+NO_IOMMU_MODE = Kind(
+    "no-isolation", Topic.DEVICE, (WARN,),
+    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot use it.",
+    says="No IOMMU translates {device} (no-IOMMU mode): its DMA can reach all memory of this machine.")
+# fmt: on
+
+
+HANGING_DRIVERS = frozenset({"nvidia"})
+"""Their remove function waits in the kernel until the device is closed, and no signal interrupts it
+(``NVRM: Attempting to remove device ... with non-zero usage count!``)."""
+
+
+def used_by_vm(moves: Moves) -> Iterator[Hazard]:
+    """A device that is open through VFIO."""
+    for device, goal in moves.goals:
+        group = moves.host.group_of(device.address)
+        claim = group.claim if group is not None else None
+        leaves = goal.any_driver or goal.driver != device.driver
+        if claim is not None and device.address in claim.opened and leaves:
+            yield VM.of(device, owner=claim.owner or "a process that is not visible")
+
+
+def unbind_hangs(moves: Moves) -> Iterator[Hazard]:
+    """A driver known to hang at unbind while the device is open; or it is unknown whether it is open."""
+    why = moves.uses.gap("openers")
+    for device in moves.leaving:
+        if device.driver in HANGING_DRIVERS:
+            own = moves.uses.of(device.address)
+            held = [name for screen in own.screens for name in screen.held_by]
+            who = ", ".join(filter(None, (openers_words(own.openers), listed(held))))
+            if who:
+                yield HANGS.of(device, driver=device.driver, who=who)
+            elif why:
+                yield HANGS.of(device, WARN, why, driver=device.driver)
+
+
+def mediated(moves: Moves) -> Iterator[Hazard]:
+    """Mediated devices (GVT-g, vGPU): the parent's driver removes them, and waits while one is open."""
+    host = moves.host
+    every = [device for device in host.devices.values() if device.bus == "mdev"] if moves.leaving else []
+    for device in moves.leaving:
+        parts = [each for each in every if each.parent == device.address]
+        groups = [group for d in parts if (group := host.group_of(d.address)) is not None]
+        owner = listed(group.claim.owner for group in groups if group.claim is not None)
+        if parts:
+            where = listed(str(group.id) for group in groups)
+            yield MEDIATED.of(device, DANGER if owner else WARN, count=str(len(parts)), groups=where, owner=owner)
+
+
+def plugged(moves: Moves) -> Iterator[Hazard]:
+    """Thunderbolt devices behind a controller that is unbound."""
+    for device in moves.leaving:
+        names = listed(name for each in moves.uses.of(device.address).plugged for name in each.names)
+        if names:
+            yield PLUGGED.of(device, names=names)
 
 
 def card_split(moves: Moves) -> Iterator[Hazard]:
@@ -81,10 +183,9 @@ def matched_by_id(moves: Moves) -> Iterator[Hazard]:
 def ids_take_back(moves: Moves) -> Iterator[Hazard]:
     """``default`` for a device whose ids the command line, or perhaps ``modprobe.d``, gives to VFIO or ``pci-stub``."""
     for device, goal in moves.goals:
-        if goal.any_driver and not serves_host(moves.host, device, device.driver):
-            own = next((fit.driver for fit in device.fits or () if not fit.vfio and fit.driver != STUB), "")
-            if setting := _setting(moves, device):
-                yield TAKEN_BACK.of(device, **setting, own=own)
+        setting = _setting(moves, device) if goal.any_driver else {}
+        if setting and not serves_host(moves.host, device, device.driver):
+            yield TAKEN_BACK.of(device, **setting)
 
 
 def _setting(moves: Moves, device: Device) -> dict[str, str]:
@@ -94,50 +195,6 @@ def _setting(moves: Moves, device: Device) -> dict[str, str]:
         return {}
     return {"ids": f"{device.vendor_id}:{device.device_id}", "driver": setting[0], "where": setting[1]}
 
-
-NO_RESET = Kind(
-    "no-reset", Topic.DEVICE, "a device that the kernel cannot reset", (INFO,),
-    "Expect to power-cycle the machine before the device works again, in the host or in another virtual machine.",
-    says="The kernel cannot reset {device}; it may not work again until the machine is power-cycled.",
-)  # fmt: skip
-BROKEN = Kind(
-    "reset-broken", Topic.DEVICE, "a chip known not to recover from a reset", (WARN,),
-    "Load vendor-reset on the host (then reset_method has device_specific), or expect to power-cycle the machine.",
-    says="{device} is a {family} chip of AMD, known not to recover from a reset: a virtual machine can "
-    "use it once, and again only after the machine is power-cycled.",
-)  # fmt: skip
-REACHES = Kind(
-    "reset-reaches-others", Topic.DEVICE, "a reset that reaches devices of other groups", (WARN,),
-    "Hand those devices over as well, or plug the card in elsewhere: VFIO refuses to reset devices that it does not "
-    "own.",
-    says="{device} can only be reset together with {others}[ (group {groups})], which stays with the host.",
-)  # fmt: skip
-ASLEEP = Kind(
-    "sleeps-in-d3cold", Topic.DEVICE, "a device that is powered down (D3cold)", (INFO,),
-    "If the virtual machine cannot wake it, try vfio-pci.disable_idle_d3=1 on the kernel's command line.",
-    says="{device} is powered down (D3cold), so it could not be read completely.",
-)  # fmt: skip
-SILENT = Kind(
-    "not-responding", Topic.DEVICE, "a device whose configuration space reads as all ones", (WARN,),
-    "Shut the machine down and disconnect it from power for a moment, then check again before you hand the device "
-    "over.",
-    says="The configuration space of {device} reads as all ones: it sleeps in D3cold or has fallen off the bus.",
-)  # fmt: skip
-DIRECT = Kind(
-    "direct-region", Topic.DEVICE, "a device that the firmware uses for DMA", (WARN,),
-    "Look for a firmware setting that ends it (RMRR, shared memory): a virtual machine does not have this mapping.",
-    says="The firmware uses the memory {region} through {device} (a direct mapping of group {group}).",
-)  # fmt: skip
-OVERRIDE = Kind(
-    "acs-override", Topic.DEVICE, "isolation that pcie_acs_override only claims", (WARN,),
-    "Boot without pcie_acs_override to see the groups that the hardware can isolate.",
-    says="{parameter} splits groups in name only: {device} and its neighbours may still reach each other's memory.",
-)  # fmt: skip
-NO_IOMMU_MODE = Kind(
-    "no-isolation", Topic.DEVICE, "a device that nothing isolates (no-IOMMU mode)", (WARN,),
-    "Only programs such as DPDK can use it, as root, and they can reach all memory; a virtual machine cannot use it.",
-    says="No IOMMU translates {device} (no-IOMMU mode): its DMA can reach all memory of this machine.",
-)  # fmt: skip
 
 _BROKEN = {
     "Polaris": r"1002:(67[cd].|6fdf|67e.|67ff|698.|699.)",
@@ -220,5 +277,11 @@ def isolation(moves: Moves) -> Iterator[Hazard]:
             yield OVERRIDE.of(device, parameter=override)
 
 
-KINDS = (SPLIT, VIRTUAL, BY_ID, TAKEN_BACK, NO_RESET, BROKEN, REACHES, ASLEEP, SILENT, NO_IOMMU_MODE, DIRECT, OVERRIDE)
-CHECKS = (card_split, virtual_functions, matched_by_id, ids_take_back, resets, power, isolation)
+KINDS = (
+    *(VM, HANGS, MEDIATED, PLUGGED, SPLIT, VIRTUAL, BY_ID, TAKEN_BACK),
+    *(NO_RESET, BROKEN, REACHES, ASLEEP, SILENT, NO_IOMMU_MODE, DIRECT, OVERRIDE),
+)
+CHECKS = (
+    *(used_by_vm, unbind_hangs, mediated, plugged, card_split, virtual_functions),
+    *(matched_by_id, ids_take_back, resets, power, isolation),
+)

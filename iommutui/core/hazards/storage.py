@@ -12,44 +12,40 @@ _ARRAY = (
 )
 """The effect on the array that the disk belongs to."""
 
+# fmt: off
 MOUNTED = Kind(
-    "disk-mounted", Topic.STORAGE, "file systems mounted from its disks", (DANGER, WARN, INFO),
+    "disk-mounted", Topic.STORAGE, (DANGER, WARN, INFO),
     "Unmount them first, or leave this device to the host: programs that write to them lose data.", never=True,
     says="{device} holds file systems mounted at {what} ({chain})." + _ARRAY,
-    asks="what is mounted from the disks of {device}",
-)  # fmt: skip
+    asks="what is mounted from the disks of {device}")
 SWAP = Kind(
-    "swap-active", Topic.STORAGE, "swap in use", (DANGER, WARN),
+    "swap-active", Topic.STORAGE, (DANGER, WARN),
     "Turn it off first with swapoff; otherwise swapped-out memory is lost, and programs die.", never=True,
-    says="{device} holds swap in use ({chain})." + _ARRAY,
-)  # fmt: skip
+    says="{device} holds swap in use ({chain})." + _ARRAY)
 POOL = Kind(
-    "zfs-member", Topic.STORAGE, "a member of an imported ZFS pool", (DANGER,),
+    "zfs-member", Topic.STORAGE, (DANGER,),
     "Export the pool first with zpool export; a pool that loses members stops.", never=True,
     says="{device} holds a part of the ZFS pool {what} ({chain})." + _ARRAY,
-    asks="whether a disk of {device} is in an imported ZFS pool",
-)  # fmt: skip
+    asks="whether a disk of {device} is in an imported ZFS pool")
 STACK = Kind(
-    "disk-assembled", Topic.STORAGE, "a member of an assembled array, volume or cache", (DANGER, WARN),
+    "disk-assembled", Topic.STORAGE, (DANGER, WARN),
     "Stop it first (mdadm --stop, vgchange -an, cryptsetup close), so that it is left clean.", never=True,
-    says="{device} holds a part of {what}, which is assembled but not mounted ({chain})." + _ARRAY,
-)  # fmt: skip
+    says="{device} holds a part of {what}, which is assembled but not mounted ({chain})." + _ARRAY)
 REMOTE = Kind(
-    "network-mount", Topic.STORAGE, "file systems or swap reached through it on a server", (DANGER, WARN),
+    "network-mount", Topic.STORAGE, (DANGER, WARN),
     "Unmount them first, or leave this network device to the host: programs that use them hang.", never=True,
-    says="{what} {comes} from a server through {device} ({chain})[; {unclear}][; {remains} stays with the host].",
-)  # fmt: skip
+    says="{what} {comes} from a server through {device} ({chain})[; {remains} stays with the host].")
 FSTAB = Kind(
-    "fstab-entry", Topic.STORAGE, "a file system that /etc/fstab names", (WARN, INFO),
+    "fstab-entry", Topic.STORAGE, (WARN, INFO),
     "Remove it from /etc/fstab, or add nofail: otherwise a boot without the disk stops there.",
     says="/etc/fstab names a file system on {device} for {what} ({chain}); it is not mounted now.",
-    asks="whether /etc/fstab names a disk of {device}",
-)  # fmt: skip
+    asks="whether /etc/fstab names a disk of {device}")
 IDLE = Kind(
-    "disk-leaves", Topic.STORAGE, "a disk that nothing uses now", (INFO,),
+    "disk-leaves", Topic.STORAGE, (INFO,),
     "Make sure that nothing on it is needed: a virtual machine can overwrite all of it.",
-    says="The disk {disks} goes with {device}[; it holds {content}]. Nothing on it is mounted.",
-)  # fmt: skip
+    says="The disk {disks} goes with {device}[; it holds {content}]. Nothing on it is mounted.")
+# fmt: on
+
 
 _CLASSES = ("01", "0c03", "0c00", "0805")
 """Classes of controllers that may have disks: storage, USB, FireWire, SD cards."""
@@ -66,11 +62,7 @@ _KIND_OF = {
     Held.FSTAB: FSTAB,
 }
 
-_COMMANDS = {
-    MOUNTED: "Unmount them first: umount",
-    REMOTE: "Unmount them first: umount",
-    POOL: "Export the pool first: zpool export",
-}
+_COMMANDS = {MOUNTED: "umount", REMOTE: "umount", POOL: "zpool export"}
 
 
 def disks(moves: Moves) -> Iterator[Hazard]:
@@ -115,9 +107,7 @@ def _facts(held: Held, uses: Sequence[Storage], severity: Severity) -> dict[str,
         "spared": "" if severity is DANGER else array,
     }
     if held in (Held.REMOTE, Held.PERHAPS_REMOTE):
-        perhaps = held is Held.PERHAPS_REMOTE
-        facts["comes"] = "may come" if perhaps else "comes"
-        facts["unclear"] = "the network device that leads to the server is unknown" if perhaps else ""
+        facts["comes"] = "may come" if held is Held.PERHAPS_REMOTE else "comes"
         facts["remains"] = "" if severity is DANGER else "another way to it"
     return facts
 
@@ -134,17 +124,15 @@ def _way(kind: Kind, uses: Sequence[Storage], severity: Severity) -> str:
     elif kind is REMOTE and severity is DANGER and "/" in names:
         way = "The system runs from it: leave this network device to the host."
     elif command and all(name and name[0] not in "([" for name in names):
-        way = f"{command} {' '.join(names)}."
+        way = f"{kind.advice} Run: {command} {' '.join(names)}."
     unseen = next((use for use in uses if use.spare is None and use.chain), None)
-    return f"{way or kind.advice} {_out_of_the_mirror(unseen)}" if unseen is not None else way
-
-
-def _out_of_the_mirror(use: Storage) -> str:
-    """How a member leaves a mirror, if the kernel does not show whether it is one."""
-    own = use.chain[-1].partition(" ")[0]
-    if use.array.startswith("dm-"):
-        return f"If 'lvs -a -o +devices' shows a mirror in sync, take {own} out: lvconvert -m 0 VG/LV /dev/{own}."
-    return f"If 'zpool status' shows an intact mirror, take {own} out of it: zpool detach {use.array} {own}."
+    if unseen is None:
+        return way
+    own = unseen.chain[-1].partition(" ")[0]
+    shows, out = "zpool status", f"zpool detach {unseen.array} {own}"
+    if unseen.array.startswith("dm-"):
+        shows, out = "lvs -a -o +devices", f"lvconvert -m 0 VG/LV /dev/{own}"
+    return f"{way or kind.advice} If '{shows}' shows an intact mirror, take the disk out of it: {out}."
 
 
 KINDS = (MOUNTED, SWAP, POOL, STACK, REMOTE, FSTAB, IDLE)

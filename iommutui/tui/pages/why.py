@@ -1,6 +1,6 @@
 """The details pane: the page Why of the selection, and the way to the other pages. Pure."""
 
-from iommutui.core.advice import missing_facts, no_iommu_advice
+from iommutui.core.advice import no_iommu_advice, not_recorded
 from iommutui.core.device import gap_words
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import class_words, describe_group, device_name, verdict_word
@@ -35,10 +35,8 @@ def why_page(state: AppState, device: Device | None, group: Group | None) -> lis
 
 @last_call
 def _lacking(host: Host, source: Source) -> tuple[Line, ...]:
-    found = missing_facts(host, live=source.real, recorded=source.kind is SourceKind.SNAPSHOT)
-    return (
-        (BLANK, heading("Not known of this machine"), *(bullet(text, "warn", "?") for text in found)) if found else ()
-    )
+    found = not_recorded(host) if source.kind is SourceKind.SNAPSHOT else ""
+    return (BLANK, heading("Not known of this machine"), bullet(found, "warn", "?")) if found else ()
 
 
 def no_group(state: AppState) -> list[Line]:

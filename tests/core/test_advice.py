@@ -2,7 +2,7 @@
 
 import pytest
 
-from iommutui.core.command_line import idle_iommu, is_set, notices_of, parameter_advice
+from iommutui.core.advice import idle_iommu, notices_of, parameter_advice
 from iommutui.core.host import Host
 from iommutui.core.uses import ById, Uses
 from tests.core.machines import A, one
@@ -69,8 +69,8 @@ def test_a_modprobe_setting_that_came_too_late_is_reported() -> None:
     ],
 )
 def test_iommu_parameters_without_effect_are_reported(vendor: str | None, cmdline: str, said: str) -> None:
-    notices = list(idle_iommu(Host({}, {}, cmdline=cmdline, cpu_vendor=vendor)))
-    assert [said in notice.text for notice in notices] == ([True] if said else [])
+    sentences = list(idle_iommu(Host({}, {}, cmdline=cmdline, cpu_vendor=vendor)))
+    assert [said in sentence for sentence in sentences] == ([True] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,5 @@ def test_iommu_parameters_without_effect_are_reported(vendor: str | None, cmdlin
     ],
 )
 def test_a_parameter_already_set_is_not_advised(cmdline: str, there: bool) -> None:
-    host = Host({}, {}, cmdline=cmdline)
-    assert is_set(host, "vfio-pci.disable_idle_d3=1") is there
-    assert ("already" in parameter_advice(host, "vfio-pci.disable_idle_d3=1")) is there
+    advice = parameter_advice(Host({}, {}, cmdline=cmdline), "vfio-pci.disable_idle_d3=1")
+    assert ("already" in advice) is there

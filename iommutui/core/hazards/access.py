@@ -1,52 +1,88 @@
-"""Hazards of the machine's seat (logind's word): displays, keyboards, pointers and sound."""
+"""Hazards of the ways into the machine: displays, keyboards and pointers, networks; and sound."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from iommutui.core.hazards.base import DANGER, INFO, WARN, Hazard, Kind, Moves, Topic, listed, openers_words
 from iommutui.core.host import Device, serves_host
 from iommutui.core.models import since
-from iommutui.core.uses import Screen
+from iommutui.core.uses import Network, Screen
 
 _SCREENS = (
-    ("Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host."),
+    "Have another way in (SSH) before you apply, or plug the monitor into a display that stays with the host.",
     "Plug the monitor into a display that stays with the host.",
 )
 _STAYS = "[; the monitor on {remains} stays with the host]."
+_PORTS = (
+    "Plug it into a port of a controller that stays with the host, or have another way in (SSH).",
+    "Plug it into a port of a controller that stays with the host.",
+)
+_WAYS = (
+    "Work from the machine's own keyboard and screen, or move the address to an interface that stays.",
+    "Move the address to an interface that stays.",
+)
+_THROUGH = " through {interface}[ ({chain})] on {device}[; {remains} stays with the host]."
 
+# fmt: off
 BOOT = Kind(
-    "boot-display", Topic.DISPLAY, "the display that the machine booted on", (DANGER, WARN, INFO), *_SCREENS,
+    "boot-display", Topic.DISPLAY, (DANGER, WARN, INFO), *_SCREENS,
     says="{device} is the display that this machine booted on[ ({shows})]; without its driver the screen goes dark "
     "or freezes" + _STAYS,
-    asks="whether {device} is the display that this machine booted on",
-)  # fmt: skip
+    asks="whether {device} is the display that this machine booted on")
 MONITOR = Kind(
-    "monitor", Topic.DISPLAY, "a monitor that is plugged in", (DANGER, WARN, INFO), *_SCREENS,
+    "monitor", Topic.DISPLAY, (DANGER, WARN, INFO), *_SCREENS,
     says="A monitor is plugged into {monitors} of {device}, and goes dark" + _STAYS,
-    asks="whether a monitor is plugged into {device}",
-)  # fmt: skip
+    asks="whether a monitor is plugged into {device}")
 CONSOLE = Kind(
-    "text-console", Topic.DISPLAY, "the text console (fbcon)", (WARN,),
+    "text-console", Topic.DISPLAY, (WARN,),
     "Detach the console first: echo 0 > /sys/class/vtconsole/vtcon1/bind (the one named 'frame buffer device').",
-    says="The text console is drawn on {console} of {device}.",
-)  # fmt: skip
+    says="The text console is drawn on {console} of {device}.")
 FIRMWARE = Kind(
-    "firmware-framebuffer", Topic.DISPLAY, "the BAR that holds the firmware's framebuffer", (WARN,),
+    "firmware-framebuffer", Topic.DISPLAY, (WARN,),
     "If the virtual machine then fails to start with 'BAR: can't reserve', let the host boot on another display.",
     says="The firmware's framebuffer ({name}) still lies in the memory of {device}; a virtual machine cannot use "
-    "memory that the kernel has reserved.",
-)  # fmt: skip
+    "memory that the kernel has reserved.")
 REMOVED = Kind(
-    "framebuffer-removed", Topic.DISPLAY, "the firmware's framebuffer, which vfio-pci removes", (DANGER, WARN),
-    *_SCREENS,
+    "framebuffer-removed", Topic.DISPLAY, (DANGER, WARN), *_SCREENS,
     says="When {device} goes to vfio-pci, this kernel removes the firmware's framebuffer ({name}[ of {owner}]): "
-    "what it shows goes dark" + _STAYS,
-)  # fmt: skip
+    "what it shows goes dark" + _STAYS)
 IN_USE = Kind(
-    "gpu-in-use", Topic.DISPLAY, "a GPU that processes have open", (DANGER, INFO),
+    "gpu-in-use", Topic.DISPLAY, (DANGER, INFO),
     "End these processes first (log out of the desktop, stop the display manager); they crash or hang otherwise.",
     says="{device} is in use by {who} ({nodes}).",
-    asks="who has {device} open",
-)  # fmt: skip
+    asks="who has {device} open")
+KEYBOARD = Kind(
+    "last-keyboard", Topic.INPUT, (DANGER,), *_PORTS,
+    says="{names} is on {device}, and no other keyboard remains.")
+POINTER = Kind(
+    "last-pointer", Topic.INPUT, (WARN,), *_PORTS,
+    says="{names} is on {device}, and no other mouse or touchpad remains.")
+INPUT = Kind(
+    "input-leaves", Topic.INPUT, (INFO,), *_PORTS,
+    says="{names} goes with {device}[; {remains} stays with the host].",
+    asks="which keyboards and mice are on {device}")
+PLAYING = Kind(
+    "audio-playing", Topic.AUDIO, (WARN, INFO),
+    "Stop it or choose another output first; a program that keeps the card open can make the unbind wait.",
+    says="Sound is being played or recorded on {device} ({streams}[; held open by {who}]).",
+    asks="whether {device} plays sound")
+OPEN = Kind(
+    "audio-open", Topic.AUDIO, (INFO,),
+    "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
+    says="The sound card {device} is held open by {who}.")
+SESSION = Kind(
+    "ssh-session", Topic.NETWORK, (DANGER, WARN), *_WAYS,
+    says="Your SSH session goes" + _THROUGH)
+DEFAULT = Kind(
+    "default-route", Topic.NETWORK, (DANGER, WARN, INFO), *_WAYS,
+    says="The default route goes" + _THROUGH, asks="which network traffic goes through {device}")
+ADDRESS = Kind(
+    "network-address", Topic.NETWORK, (DANGER, WARN), *_WAYS,
+    says="An address of this machine is reached" + _THROUGH)
+MEMBER = Kind(
+    "network-member", Topic.NETWORK, (WARN,),
+    "Take it out of the bond, bridge or VLAN first; virtual machines and containers may use it.",
+    says="A bond, bridge or VLAN goes" + _THROUGH)
+# fmt: on
 
 
 def displays(moves: Moves) -> Iterator[Hazard]:
@@ -126,26 +162,6 @@ def gpu_in_use(moves: Moves) -> Iterator[Hazard]:
             yield IN_USE.of(device, INFO, why)
 
 
-_PORTS = (
-    "Plug it into a port of a controller that stays with the host, or have another way in (SSH).",
-    "Plug it into a port of a controller that stays with the host.",
-)
-
-KEYBOARD = Kind(
-    "last-keyboard", Topic.INPUT, "the last keyboard", (DANGER,), *_PORTS,
-    says="{names} is on {device}, and no other keyboard remains.",
-)  # fmt: skip
-POINTER = Kind(
-    "last-pointer", Topic.INPUT, "the last mouse or touchpad", (WARN,), *_PORTS,
-    says="{names} is on {device}, and no other mouse or touchpad remains.",
-)  # fmt: skip
-INPUT = Kind(
-    "input-leaves", Topic.INPUT, "a keyboard or pointer, while others remain", (INFO,), *_PORTS,
-    says="{names} goes with {device}[; {remains} stays with the host].",
-    asks="which keyboards and mice are on {device}",
-)  # fmt: skip
-
-
 def inputs(moves: Moves) -> Iterator[Hazard]:
     """Keyboards and pointers that leave with a device, judged by those that remain.
 
@@ -169,33 +185,62 @@ def inputs(moves: Moves) -> Iterator[Hazard]:
             yield INPUT.of(device, INFO, why)
 
 
-PLAYING = Kind(
-    "audio-playing", Topic.AUDIO, "sound being played or recorded", (WARN, INFO),
-    "Stop it or choose another output first; a program that keeps the card open can make the unbind wait.",
-    says="Sound is being played or recorded on {device} ({streams}[; held open by {who}]).",
-    asks="whether {device} plays sound",
-)  # fmt: skip
-OPEN = Kind(
-    "audio-open", Topic.AUDIO, "a sound card that programs have open", (INFO,),
-    "Sound servers usually release it by themselves; if the unbind waits, stop PipeWire or PulseAudio.",
-    says="The sound card {device} is held open by {who}.",
-)  # fmt: skip
-
-
 def sounds(moves: Moves) -> Iterator[Hazard]:
     """Sound cards in use."""
     for device in moves.leaving:
         own = moves.uses.of(device.address)
         playing = listed(f"{sound.card} {stream}" for sound in own.sounds for stream in sound.playing)
-        openers = own.openers if own.sounds else ()
-        who = listed(opener.name for opener in openers if opener.name)
+        who = openers_words(own.openers) if own.sounds else ""
         if playing:
             yield PLAYING.of(device, streams=playing, who=who)
-        elif openers:
-            yield OPEN.of(device, who=who or "a process")
+        elif who:
+            yield OPEN.of(device, who=who)
         elif (own.sounds or (device.class_code or "").startswith("0403")) and (why := moves.uses.gap("sounds")):
             yield PLAYING.of(device, INFO, why)
 
 
-KINDS = (BOOT, MONITOR, CONSOLE, FIRMWARE, REMOVED, IN_USE, KEYBOARD, POINTER, INPUT, PLAYING, OPEN)
-CHECKS = (displays, firmware_framebuffer, gpu_in_use, inputs, sounds)
+def networks(moves: Moves) -> Iterator[Hazard]:
+    """The worst loss among each device's interfaces. It is less severe if another device takes over."""
+    gone, why = {device.address for device in moves.leaving}, moves.uses.gap("network")
+    for device in moves.leaving:
+        own = moves.uses.of(device.address).network
+        carried = {SESSION: [u for u in own if u.session], DEFAULT: [u for u in own if u.default_route]}
+        if not any(carried.values()):
+            carried = {ADDRESS: [u for u in own if u.address]}
+        for kind, lost in carried.items():
+            if lost:
+                kept = (use for use in moves.uses.network if use.device not in gone)
+                remains = _carries_on(kind, lost, kept)
+                yield kind.of(device, WARN if remains else DANGER, **_facts(lost), remains=remains)
+        members = [use for use in own if len(use.chain) > 1]
+        if members and not any(carried.values()):
+            yield MEMBER.of(device, **_facts(members))
+        if why and (own or (device.class_code or "").startswith("02") or device.interfaces):
+            yield DEFAULT.of(device, INFO, why)
+
+
+def _carries_on(kind: Kind, lost: Sequence[Network], kept: Iterable[Network]) -> str:
+    """The remaining interface that does the same: another member of a bond, or another route.
+
+    The session is bound to its address, so only a bond keeps it.
+    """
+    tops = {use.top for use in lost}
+    for use in kept:
+        same = use.top in tops
+        if same and use.bonded:
+            return use.own
+        if not same and ((kind is DEFAULT and use.default_route) or (kind is ADDRESS and use.address)):
+            return use.top
+    return ""
+
+
+def _facts(uses: Sequence[Network]) -> dict[str, str]:
+    chains = listed(" ← ".join(use.chain) for use in uses) if any(len(use.chain) > 1 for use in uses) else ""
+    return {"interface": listed(use.own for use in uses), "chain": chains}
+
+
+KINDS = (
+    *(BOOT, MONITOR, CONSOLE, FIRMWARE, REMOVED, IN_USE, KEYBOARD, POINTER, INPUT, PLAYING, OPEN),
+    *(SESSION, DEFAULT, ADDRESS, MEMBER),
+)
+CHECKS = (displays, firmware_framebuffer, gpu_in_use, inputs, sounds, networks)
