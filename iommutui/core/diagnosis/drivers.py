@@ -241,6 +241,9 @@ MESSAGES = (
           "cant reset pci device", "reset-file", "The kernel cannot reset {it} alone. A virtual machine that has every "
           "function of the card resets it by its bus, so this is often harmless.", "Go on if the virtual machine "
           "starts and restarts; 'iommutui why {it}' says what resets the device."),
+    means("no driver_override", "/driver_override*no such file | /driver_override: directory nonexistent", "no-device",
+          "There is no such device (names start with the domain, usually 0000:), or the kernel is older than 3.16.",
+          "'iommutui list' shows the devices as they are now."),
     means("virtual functions are not offered", "sriov_numvfs*! | not enough mmio resources for sr-iov | sr-iov: bus "
           "number out of range", "sriov-not-offered", "Only the driver of the physical function can enable them, no "
           "more than sriov_totalvfs, and only if the firmware has left address space and bus numbers.",
@@ -271,6 +274,8 @@ MESSAGES = (
           "module is rejected | lockdown:*is restricted", "secure-boot", "With Secure Boot the kernel accepts only "
           "modules signed with a key that it knows.", "Enrol the module's key (mokutil --import), or turn Secure Boot "
           "off."),
+    means("driver and library differ", "driver/library version mismatch", "other-version", "The loaded nvidia module "
+          "and the libraries differ in version.", "Reboot, or unload nvidia_drm, nvidia_modeset, nvidia_uvm, nvidia."),
     means("module of another kernel", "exec format error | disagrees about version of symbol | unknown symbol in "
           "module | invalid module format | could not insert <module>: invalid argument", "other-kernel",
           "The module was built for another kernel.", "Reboot into that kernel, or rebuild the module (dkms "

@@ -178,6 +178,12 @@ MESSAGES = (
           "received unaligned region | enabling device (# | changed vga decodes | hiding ecap | hiding cap | "
           "deactivate vga console", "note", "This is a note, not an error. ('DMAR: IOMMU enabled' says only that the "
           "parameter was read.)", "'iommutui list' shows whether there are groups.", weight=Weight.HARMLESS),
+    means("no interrupt vectors left", "interrupt msi*no space left | interrupt msi*vfio_device_set_irqs failure",
+          "no-vectors", "The host has no interrupt vectors left, or the guest asked for more than the device has.",
+          "Give the guest's driver fewer queues; x2APIC in the firmware setup gives the host more vectors."),
+    means("IGD of Intel", "igd opregion | requested igd | legacy mode disabled", "igd", "QEMU's legacy mode for "
+          "Intel's own graphics needs it at 00:02.0 of a guest of type pc (i440fx) with its ROM.", "Leave legacy mode "
+          "and hand it over as a second display with x-igd-opregion=on and a romfile."),
     Message("cannot reserve a BAR", "bar #*cant reserve | cant reserve [mem | vfio_region_write*device or resource "
             "busy | vfio_region_read*device or resource busy | failed to mmap*performance may be slow", cannot_reserve),
     means("the ROM cannot be read", "invalid pci rom header signature | invalid pci rom data signature | cannot read "

@@ -166,6 +166,9 @@ MESSAGES = (
           "vfio_iommu_type1' on the host, and pass /dev/vfio/vfio into the container.", unless=Found.without_isolation),
     means("no iommufd", "/dev/iommu*no such file | /dev/iommu*no such device", "no-iommufd", "This kernel has no "
           "iommufd, or its module is not loaded.", "Run 'modprobe iommufd' (from 6.2), or leave iommufd= out."),
+    means("MSI-X table where it does not fit", "table & pba overlap", "msix-table", "The MSI-X table of {it}, as its "
+          "configuration space shows it, overlaps something else: the card is faulty or does not answer.", "Try "
+          "x-msix-relocation=bar2 (or another free BAR) for the device, and check whether its host driver starts it."),
     means("group in several address spaces", "used in multiple address spaces", "one-address-space", "Devices of group "
           "{group} are placed so that the guest's virtual IOMMU gives them different address spaces; the host's IOMMU "
           "cannot tell the members of a group apart, so they must share one.", "Take the virtual IOMMU (intel-iommu, "
@@ -192,6 +195,19 @@ MESSAGES = (
     means("AppArmor or SELinux denial", "apparmor=denied*vfio | avc: denied*vfio", "mandatory-access", "AppArmor or "
           "SELinux denies QEMU access to the file; its permissions are not the reason.", "Let libvirt attach the "
           "device (it adds the rule), or add /dev/vfio/* to the profile."),
+    means("guest's hardware", "attempted double use of pci address | slot # function # already in use | no pci bus "
+          "found for device vfio-pci | bus pcie.0 does not support hotplugging | q35 machine model is not enabled | "
+          "failed moving device bar", "guest-hardware", "The guest has no free slot of that kind for it; the host is "
+          "not involved.", "Use machine type q35 with a pcie-root-port for it, and remove its guest <address>."),
+    means("hook failed", "hook script execution failed | hooks/qemu*exit status", "hook-failed", "A libvirt hook "
+          "script failed, so the virtual machine did not start.", "Run it as root, and pass its last line to --error."),
+    means("the network uses the device", "routing table indicates that interface", "routed", "The machine has a route "
+          "through this interface, so the tool leaves it alone.", "Remove the address first (ip addr flush)."),
+    means("no mediated device", "mdev_supported_types/*! | mdev*no space left", "no-mdev", "The parent device has no "
+          "such instance left (available_instances), or too little memory.", "Remove one, or choose a smaller type."),
+    means("KVM is missing", "could not access kvm kernel module | kvm is not available | failed to initialize kvm | "
+          "could not insert kvm_", "no-kvm", "KVM is off: this is about the processor's virtualization (VT-x, AMD-V), "
+          "not about the IOMMU.", "Turn on VT-x or SVM in the firmware setup, and load kvm_intel or kvm_amd."),
     means("start timed out", "start failed*got timeout | timed out waiting for qemu | monitor socket*timeout | cannot "
           "acquire state change lock", "pinning", "With a device handed over, all memory of the guest is allocated and "
           "pinned before it starts, which can take longer than the tool waits.", "Give the guest less memory, use huge "
