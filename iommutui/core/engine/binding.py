@@ -125,16 +125,16 @@ def _core_check(host: Host, device: Device, driver: str, model: Model) -> Check:
     """``really_probe`` up to the driver's own probe."""
     if is_iommu(host, device):
         return Check("EBUSY", (Reason(Code.IOMMU_FUNCTION, device.group, device.address, driver),))
-    return model.check_probe(host, device, driver)
+    group = host.group_of(device.address)
+    return Check() if group is None else model.check_probe(host, group, device, driver)
 
 
 def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
     bound = device._replace(driver=driver)
     after = _with_noiommu_group(host.with_device(bound), bound)
-    crash = model.crash_of(after, bound, driver)
-    if crash is not None:
-        return Outcome(OK, after, crash[1], crash=crash[0])
-    return Outcome(OK, after)
+    group = after.group_of(device.address)
+    crash = model.crash_of(after, group, bound, driver) if group is not None else None
+    return Outcome(OK, after) if crash is None else Outcome(OK, after, crash[1], crash=crash[0])
 
 
 def driverless(host: Host, device: Device) -> Device:

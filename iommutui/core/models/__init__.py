@@ -83,11 +83,11 @@ class Model(Protocol):
         """The result of attaching the group to user space's domain, whatever drivers are bound."""
         return foreign_domain(group)
 
-    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+    def check_probe(self, host: Host, group: Group, device: Device, driver: str) -> Check:
         """The driver core's answer before the driver's own probe runs."""
         return Check()
 
-    def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
+    def crash_of(self, host: Host, group: Group, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """The kernel's last words if it does not survive this bind."""
         return None
 
@@ -109,28 +109,23 @@ class Model(Protocol):
         return device.address in group.opened
 
 
-# -- the registry
-
-
-NAMES = ("kernel-ownership", "dma-hint", "vfio-group", "dma-owner")
-"""In the order of their history. Each has a module of its name here, and in it the model as a constant."""
+_MODULES = {"kernel-ownership": "drafts", "dma-hint": "drafts", "vfio-group": "vfio_group", "dma-owner": "dma_owner"}
+"""In the order of their history; each model is a constant of its module."""
 
 
 class _Models(Mapping[str, Model]):
     """Imports the requested model only: most runs need just one."""
 
     def __getitem__(self, name: str) -> Model:
-        if name not in NAMES:
-            raise KeyError(name)
-        place = name.replace("-", "_")
-        model: Model = getattr(__import__(f"{__name__}.{place}", fromlist=[place]), place.upper())
+        constant = name.replace("-", "_").upper()
+        model: Model = getattr(__import__(f"{__name__}.{_MODULES[name]}", fromlist=[constant]), constant)
         return model
 
     def __iter__(self) -> Iterator[str]:
-        return iter(NAMES)
+        return iter(_MODULES)
 
     def __len__(self) -> int:
-        return len(NAMES)
+        return len(_MODULES)
 
 
 MODELS: Mapping[str, Model] = _Models()
@@ -216,17 +211,22 @@ def foreign_domain(group: Group) -> Check:
     return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),)) if group.foreign else Check()
 
 
-def no_iommu(group: Group) -> Check:
-    """ENODEV of ``VFIO_SET_IOMMU`` in no-IOMMU mode, for any type that virtual machines ask for.
+def check_vfio_attach(host: Host, group: Group, *, blocks_dma: bool = False) -> Check:
+    """What ``VFIO_SET_IOMMU`` says whatever drivers are bound (``vfio_ioctl_set_iommu``); interrupts come last.
 
-    ``vfio_ioctl_set_iommu``, all versions; the group reads as viable all the same.
+    In no-IOMMU mode ENODEV for any type that virtual machines ask for, although the group reads as viable. Where a
+    claim ``blocks_dma`` first, a ``direct`` region refuses it with EINVAL (``__iommu_device_set_domain``, 6.6); before,
+    only Intel did, with EPERM ("platform RMRR requirement").
     """
-    return Check("ENODEV", (Reason(Code.NO_IOMMU, group.id),)) if group.name == NO_IOMMU else Check()
-
-
-def check_vfio_attach(host: Host, group: Group, direct: Check) -> Check:
-    """What ``VFIO_SET_IOMMU`` says whatever is bound; ``direct`` is what the version says of ``direct`` regions."""
-    return first_error(no_iommu(group), foreign_domain(group), direct, check_interrupts(host, group))
+    if group.name == NO_IOMMU:
+        return Check("ENODEV", (Reason(Code.NO_IOMMU, group.id),))
+    if group.foreign:
+        return foreign_domain(group)
+    regions = direct_regions(group)
+    intel = any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ())
+    if regions and (blocks_dma or intel):
+        return Check("EINVAL" if blocks_dma else "EPERM", regions)
+    return check_interrupts(host, group)
 
 
 def direct_regions(group: Group) -> tuple[Reason, ...]:
@@ -236,13 +236,6 @@ def direct_regions(group: Group) -> tuple[Reason, ...]:
         for region in group.regions or ()
         if region.type == "direct"
     )
-
-
-def check_rmrr(host: Host, group: Group) -> Check:
-    """Before 6.6 ``direct`` regions refuse the attach on Intel only, with EPERM ("platform RMRR requirement")."""
-    reasons = direct_regions(group)
-    intel = any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ())
-    return Check("EPERM", reasons) if reasons and intel else Check()
 
 
 def check_interrupts(host: Host, group: Group, iommufd: bool = False) -> Check:

@@ -3,7 +3,6 @@
 from iommutui.core import models
 from iommutui.core.drivers import KnownRole, Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host, vfio_role
-from iommutui.core.kernel import parse_release
 from iommutui.core.models import Check, Model
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 
@@ -78,19 +77,12 @@ class DmaOwner(Model):
         return Verdict(through_group, State.USER, "EBUSY", (models.owned(group),))
 
     def check_attach(self, host: Host, group: Group) -> Check:
-        """``__iommu_device_set_domain`` (6.6): no blocking domain where firmware asks for a direct mapping.
+        """From 6.6 with the blocking domain, which a direct mapping excludes (``__iommu_device_set_domain``)."""
+        return models.check_vfio_attach(host, group, blocks_dma=_since(host, (6, 6)))
 
-        Interrupts are asked for last.
-        """
-        direct = models.check_rmrr(host, group)
-        if _since(host, (6, 6)) and (reasons := models.direct_regions(group)):
-            direct = Check("EINVAL", reasons)
-        return models.check_vfio_attach(host, group, direct)
-
-    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+    def check_probe(self, host: Host, group: Group, device: Device, driver: str) -> Check:
         """``iommu_device_use_default_domain``: EBUSY where the group is user space's or on a foreign domain."""
-        group = host.group_of(device.address)
-        if group is None or not self._counted(host, device, driver):
+        if not self._counted(host, device, driver):
             return Check()
         if group.type == "unknown" and _since(host, (6, 12)):
             return Check("EPROBE_DEFER", (Reason(Code.NO_DEFAULT_DOMAIN, group.id, device.address, driver),))
@@ -122,9 +114,8 @@ class DmaOwner(Model):
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:
-    """Whether these rules are at least this new; a kernel before 5.19 counts as the newest."""
-    release = parse_release(host.kernel)
-    return release is None or release < (5, 19) or release >= version
+    """Whether these rules are at least this new; on a kernel older than all of them, the newest are shown."""
+    return models.since(host, version) or not models.since(host, (5, 19))
 
 
 DMA_OWNER = DmaOwner()
