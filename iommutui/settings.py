@@ -21,9 +21,8 @@ import os
 import re
 from typing import Any, NamedTuple
 
-from iommutui.core.drivers import KNOWN, DriverFacts, DriverTable, Role
+from iommutui.core.drivers import KNOWN, DriverFacts, DriverTable, Role, Version
 from iommutui.core.errors import IommutuiError
-from iommutui.core.kernel import Version
 
 
 class Settings(NamedTuple):

@@ -7,7 +7,6 @@ from iommutui.apply.validation import to_object
 from iommutui.cli.review import further_fix
 from iommutui.core.address import Address
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.chipset import passable
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.hazards import Hazard, hazard_advice, hazard_loss, hazards_of
 from iommutui.core.host import Device, Group, Host, serves_host
@@ -18,6 +17,7 @@ from iommutui.core.plan.planner import Plan
 from iommutui.core.plan.presets import fix_hazards, free_devices, why_not_free
 from iommutui.core.reasons import Outcome, Reason, Verdict
 from iommutui.core.redact import redact_cmdline
+from iommutui.core.topology import passable
 from iommutui.core.uses import Uses
 from iommutui.core.wording import sentence
 

@@ -12,7 +12,6 @@ from iommutui.cli.parser import Options
 from iommutui.cli.review import further_fix, plan_lines
 from iommutui.core.address import Address
 from iommutui.core.advice import turn_on_advice
-from iommutui.core.chipset import chipset_part, is_of_use
 from iommutui.core.errors import Exit, RefusedError, UsageError
 from iommutui.core.hazards import accept_words, unaccepted
 from iommutui.core.host import Device, Host
@@ -22,6 +21,7 @@ from iommutui.core.plan.intents import Intent
 from iommutui.core.plan.planner import Plan, plan_intents
 from iommutui.core.plan.presets import asked_of, beyond, free_devices, not_of_use, why_not_free
 from iommutui.core.query import find_device
+from iommutui.core.topology import chipset_part, is_of_use
 from iommutui.core.wording import counts_of, effect, sentence
 
 

@@ -20,7 +20,6 @@ from iommutui.cli.output import write_json, write_lines
 from iommutui.cli.parser import Options
 from iommutui.cli.review import hazard_lines
 from iommutui.core.advice import no_iommu_advice
-from iommutui.core.chipset import passable
 from iommutui.core.command_line import Notice, notices_of
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.errors import Exit, IommutuiError, UsageError
@@ -40,7 +39,7 @@ from iommutui.core.plan.intents import Intent, goals_of
 from iommutui.core.plan.presets import fix_for, why_no_fix
 from iommutui.core.query import find_device
 from iommutui.core.reasons import Reason, Verdict, groupless
-from iommutui.core.topology import why_shared
+from iommutui.core.topology import passable, why_shared
 from iommutui.core.wording import sentence, verdict_sentence
 
 

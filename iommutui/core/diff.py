@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import chain
+from functools import partial
 from typing import NamedTuple, Self
 
 from iommutui.core.address import Address, sort_key
@@ -117,27 +117,31 @@ def _pairs(before: Host, after: Host) -> dict[Address, Address]:
     """
     pairs: dict[Address, Address] = {}
     for fits, moves in ((_is_alike, False), (_is_alike, True), (_has_ids_of, False)):
-        arrived = set(pairs.values())
         free: dict[object, list[Address]] = defaultdict(list)
-        for address, device in after.devices.items():
-            if address not in arrived:
-                free[address if not moves else (device.vendor_id, device.device_id)].append(address)
+        for address in after.devices.keys() - pairs.values():
+            free[_ids(after.devices[address]) if moves else address].append(address)
         for address, device in before.devices.items():
             if address in pairs or (moves and device.vendor_id is None):
                 continue
-            places = free[address if not moves else (device.vendor_id, device.device_id)]
-            same_slot = (place for place in places if place.rpartition(":")[2] == address.rpartition(":")[2])
-            same_function = (place for place in places if place[-1] == address[-1])
-            nearest = chain(same_slot, same_function, places)
-            found = next((place for place in nearest if fits(device, after.devices[place])), None)
-            if found is not None:
-                pairs[address] = found
-                places.remove(found)
+            places = free[_ids(device) if moves else address]
+            fitting = [place for place in places if fits(device, after.devices[place])]
+            if fitting:
+                pairs[address] = min(fitting, key=partial(_distance, address))
+                places.remove(pairs[address])
     return dict(sorted(pairs.items(), key=lambda pair: sort_key(pair[0])))
 
 
+def _distance(one: Address, other: Address) -> tuple[object, ...]:
+    """How far a device would have moved: least within its slot, then as the same function of another slot."""
+    return one.rpartition(":")[2] != other.rpartition(":")[2], one[-1] != other[-1], sort_key(other)
+
+
+def _ids(device: Device) -> tuple[str | None, str | None]:
+    return device.vendor_id, device.device_id
+
+
 def _has_ids_of(one: Device, other: Device) -> bool:
-    return _agree((one.vendor_id, one.device_id), (other.vendor_id, other.device_id))
+    return _agree(_ids(one), _ids(other))
 
 
 def _is_alike(one: Device, other: Device) -> bool:
@@ -160,16 +164,15 @@ def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Itera
         if old != new:
             yield Difference(ChangeKind.MOVED, device_name(after.devices[new]), old, new)
     gone = [device for address, device in before.devices.items() if address not in pairs]
-    if gone and after.gap("devices"):
-        yield Difference(ChangeKind.UNKNOWN, _count(len(gone)), "", "")
-    else:
-        yield from (Difference(ChangeKind.REMOVED, device.address, device_name(device), "") for device in gone)
     arrived = set(pairs.values())
-    new_ones = [device for address, device in after.devices.items() if address not in arrived]
-    if new_ones and before.gap("devices"):
-        yield Difference(ChangeKind.UNKNOWN, _count(len(new_ones)), "", "")
-    else:
-        yield from (Difference(ChangeKind.ADDED, device.address, "", device_name(device)) for device in new_ones)
+    found = [device for address, device in after.devices.items() if address not in arrived]
+    for kind, devices, other in ((ChangeKind.REMOVED, gone, after), (ChangeKind.ADDED, found, before)):
+        if devices and other.gap("devices"):
+            yield Difference(ChangeKind.UNKNOWN, _count(len(devices)), "", "")
+            continue
+        for device in devices:
+            names = (device_name(device), "")
+            yield Difference(kind, device.address, *(names if kind is ChangeKind.REMOVED else reversed(names)))
 
 
 def _count(number: int) -> str:
@@ -180,14 +183,8 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[D
     before, after = was.host, now.host
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
         return
-    rearranged: set[int] = set()
+    rearranged: set[int | None] = set()
     comparable = _has_comparable_rules(was, now)
-    for old, new in pairs.items():
-        one, other = before.devices[old], after.devices[new]
-        if (one.group is None) != (other.group is None) and not one.gap("iommu_group") and not other.gap("iommu_group"):
-            yield Difference(
-                ChangeKind.UNGROUPED, new, *("" if d.group is None else str(d.group) for d in (one, other))
-            )
     for olds, news in _parts(before, after, pairs):
         words = (", ".join(map(str, olds)), ", ".join(map(str, news)))
         if len(olds) == len(news) == 1:
@@ -196,14 +193,19 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[D
             then, here = was.verdict(olds[0]), now.verdict(news[0])
             if then != here and comparable and was.tells(olds[0], here) and now.tells(news[0], then):
                 yield Difference(ChangeKind.VERDICT, f"group {news[0]}", then, here)
+        elif len(olds) == 1:
+            yield Difference(ChangeKind.SPLIT, words[0], *words)
+        elif len(news) == 1:
+            yield Difference(ChangeKind.MERGED, words[0], *words)
         else:
-            kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED
-            yield Difference(kind, words[0], *words)
-            rearranged.update(olds if kind is ChangeKind.REGROUPED else ())
+            yield Difference(ChangeKind.REGROUPED, words[0], *words)
+            rearranged.update(olds)
     for old, new in pairs.items():
-        left, entered = before.devices[old].group, after.devices[new].group
-        if left in rearranged and entered not in (None, left):
-            yield Difference(ChangeKind.UNGROUPED, new, str(left), str(entered))
+        one, other = before.devices[old], after.devices[new]
+        told = one.group != other.group and not one.gap("iommu_group") and not other.gap("iommu_group")
+        if told and (one.group is None or other.group is None or one.group in rearranged):
+            numbers = ("" if device.group is None else str(device.group) for device in (one, other))
+            yield Difference(ChangeKind.UNGROUPED, new, *numbers)
 
 
 def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Difference]:
@@ -217,26 +219,15 @@ def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterato
 
 def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tuple[list[int], list[int]]]:
     """Old and new groups that have devices in common, taken together until no more are added."""
-    news: dict[int, set[int]] = defaultdict(set)
-    olds: dict[int, set[int]] = defaultdict(set)
+    part_of: dict[tuple[bool, int], set[tuple[bool, int]]] = {}
     for old, new in pairs.items():
         one, other = before.group_of(old), after.group_of(new)
         if one is not None and other is not None:
-            news[one.id].add(other.id)
-            olds[other.id].add(one.id)
-    parts: list[tuple[list[int], list[int]]] = []
-    seen: set[int] = set()
-    for start in sorted(news):
-        if start in seen:
-            continue
-        part, ahead = {start}, [start]
-        while ahead:
-            further = {old for new in news[ahead.pop()] for old in olds[new]} - part
-            part |= further
-            ahead += further
-        seen |= part
-        parts.append((sorted(part), sorted({new for old in part for new in news[old]})))
-    return parts
+            groups = ((False, one.id), (True, other.id))
+            part = {*groups}.union(*(part_of.get(group, ()) for group in groups))
+            part_of |= dict.fromkeys(part, part)
+    parts = {id(part): sorted(part) for part in part_of.values()}
+    return sorted(([n for new, n in part if not new], [n for new, n in part if new]) for part in parts.values())
 
 
 def _bindings(one: Device, other: Device) -> Iterator[Difference]:

@@ -1,4 +1,4 @@
-"""Known drivers by name, and for whom each does DMA.
+"""Known drivers by name, for whom each does DMA, and what depends on the kernel: its release, its command line.
 
 The table is data. ``hint`` is the mark of the design mail of September 2021 (clauses S-01 and S-17): a driver that says
 nothing is KERNEL. ``managed`` is the first kernel whose driver sets ``driver_managed_dma``. ``vfio`` means that it
@@ -10,7 +10,28 @@ the mail, and the flag's users in Linux 6.1, 6.12 and 7.x.
 from enum import StrEnum
 from typing import NamedTuple
 
-from iommutui.core.kernel import Version
+
+class Version(NamedTuple):
+    """Major and minor number of a release: ``6.1.0-56-amd64`` -> ``Version(6, 1)``."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+
+def parse_release(release: str | None) -> Version | None:
+    """The version in what ``uname -r`` prints, or None if there is none."""
+    major, _, rest = (release or "").partition(".")
+    minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return Version(int(major), int(minor)) if major.isdecimal() and minor else None
+
+
+def parameter(cmdline: str | None, name: str) -> str | None:
+    """The last value that the command line gives a parameter, whose name is written with ``_`` for ``-``."""
+    words = [word.partition("=") for word in (cmdline or "").split()]
+    return next((value for key, _, value in reversed(words) if key.replace("-", "_") == name), None)
 
 
 class Role(StrEnum):

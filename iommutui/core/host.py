@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.card import card, slot_of
 from iommutui.core.device import Bar as Bar
 from iommutui.core.device import Details as Details
 from iommutui.core.device import Device as Device
 from iommutui.core.device import Fit as Fit
 from iommutui.core.device import Gap as Gap
+from iommutui.core.device import card, slot_of
 from iommutui.core.drivers import KNOWN, STUB, DriverTable, KnownRole, Role
 
 if TYPE_CHECKING:

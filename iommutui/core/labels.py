@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from iommutui.core.address import Address
-from iommutui.core.chipset import passable
 from iommutui.core.device import gap_words
 from iommutui.core.drivers import Role
 from iommutui.core.host import NO_IOMMU, Bar, Details, Device, Group, Host, serves_host
 from iommutui.core.models import Model, unbind_pending
 from iommutui.core.reasons import State, Verdict
+from iommutui.core.topology import passable
 
 if TYPE_CHECKING:
     from iommutui.core.uses import Network, Storage

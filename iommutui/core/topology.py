@@ -1,4 +1,4 @@
-"""The PCI tree: bridges above a device, why devices share a group, and how far a rebind reaches.
+"""The PCI tree: bridges above a device, how far a rebind reaches, and functions that serve the machine itself.
 
 Intel VMD is a controller with its own PCI domain below it, for disks. ``vmd_remove()``
 (drivers/pci/controller/vmd.c) stops and removes the whole root bus of the domain, so the controller goes with
@@ -7,9 +7,10 @@ everything behind it or not at all; devices behind it do DMA as the controller, 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of, domain_of
-from iommutui.core.host import Device, Group, Host
+from iommutui.core.host import NO_IOMMU, Device, Group, Host
 
 VMD = "vmd"
 
@@ -71,11 +72,9 @@ def why_shared(host: Host, group: Group) -> list[str]:
     below a port that does not isolate them (no ACS), and the functions of a card without its own ACS.
     """
     members = [device for device in host.members(group) if device.bus == "pci"]
-    if len(members) < 2:
-        return []
     inside = {device.address for device in members}
     found = []
-    for bridge in (d for d in members if d.is_bridge and d.parent not in inside):
+    for bridge in (device for device in members if device.is_bridge and device.parent not in inside):
         below = sum(bridge in above(host, device) for device in members)
         if below:
             who = "the other one is" if below == 1 else f"{below} others are"
@@ -85,15 +84,68 @@ def why_shared(host: Host, group: Group) -> list[str]:
             )
     # A slot on a root bus is the chipset's, and no card.
     chipset = {card_of(device.address) for device in members if device.parent is None}
-    for card, count in Counter(card_of(device.address) for device in members if device.physfn is None).items():
-        if count > 1:
-            who = str(count) if count < len(members) else "Both" if count == 2 else f"All {count}"
-            where = "slot" if card in chipset else "card"
-            found.append(
-                f"{who} are functions of one {where}, {card}; they share a group unless the device isolates them (ACS)."
-            )
-    if "pcie_acs_override" in (host.cmdline or ""):
+    slots = Counter(card_of(device.address) for device in members if device.physfn is None)
+    for slot in (slot for slot, count in slots.items() if count > 1):
+        found.append(
+            f"{slots[slot]} are functions of one {'slot' if slot in chipset else 'card'}, {slot}; they share a group "
+            "unless the device isolates them (ACS)."
+        )
+    if len(members) > 1 and "pcie_acs_override" in (host.cmdline or ""):
         found.append(
             "The kernel command line has pcie_acs_override, so groups are smaller than what the hardware isolates."
         )
     return found
+
+
+INTEL, AMD, HYGON = "8086", "1022", "1d94"
+
+
+class Part(NamedTuple):
+    """A row: a name, the classes and makers it has, or the drivers that identify it."""
+
+    what: str
+    classes: tuple[str, ...] = ()
+    vendors: tuple[str, ...] = ()
+    """Empty: of any maker. Plug-in cards have some of these classes as well."""
+    drivers: tuple[str, ...] = ()
+    on_root_bus: bool = False
+    """Only a function that no bridge is above."""
+
+
+PARTS: tuple[Part, ...] = (
+    Part("a host bridge", ("0600",)),
+    Part("an ISA bridge", ("0601",), drivers=("lpc_ich",)),
+    Part("an IOMMU", ("0806",)),
+    Part("an SMBus controller", ("0c05",), drivers=("i801_smbus", "piix4_smbus", "nForce2_smbus", "ismt_smbus")),
+    Part("the flash chip of the firmware", drivers=("intel-spi", "intel_spi_pci")),
+    Part("a serial bus of the chipset (SPI flash, I2C, UCSI)", ("0c80",), (INTEL,), ("intel-lpss",), True),
+    Part("a serial bus of the chipset (I2C, UCSI)", ("0c80",), (AMD, HYGON)),
+    Part("memory of the chipset (PMC, shared SRAM)", ("0500", "0580"), (INTEL, AMD, HYGON), ("intel_pmc_core",), True),
+    Part("the management engine", drivers=("mei_me", "mei_txe")),
+    Part("the management engine or a serial port of the chipset", ("0780", "0700"), (INTEL,), on_root_bus=True),
+    Part("the security processor (PSP)", ("1080",), (AMD, HYGON), ("ccp",)),
+    Part("a sensor of the chipset", ("1180",), (INTEL,), ("intel_pch_thermal", "intel_vsec", "pcie_mp2_amd"), True),
+)
+
+
+def chipset_part(device: Device) -> str:
+    """The name of a device that serves the machine itself and no other; an empty string otherwise."""
+    return next((part.what for part in PARTS if _is(device, part)), "")
+
+
+def _is(device: Device, part: Part) -> bool:
+    if device.driver is not None and device.driver in part.drivers:
+        return True
+    if (device.class_code or "")[:4] not in part.classes or (part.on_root_bus and device.parent is not None):
+        return False
+    return not part.vendors or device.vendor_id in part.vendors
+
+
+def is_of_use(host: Host, device: Device) -> bool:
+    """Whether a virtual machine can use the device, and can have it alone."""
+    return device.bus == "pci" and not device.is_bridge and not chipset_part(device) and not controller_of(host, device)
+
+
+def passable(host: Host, group: Group) -> bool:
+    """Whether the group holds a device that could be handed to a virtual machine, whatever blocks it now."""
+    return group.name != NO_IOMMU and any(is_of_use(host, device) for device in host.members(group))

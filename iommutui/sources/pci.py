@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from iommutui.core.address import Address
 from iommutui.core.device import UNBINDING
+from iommutui.core.drivers import Version
 from iommutui.core.host import Bar, Details, Device, Gap
-from iommutui.core.kernel import Version
 from iommutui.sources import pci_config
 from iommutui.sources.names import Names
 from iommutui.sources.tree import MALFORMED, Node, Tree, Unreadable, failure, functions_in, known, read_link

@@ -4,10 +4,9 @@ import os
 import re
 
 from iommutui.core.address import Address, is_pci
-from iommutui.core.drivers import KNOWN, DriverTable
+from iommutui.core.drivers import KNOWN, DriverTable, parse_release
 from iommutui.core.errors import SourceError
 from iommutui.core.host import Device, Driver, Gap, Host, Iommu, by_address, is_vfio
-from iommutui.core.kernel import parse_release
 from iommutui.sources.groups import list_groups, other_members, read_groups
 from iommutui.sources.names import Names
 from iommutui.sources.pci import ReadContext, read_function, with_resets

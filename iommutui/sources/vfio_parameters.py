@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from iommutui.core.drivers import parameter
 from iommutui.core.host import Host, VfioParameters
-from iommutui.core.kernel import parameter
 from iommutui.sources.tree import Tree, names_in
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from iommutui.core.address import Address, card_of
-from iommutui.core.chipset import chipset_part
 from iommutui.core.hazards import hazards_of
 from iommutui.core.host import Device, Group, Host
 from iommutui.core.labels import NOTHING_TO_PASS, group_word
@@ -23,7 +22,7 @@ from iommutui.core.plan.presets import (
     why_not_free,
 )
 from iommutui.core.reasons import Code, Reason, Verdict
-from iommutui.core.topology import narrow
+from iommutui.core.topology import chipset_part, narrow
 from iommutui.tui.cache import last_call
 from iommutui.tui.state import AppState, Key
 

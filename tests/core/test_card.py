@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.chipset import chipset_part, is_of_use, passable
 from iommutui.core.host import Device, Host, by_address
 from iommutui.core.labels import also_takes, group_word
 from iommutui.core.models import MODELS
 from iommutui.core.plan.intents import Intent, refusal_of
 from iommutui.core.plan.presets import beyond
 from iommutui.core.query import matching, parse_query
+from iommutui.core.topology import chipset_part, is_of_use, passable
 from tests.core.machines import OTHER, A, B, C, bridge, free_card, function, group_of, machine
 
 OWNER = MODELS["dma-owner"]

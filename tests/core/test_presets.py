@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iommutui.core.address import Address
-from iommutui.core.chipset import chipset_part
 from iommutui.core.host import Host
 from iommutui.core.models import MODELS, Model
 from iommutui.core.plan.intents import Goal, Intent, goal_of
@@ -21,6 +20,7 @@ from iommutui.core.plan.presets import (
     why_not_free,
     withheld,
 )
+from iommutui.core.topology import chipset_part
 from iommutui.core.uses import Held, Storage, Uses
 from tests.core.machines import LONE, OTHER, A, B, C, D, bridge, free_card, free_group, function, group_of, machine
 from tests.core.strategies import machines, models
@@ -321,9 +321,9 @@ ISA = function(B, fits=(), class_code="060100")
          f"Nothing frees {A} for a virtual machine: Group 1 is in use by qemu."),
         (machine(group_of(1, GPU, AUDIO)), [A, B], "kernel-ownership",
          f"Nothing frees {A}, {B} for a virtual machine: {A} is bound to the host driver amdgpu. Every device in the "
-         f"group must leave its host driver before a virtual machine can use any of them. {B} is bound to the host driver "
-         "snd_hda_intel. Every device in the group must leave its host driver before a virtual machine can use any of "
-         "them."),
+         f"group must leave its host driver before a virtual machine can use any of them. {B} is bound to the host "
+         "driver snd_hda_intel. Every device in the group must leave its host driver before a virtual machine can use "
+         "any of them."),
     ],
 )  # fmt: skip
 def test_a_device_that_cannot_be_freed_has_a_reason(

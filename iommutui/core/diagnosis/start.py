@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from iommutui.core.chipset import chipset_part
 from iommutui.core.command_line import parameter_advice
 from iommutui.core.diagnosis.base import DIRECT_REGION, SHUT_DOWN, Cause, Found, Kind, Message, means
 from iommutui.core.drivers import VFIO_PCI
 from iommutui.core.host import NO_IOMMU, is_vfio
+from iommutui.core.topology import chipset_part
 
 # fmt: off
 BRIDGE_NOT_IN_THE_WAY = Kind("bridge-not-in-the-way", "{device} is a bridge {on} and blocks nothing: the kernel finds "

@@ -1,8 +1,7 @@
 """Which drivers match a device (``pci_match_device``, ``driver_match_device``), and how their own probes answer."""
 
-from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
+from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI, parameter
 from iommutui.core.host import Device, Fit, Gap, Host, is_vfio
-from iommutui.core.kernel import parameter
 from iommutui.core.models import Check, since
 from iommutui.core.reasons import Code, Reason, groupless
 

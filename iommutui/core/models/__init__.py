@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from iommutui.core.address import sort_key
-from iommutui.core.drivers import KnownRole, Role
+from iommutui.core.drivers import KnownRole, Role, Version, parse_release
 from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
-from iommutui.core.kernel import Version, parse_release
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict, unknown_driver
 
 

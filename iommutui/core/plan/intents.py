@@ -10,12 +10,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from iommutui.core.address import Address
-from iommutui.core.chipset import chipset_part, is_of_use
 from iommutui.core.drivers import STUB, VFIO_PCI, underscored
 from iommutui.core.engine.matching import candidates
 from iommutui.core.host import Device, Host, is_vfio, serves_host
 from iommutui.core.reasons import Code, Reason
-from iommutui.core.topology import controller_of
+from iommutui.core.topology import chipset_part, controller_of, is_of_use
 
 NONE = "none"
 """Keep the device free: an override that names no driver."""

@@ -10,7 +10,6 @@ to be freed.
 from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.chipset import chipset_part, is_of_use, passable
 from iommutui.core.drivers import STUB, Role
 from iommutui.core.engine.matching import own_probe
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
@@ -29,7 +28,7 @@ from iommutui.core.plan.intents import (
     vfio_target,
 )
 from iommutui.core.reasons import Code, Reason, groupless
-from iommutui.core.topology import behind, controller_of, without
+from iommutui.core.topology import behind, chipset_part, controller_of, is_of_use, passable, without
 from iommutui.core.wording import sentence
 
 

@@ -1,14 +1,13 @@
 """Commands of the plan: free, stage, unstage, undo, and those that open a review. Nothing here writes."""
 
 from iommutui.core.address import Address
-from iommutui.core.chipset import passable
 from iommutui.core.drivers import STUB, VFIO_PCI
 from iommutui.core.hazards import Severity
 from iommutui.core.host import Device
 from iommutui.core.labels import also_takes
 from iommutui.core.plan.intents import DEFAULT, NONE, Intent, refusal_of
 from iommutui.core.reasons import Reason, State
-from iommutui.core.topology import narrow
+from iommutui.core.topology import narrow, passable
 from iommutui.core.wording import sentence
 from iommutui.tui.commands.base import Command, Desk, needs_host, unless
 from iommutui.tui.derived import (

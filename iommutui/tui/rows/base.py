@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from iommutui.core import query
 from iommutui.core.address import Address, sort_key
-from iommutui.core.chipset import passable
 from iommutui.core.host import NO_IOMMU, Device, Host
 from iommutui.core.labels import driver_words, use_labels
+from iommutui.core.topology import passable
 from iommutui.tui.cache import last_call
 from iommutui.tui.derived import Verdicts, verdicts
 from iommutui.tui.state import AppState, Key
