@@ -24,6 +24,14 @@ class Gap(NamedTuple):
 UNBINDING = "unbinding"
 
 
+def find_gap(gaps: tuple[Gap, ...], attribute: str) -> Gap | None:
+    """The gap of this attribute; None if the attribute is known."""
+    for gap in gaps:
+        if gap.attribute == attribute:
+            return gap
+    return None
+
+
 _WORDS = {
     "EACCES": "it can be read by root only",
     "EPERM": "it can be read by root only",
@@ -38,7 +46,6 @@ _WORDS = {
 
 
 def gap_words(why: str) -> str:
-    """Why an attribute is not known, in words."""
     return _WORDS.get(why, f"reading it failed with {why}")
 
 
@@ -134,11 +141,7 @@ class Device(NamedTuple):
     a device that never was."""
 
     def gap(self, attribute: str) -> Gap | None:
-        """Why the attribute is not known, or None if it is."""
-        for gap in self.gaps:
-            if gap.attribute == attribute:
-                return gap
-        return None
+        return find_gap(self.gaps, attribute)
 
     @property
     def ids(self) -> str | None:
@@ -152,12 +155,10 @@ class Device(NamedTuple):
 
     @property
     def is_display(self) -> bool:
-        """Whether it is a display controller: VGA, 3D or other."""
         return (self.class_code or "").startswith("03")
 
     @property
     def boots_display(self) -> bool:
-        """Whether it is the display that the machine booted on."""
         return bool(self.boot_display or self.boot_vga)
 
     @property

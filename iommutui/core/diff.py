@@ -70,7 +70,6 @@ def is_equal(changes: list[Difference]) -> bool:
 
 
 def change_sentence(change: Difference) -> str:
-    """A change in words."""
     before, after = change.before or "none", change.after or "none"
     return change.kind.says.format(subject=change.subject, before=before, after=after)
 

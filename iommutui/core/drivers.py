@@ -50,8 +50,6 @@ class KnownRole(NamedTuple):
 
 
 class DriverFacts(NamedTuple):
-    """A row of the table."""
-
     name: str
     hint: Role = Role.KERNEL
     managed: Version | None = None

@@ -91,7 +91,6 @@ class Query(NamedTuple):
     terms: tuple[Term, ...] = ()
 
     def asks(self, key: str) -> bool:
-        """Whether a term has this key."""
         return any(each.key == key for term in self.terms for each in term.alternatives)
 
     @property

@@ -85,11 +85,12 @@ def why_shared(host: Host, group: Group) -> list[str]:
     # A slot on a root bus is the chipset's, and no card.
     chipset = {card_of(device.address) for device in members if device.parent is None}
     slots = Counter(card_of(device.address) for device in members if device.physfn is None)
-    for slot in (slot for slot, count in slots.items() if count > 1):
-        found.append(
-            f"{slots[slot]} are functions of one {'slot' if slot in chipset else 'card'}, {slot}; they share a group "
-            "unless the device isolates them (ACS)."
-        )
+    found += (
+        f"{count} are functions of one {'slot' if slot in chipset else 'card'}, {slot}; they share a group unless the "
+        "device isolates them (ACS)."
+        for slot, count in slots.items()
+        if count > 1
+    )
     if len(members) > 1 and "pcie_acs_override" in (host.cmdline or ""):
         found.append(
             "The kernel command line has pcie_acs_override, so groups are smaller than what the hardware isolates."

@@ -91,7 +91,6 @@ class Model(Protocol):
         return None
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """Claim of a whole group."""
         verdict = self.verdict(host, group)
         return Check(verdict.claim, verdict.reasons)
 

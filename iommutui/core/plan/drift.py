@@ -29,8 +29,6 @@ class Basis(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One fact that has changed."""
-
     subject: str
     fact: str
     before: str
@@ -38,7 +36,6 @@ class Change(NamedTuple):
 
 
 def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
-    """The basis of a plan that moves these devices."""
     addresses = set(moved)
     groups = host.groups_of(addresses)
     addresses |= {member for group in groups for member in group.members}
@@ -48,7 +45,6 @@ def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
 
 
 def device_facts(device: Device) -> DeviceFacts:
-    """The facts of one device."""
     ids = f"{device.vendor_id or '?'}:{device.device_id or '?'} class {device.class_code or '?'}"
     return DeviceFacts(device.address, ids, device.driver, device.driver_override, device.group)
 

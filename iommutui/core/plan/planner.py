@@ -43,7 +43,6 @@ class Step(NamedTuple):
 
     @property
     def event(self) -> Event:
-        """The kernel's event that the write causes."""
         if self.op == "override":
             return Override(self.device, self.value)
         return Unbind(self.device) if self.op == "unbind" else Probe(self.device)
@@ -62,8 +61,6 @@ def new_step(op: str, device: Address, value: str | None) -> Step:
 
 
 class GroupChange(NamedTuple):
-    """The verdict of a touched group, now and after the plan."""
-
     group: int
     before: Verdict
     after: Verdict
@@ -107,7 +104,6 @@ def plan_intents(host: Host, intents: Sequence[Intent], model: Model) -> Plan:
 def plan_goals(
     host: Host, goals: Sequence[Goal], model: Model, *, modules: Sequence[str] = (), refusals: Sequence[Reason] = ()
 ) -> Plan:
-    """The plan that reaches goals."""
     found = [*refusals, *(Reason(Code.NO_DEVICE, device=g.device) for g in goals if g.device not in host.devices)]
     goals = [goal for goal in goals if goal.device in host.devices]
     unknown = {goal: reason for goal in goals if (reason := _unknown_driver(host, goal)) is not None}
@@ -192,7 +188,6 @@ class _Move(NamedTuple):
 
     @property
     def aim(self) -> str | None:
-        """The override while it is moved."""
         return self.goal.aim if self.leaves or self.probes else self.goal.override
 
 
