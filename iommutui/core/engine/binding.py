@@ -7,7 +7,7 @@ from iommutui.core.address import sort_key
 from iommutui.core.engine.matching import candidates, fit_of, is_iommu, matches_by_id, own_probe, proven
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
-from iommutui.core.models import Check, Model, since, unbind_pending, vfio_devices
+from iommutui.core.models import Check, Model, since, turned_down, unbind_pending, vfio_devices
 from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused, unknown_driver
 
 OVERRIDE_LIMIT = 4095
@@ -69,13 +69,13 @@ def bind(host: Host, event: Bind, model: Model) -> Outcome:
         return refused(host, "ENODEV", Reason(Code.IOMMU_FUNCTION, device.group, device.address, driver))
     modern = since(host, (5, 15))
     if device.driver is not None:
-        reason = Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver)
-        return refused(host, "EBUSY" if modern else "ENODEV", reason)
+        why = Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver)
+        return refused(host, "EBUSY" if modern else "ENODEV", why)
     group = host.group_of(device.address)
     if unbind_pending(group, device):
         # Inside the kernel the driver is still set: ``bind`` sees that at once, or once the device lock is free.
-        why = in_use(group, device)
-        return _behind(host, event, why) if modern else refused(host, "ENODEV", *why)
+        held = in_use(group, device)
+        return _behind(host, event, held) if modern else refused(host, "ENODEV", *held)
     check = _core_check(host, device, driver, model)
     if check.errno != OK:
         deferred = check.errno == "EPROBE_DEFER"
@@ -108,12 +108,8 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
         if own.errno == OK:
             outcome = _attach(host, device, driver, model)
             return outcome._replace(reasons=(*reasons, *outcome.reasons))
-    if not reasons and is_iommu(host, device):
-        reasons = (Reason(Code.IOMMU_FUNCTION, device.group, device.address, device.driver_override),)
-    elif not reasons:
-        facts = (("override", device.driver_override or ""),)
-        reasons = (Reason(Code.NO_DRIVER, device.group, device.address, device.driver_override, facts),)
-    return Outcome(OK, host, reasons)
+    code = Code.IOMMU_FUNCTION if is_iommu(host, device) else Code.NO_DRIVER
+    return Outcome(OK, host, reasons or (Reason(code, device.group, device.address, device.driver_override),))
 
 
 def _behind(host: Host, event: Bind | Override, why: tuple[Reason, ...]) -> Outcome:
@@ -124,7 +120,7 @@ def _behind(host: Host, event: Bind | Override, why: tuple[Reason, ...]) -> Outc
 def _core_check(host: Host, device: Device, driver: str, model: Model) -> Check:
     """``really_probe`` up to the driver's own probe."""
     if is_iommu(host, device):
-        return Check("EBUSY", (Reason(Code.IOMMU_FUNCTION, device.group, device.address, driver),))
+        return turned_down("EBUSY", Code.IOMMU_FUNCTION, device, driver)
     group = host.group_of(device.address)
     return Check() if group is None else model.check_probe(host, group, device, driver)
 
@@ -163,10 +159,10 @@ def driver_left(host: Host, group: Group, model: Model) -> Host:
 
 def holding(host: Host, group: Group, device: Device) -> Host:
     """The Host on which an unbind of this device waits for the owner of the group."""
-    if group.claim is None or device.address in group.claim.opened:
+    if group.claim is None:
         return host
-    opened_too = tuple(sorted((*group.claim.opened, device.address), key=sort_key))
-    return host.with_group(group._replace(claim=group.claim._replace(opened=opened_too)))
+    opened = tuple(sorted({*group.claim.opened, device.address}, key=sort_key))
+    return host.with_group(group._replace(claim=group.claim._replace(opened=opened)))
 
 
 def _with_noiommu_group(host: Host, device: Device) -> Host:

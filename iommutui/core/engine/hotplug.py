@@ -31,10 +31,9 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
     touched = tuple(group.id for group in host.groups_of(gone))
     marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
     after, waiting = stop(marked, gone, model)
-    if waiting is None:
-        return Outcome(OK, take_away(after, gone, model), groups=touched)
-    group, held_device = waiting
-    return Outcome(OK, after, in_use(group, held_device), blocks=True, groups=touched)
+    if waiting is not None:
+        return Outcome(OK, after, in_use(*waiting), blocks=True, groups=touched)
+    return Outcome(OK, take_away(after, gone, model), groups=touched)
 
 
 def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
@@ -61,7 +60,8 @@ def _scan_order(host: Host) -> list[Device]:
 
     Bridges that were there come before those that the scan has found, which stand at the end of the bus's list.
     """
-    gone = [d for address, d in host.removed.items() if address not in host.devices and not _unreachable(host, d)]
+    gone = [d for address, d in host.removed.items() if address not in host.devices]
+    gone = [d for d in gone if (top := controller_of(host, d)) is None or top.driver == VMD]  # others find the rest
     known = {*host.devices, *(device.address for device in gone)}
     buses: dict[str, list[Device]] = {}
     roots: dict[str, None] = {}
@@ -81,26 +81,14 @@ def _scan_order(host: Host) -> list[Device]:
     return found
 
 
-def _unreachable(host: Host, device: Device) -> bool:
-    """Whether only a VMD's driver can find the device."""
-    controller = controller_of(host, device)
-    return controller is not None and controller.driver != VMD
-
-
 def below(host: Host, address: Address) -> list[Address]:
     """The device and everything behind it, each bridge before what is on its bus, a bus in the order of addresses."""
-    children: dict[Address, list[Address]] = {}
+    paths = {}
     for device in host.devices.values():
-        if device.parent is not None:
-            children.setdefault(device.parent, []).append(device.address)
-    found: dict[Address, None] = {}
-    ahead = [address]
-    while ahead:
-        place = ahead.pop()
-        if place not in found:
-            found[place] = None
-            ahead += sorted(children.get(place, ()), key=sort_key, reverse=True)
-    return list(found)
+        path = [device.address, *(each.address for each in above(host, device))]
+        if address in path:
+            paths[device.address] = [sort_key(each) for each in reversed(path[: path.index(address) + 1])]
+    return sorted(paths, key=lambda each: paths[each])
 
 
 def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Group, Device] | None]:

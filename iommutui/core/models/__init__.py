@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from iommutui.core.address import sort_key
 from iommutui.core.drivers import KnownRole, Role, Version, parse_release
-from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
+from iommutui.core.host import NO_IOMMU, Device, Gap, Group, Host, is_vfio
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict, unknown_driver
 
 
@@ -17,6 +17,11 @@ class Check(NamedTuple):
 
     errno: str = OK
     reasons: tuple[Reason, ...] = ()
+
+
+def turned_down(errno: str, code: Code, device: Device, driver: str | None, *facts: tuple[str, str]) -> Check:
+    """A driver or VFIO does not take the device."""
+    return Check(errno, (Reason(code, device.group, device.address, driver, facts),))
 
 
 class Model(Protocol):
@@ -68,8 +73,7 @@ class Model(Protocol):
         for device, driver in bound(host, group):
             known = self.role(host, device, driver)
             if known.assumed:
-                facts = (("role", known.role),)
-                guesses += (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, facts),)
+                guesses += (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, (("role", known.role),)),)
             if known.role is Role.KERNEL and self.counts(device):
                 blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
         return blockers, guesses
@@ -168,15 +172,15 @@ def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool])
 
     And one for members that the source may have left out.
     """
+    unseen = Gap("driver", "not-recorded")
     reasons = []
     for address in group.members if len(group.members) < 2 else sorted(group.members, key=sort_key):
-        device = host.devices.get(address)
-        if device is None:
-            reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),)))
-        elif (reason := unknown_driver(device)) is not None and matters(device):
+        device = host.devices.get(address, Device(address, group=group.id, gaps=(unseen,)))
+        if matters(device) and (reason := unknown_driver(device)) is not None:
             reasons.append(reason)
-    gap = group.gap("members")
-    return (*reasons, *([Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),))] if gap else []))
+    if (gap := group.gap("members")) is not None:
+        reasons.append(Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),)))
+    return tuple(reasons)
 
 
 def owned(group: Group) -> Reason:
@@ -194,14 +198,12 @@ def has_node(host: Host, group: Group) -> bool:
     return group.claim is not None or bool(vfio_devices(host, group))
 
 
-def not_vfio(host: Host, group: Group, device: Device, errno: str = "ENODEV") -> Check:
+def not_vfio(host: Host, device: Device, errno: str = "ENODEV") -> Check:
     """ENODEV where the device is on no VFIO driver, so that VFIO does not know a device of its name.
 
     ENOENT where its own file is asked for, which does not exist then.
     """
-    if is_vfio(host, device, device.driver):
-        return Check()
-    return Check(errno, (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
+    return Check() if is_vfio(host, device, device.driver) else turned_down(errno, Code.NOT_VFIO, device, device.driver)
 
 
 def foreign_domain(group: Group) -> Check:

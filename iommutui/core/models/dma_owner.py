@@ -93,7 +93,7 @@ class DmaOwner(Model):
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
-        missing = models.not_vfio(host, group, device)
+        missing = models.not_vfio(host, device)
         if missing.errno != OK:
             return missing
         claim = group.claim

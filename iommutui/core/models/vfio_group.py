@@ -80,7 +80,7 @@ class VfioGroup(Model):
         verdict = self.verdict(host, group)
         if not verdict.viable:
             return Check("EINVAL", verdict.reasons)
-        return models.not_vfio(host, group, device)
+        return models.not_vfio(host, device)
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """Only while the group is viable."""

@@ -175,16 +175,15 @@ def reached_host(host: Host, goals: Iterable[Goal]) -> Host:
     after, left = host, set()
     for goal in goals:
         device = host.devices[goal.device]
-        if goal.driver != device.driver and (gone := behind(host, device)):
-            after = without(after, gone)
-        if device.address not in after.devices:
-            continue
-        after = after.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
         if device.driver not in (None, goal.driver):
             left.add(device.address)
-    for group in host.groups.values():
+            if gone := behind(host, device):
+                after = without(after, gone)
+        if device.address in after.devices:
+            after = after.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
+    for group in after.groups.values():
         if group.foreign and left.intersection(group.members):
-            staying = (d for d in host.members(group) if d.driver is not None and d.address not in left)
+            staying = (d.driver is not None and d.address not in left for d in host.members(group))
             after = after.with_group(group._replace(foreign=any(staying)))
     return after
 
