@@ -188,7 +188,6 @@ def _pair(vendor: str | None, device: str | None) -> str | None:
 Devices = dict[Address, Device]
 
 _COMPANIONS = ("0401", "0403", "0c03", "0c80")
-_USB_1, _USB_2 = ("0c0300", "0c0310"), "0c0320"
 
 
 def card(devices: Devices, address: Address) -> list[Device]:
@@ -210,7 +209,8 @@ def card(devices: Devices, address: Address) -> list[Device]:
         heads = [each for each in mates if each.is_display and _companion(each, device)]
         found = [each for head in heads for each in (head, *mates) if each is head or _companion(head, each)]
         found += _sharing_ports(slot, device)
-    found += [each for each in mates if _kind(each) == _kind(device)]
+    # Functions of one kind are ports or channels of one card.
+    found += [each for each in mates if each.vendor_id == device.vendor_id and _kind(each) == _kind(device)]
     return list(dict.fromkeys([device, *found]))
 
 
@@ -220,19 +220,19 @@ def slot_of(devices: Devices, address: Address) -> list[Device]:
     return [device for device in found if device is not None]
 
 
-def _kind(device: Device) -> tuple[str | None, str]:
-    """Functions of a slot and group with the same key are ports or channels of one card."""
-    return device.vendor_id, (device.class_code or "")[:4]
+def _kind(device: Device) -> str:
+    return (device.class_code or "")[:4]
 
 
 def _companion(display: Device, other: Device) -> bool:
-    return other.vendor_id == display.vendor_id and (other.class_code or "").startswith(_COMPANIONS)
+    return other.vendor_id == display.vendor_id and _kind(other) in _COMPANIONS
 
 
 def _sharing_ports(slot: Iterable[Device], device: Device) -> list[Device]:
     """EHCI and the UHCI or OHCI controllers of its slot drive the same sockets, so they move together."""
-    usb = [d for d in slot if (d.class_code or "") in (*_USB_1, _USB_2) and d.vendor_id == device.vendor_id]
-    return usb if device in usb and any(d.class_code == _USB_2 for d in usb) else []
+    uhci, ohci, ehci = "0c0300", "0c0310", "0c0320"
+    usb = [d for d in slot if d.class_code in (uhci, ohci, ehci) and d.vendor_id == device.vendor_id]
+    return usb if device in usb and any(d.class_code == ehci for d in usb) else []
 
 
 def _below_switch(devices: Devices, display: Device) -> list[Device]:
@@ -246,11 +246,7 @@ def _below_switch(devices: Devices, display: Device) -> list[Device]:
         return []
     if {port.vendor_id, switch.vendor_id} != {display.vendor_id}:
         return []
-    below = [d for d in devices.values() if not d.is_bridge and d.physfn is None and _is_below(devices, d, switch)]
-    own = all(d.address == display.address or d.is_display or _companion(display, d) for d in below)
+    ports = {d.address for d in devices.values() if d.parent == switch.address}
+    below = [d for d in devices.values() if d.parent in ports and not d.is_bridge and d.physfn is None]
+    own = all(d.is_display or _companion(display, d) for d in below)
     return [d for d in below if _companion(display, d)] if own else []
-
-
-def _is_below(devices: Devices, device: Device, switch: Device) -> bool:
-    port = devices.get(device.parent) if device.parent is not None else None
-    return port is not None and port.parent == switch.address

@@ -26,11 +26,8 @@ class DmaOwner(Model):
         ("iommu_device_use_default_domain", "A driver without driver_managed_dma is counted when it is probed."),
         (
             "iommu_device_use_default_domain",
-            "While user space owns the group, that driver is refused: EBUSY at bind, EINVAL at drivers_probe.",
-        ),
-        (
-            "iommu_device_use_default_domain",
-            "It is refused in the same way while another kernel driver has put the group on a domain of its own.",
+            "While user space owns the group, or another driver has put it on a domain of its own, that driver is refused: "
+            "EBUSY at bind, EINVAL at drivers_probe.",
         ),
         (
             "iommu_device_use_default_domain, 6.12",
@@ -73,7 +70,7 @@ class DmaOwner(Model):
 
     def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
         """The file of a group that is claimed by a device's file reads flags of 0 (``vfio_group_ioctl_get_status``)."""
-        through_group = group.claim is None or group.claim.via != "cdev"
+        through_group = group.claim is not None and group.claim.via != "cdev"
         return Verdict(through_group, State.USER, "EBUSY", (models.owned(group),))
 
     def check_attach(self, host: Host, group: Group) -> Check:
