@@ -92,10 +92,8 @@ class _Side(NamedTuple):
 
 
 def _machine(was: _Side, now: _Side) -> Iterator[Difference]:
-    for kind, old, new in (
-        (ChangeKind.KERNEL, was.host.kernel, now.host.kernel),
-        (ChangeKind.CMDLINE, was.host.cmdline, now.host.cmdline),
-    ):
+    kernels, lines = (was.host.kernel, now.host.kernel), (was.host.cmdline, now.host.cmdline)
+    for kind, (old, new) in ((ChangeKind.KERNEL, kernels), (ChangeKind.CMDLINE, lines)):
         if old is not None and new is not None and old != new:
             yield Difference(kind, "the machine", old, new)
         elif old != new:
@@ -230,12 +228,11 @@ def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tup
 
 
 def _bindings(one: Device, other: Device) -> Iterator[Difference]:
-    for kind, field, old, new in (
-        (ChangeKind.DRIVER, "driver", one.driver, other.driver),
-        (ChangeKind.OVERRIDE, "driver_override", one.driver_override, other.driver_override),
-    ):
-        if old != new and not (one.gap(field) or other.gap(field)):
-            yield Difference(kind, other.address, old or "", new or "")
+    if one.driver != other.driver and not (one.gap("driver") or other.gap("driver")):
+        yield Difference(ChangeKind.DRIVER, other.address, one.driver or "", other.driver or "")
+    then, now = one.driver_override, other.driver_override
+    if then != now and not (one.gap("driver_override") or other.gap("driver_override")):
+        yield Difference(ChangeKind.OVERRIDE, other.address, then or "", now or "")
     if not _agree(_board(one), _board(other)):
         yield Difference(ChangeKind.SUBSYSTEM, other.address, *(":".join(map(str, _board(d))) for d in (one, other)))
     if one.interfaces != other.interfaces and one.interfaces and other.interfaces:

@@ -1,12 +1,7 @@
 """The Host: everything iommutui knows about a machine, one immutable value, the same from every source.
 
-*Absent*, *empty* and *unreadable* are three different things. ``None`` means that the kernel has no such attribute, an
-empty string or tuple that it has one and it is empty, and an entry in ``gaps`` that it could not be read (or was not
-recorded), whatever the field holds. For whom a driver does DMA with a device follows from the Host's table of drivers
-and from what the device shows.
-
-The values are named tuples rather than dataclasses: ``import dataclasses`` alone costs more than ``lspci`` needs for
-a whole machine, and the plain listing has to be as quick as that.
+``None`` means that the kernel has no such attribute, an empty string or tuple that it has one and it is empty, and an
+entry in ``gaps`` that it could not be read (or was not recorded), whatever the field holds.
 """
 
 from collections.abc import Iterable
@@ -167,7 +162,6 @@ class Host(NamedTuple):
         return [device for address in addresses if (device := self.devices.get(address)) is not None]
 
     def card(self, address: Address) -> list[Device]:
-        """The functions of the device's card, itself first; they may lie in several groups."""
         return card(self.devices, address)
 
     def same_slot(self, address: Address) -> list[Device]:

@@ -206,14 +206,9 @@ def completion(host: Host, text: str) -> str | None:
     key = terms[-1].alternatives[-1].key if terms and head.endswith((":", ",", "|")) else ""
     if not word or (head.endswith(":") and not key):
         return None
-    names = _values(host, key) if key else [f"{name}:" for name in KEYS]
+    names: Iterable[str] = {"": [f"{name}:" for name in KEYS], "viable": VERDICTS, "class": KINDS}.get(key, ())
+    if key in _WORDS:
+        counts = Counter(each for device in host.devices.values() for each in _WORDS[key](device))
+        names = [name for name, _ in counts.most_common()]
     fitting = (n for n in names if n.startswith(word) and n != word and n.isprintable() and " " not in n)
     return next((head + name for name in fitting), None)
-
-
-def _values(host: Host, key: str) -> Iterable[str]:
-    """The values of a key, for a key that is read off the devices the most frequent first."""
-    if key in _WORDS:
-        words = Counter(word for device in host.devices.values() for word in _WORDS[key](device))
-        return [word for word, _ in words.most_common()]
-    return VERDICTS if key == "viable" else KINDS

@@ -26,8 +26,8 @@ class DmaOwner(Model):
         ("iommu_device_use_default_domain", "A driver without driver_managed_dma is counted when it is probed."),
         (
             "iommu_device_use_default_domain",
-            "While user space owns the group, or another driver has put it on a domain of its own, that driver is refused: "
-            "EBUSY at bind, EINVAL at drivers_probe.",
+            "While the group is user space's, or on another driver's own domain, it is refused: EBUSY at bind, "
+            "EINVAL at drivers_probe.",
         ),
         (
             "iommu_device_use_default_domain, 6.12",

@@ -46,9 +46,13 @@ def free_devices(
     if not groups or any(group.name == NO_IOMMU for group in groups):
         return None
     found = _with_the_rest(host, members, groups, model, said)
-    if found is None:
-        return None
-    return tuple(i for i in found if reached or not _is_there(host.devices[i.device], i.target))
+    if found is None or reached:
+        return found
+    return tuple(i for i in found if not _is_there(host.devices[i.device], i.target))
+
+
+def _is_there(device: Device, target: str) -> bool:
+    return target == (device.driver or NONE) == device.driver_override
 
 
 def beyond(host: Host, selected: Iterable[Address], intents: Iterable[Intent]) -> list[Device]:
@@ -139,10 +143,6 @@ def _with_the_rest(
     if further is None:
         return None
     return tuple(sorted((*wanted, *further), key=lambda intent: sort_key(intent.device)))
-
-
-def _is_there(device: Device, target: str) -> bool:
-    return target == (device.driver or NONE) == device.driver_override
 
 
 def give_back(host: Host, addresses: Iterable[Address]) -> tuple[Intent, ...]:
