@@ -3,7 +3,6 @@
 Also what a driver leaves behind: on its device, in the group, and for a process that has the device open.
 """
 
-from iommutui.core.address import sort_key
 from iommutui.core.engine.matching import candidates, fit_of, is_iommu, matches_by_id, own_probe, proven
 from iommutui.core.events import Bind, Override, Probe, Unbind
 from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
@@ -44,12 +43,20 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
     if device.driver is None:
         why = unknown_driver(device) or Reason(Code.NOT_BOUND, device.group, device.address)
         return refused(host, "ENODEV", why)
+    after, waiting = let_go(host, device, model)
+    return Outcome(OK, after, waiting, blocks=bool(waiting))
+
+
+def let_go(host: Host, device: Device, model: Model) -> tuple[Host, tuple[Reason, ...]]:
+    """The Host without the device's driver, and why the driver waits before it has released the device, if it does."""
     after = host.with_device(driverless(host, device))
+    group = host.group_of(device.address)
     if group is None:
-        return Outcome(OK, after)
-    if model.unbind_blocks(host, group, device):
-        return Outcome(OK, holding(after, group, device), in_use(group, device), blocks=True)
-    return Outcome(OK, driver_left(after, group, model))
+        return after, ()
+    if group.claim is None or not model.unbind_blocks(host, group, device):
+        return driver_left(after, group, model), ()
+    opened = tuple(dict.fromkeys((*group.claim.opened, device.address)))
+    return after.with_group(group._replace(claim=group.claim._replace(opened=opened))), in_use(group, device)
 
 
 def bind(host: Host, event: Bind, model: Model) -> Outcome:
@@ -155,14 +162,6 @@ def driver_left(host: Host, group: Group, model: Model) -> Host:
     if model.through_vfio and not model.container_waits and group.claim is not None and not vfio_devices(host, group):
         group = group._replace(claim=None)
     return _without_noiommu_group(host.with_group(group), group)
-
-
-def holding(host: Host, group: Group, device: Device) -> Host:
-    """The Host on which an unbind of this device waits for the owner of the group."""
-    if group.claim is None:
-        return host
-    opened = tuple(sorted({*group.claim.opened, device.address}, key=sort_key))
-    return host.with_group(group._replace(claim=group.claim._replace(opened=opened)))
 
 
 def _with_noiommu_group(host: Host, device: Device) -> Host:

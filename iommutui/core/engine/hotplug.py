@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.engine import binding
-from iommutui.core.engine.binding import driver_left, driverless, holding
+from iommutui.core.engine.binding import driver_left, driverless, let_go
 from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
 from iommutui.core.host import Device, Group, Host, by_address
 from iommutui.core.models import Model
-from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
+from iommutui.core.reasons import OK, Code, Outcome, Reason, missing, refused
 from iommutui.core.topology import VMD, above, behind, controller_of, without
 
 
@@ -31,8 +31,8 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
     touched = tuple(group.id for group in host.groups_of(gone))
     marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
     after, waiting = stop(marked, gone, model)
-    if waiting is not None:
-        return Outcome(OK, after, in_use(*waiting), blocks=True, groups=touched)
+    if waiting:
+        return Outcome(OK, after, waiting, blocks=True, groups=touched)
     return Outcome(OK, take_away(after, gone, model), groups=touched)
 
 
@@ -91,18 +91,16 @@ def below(host: Host, address: Address) -> list[Address]:
     return sorted(paths, key=lambda each: paths[each])
 
 
-def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Group, Device] | None]:
+def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Reason, ...]]:
     """Unbinds the devices ``below``, up to the first that is in use; those after it keep their drivers meanwhile.
 
     ``pci_stop_bus_device`` goes from the last device of a bus to the first, and to the bridge at the end.
     """
     for address in reversed(found):
-        group, device = host.group_of(address), host.devices[address]
-        if group is not None and model.unbind_blocks(host, group, device):
-            return holding(host.with_device(driverless(host, device)), group, device), (group, device)
-        host = host.with_device(driverless(host, device))
-        host = host if group is None else driver_left(host, group, model)
-    return host, None
+        host, waiting = let_go(host, host.devices[address], model)
+        if waiting:
+            return host, waiting
+    return host, ()
 
 
 def finish_removal(host: Host, model: Model) -> Host:
@@ -112,7 +110,7 @@ def finish_removal(host: Host, model: Model) -> Host:
         return host
     tops = [address for address in leaving if host.devices[address].parent not in leaving]
     after, waiting = stop(host, [a for top in reversed(tops) for a in below(host, top)], model)
-    return after if waiting is not None else take_away(after, leaving, model)
+    return after if waiting else take_away(after, leaving, model)
 
 
 def take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
@@ -174,8 +172,8 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
         return binding.unbind(host, event, model)
     gone = below(host, device.address)[1:]
     after, waiting = stop(host, gone, model)
-    if waiting is not None:
-        return Outcome(OK, after, in_use(*waiting), blocks=True)
+    if waiting:
+        return Outcome(OK, after, waiting, blocks=True)
     left = {**host.removed, **{address: after.devices[address] for address in gone}}
     return binding.unbind(take_away(after, gone, model)._replace(removed=left), event, model)
 

@@ -39,25 +39,19 @@ def matches_by_id(host: Host, device: Device, driver: str) -> bool:
         return driver in taken_by_ids(host, device)
     if driver in (PCIEPORT, SHPCHP):
         return matches_class(device, driver)
-    if takes_any(host, driver):
-        return fit_of(device, driver) is not None
-    return fit_of(device, driver) is not None or not fits_known(host, device)
+    return fit_of(device, driver) is not None or not (takes_any(host, driver) or fits_known(host, device))
 
 
 def matches_class(device: Device, driver: str) -> bool:
     """Whether the table of ``pcieport`` or ``shpchp`` has the device's class."""
     classes = PORT_CLASSES if driver == PCIEPORT else PORT_CLASSES[:1]
-    return (
-        device.bus == "pci"
-        and device.is_bridge
-        and any(each.startswith(device.class_code or PORT_CLASSES[0]) for each in classes)
-    )
+    code = device.class_code or PORT_CLASSES[0]
+    return device.bus == "pci" and device.is_bridge and any(each.startswith(code) for each in classes)
 
 
 def takes_any(host: Host, driver: str) -> bool:
     """Whether the driver's probe accepts every device with an override that names it."""
-    row = host.driver_table.get(driver)
-    return row is not None and row.any_device
+    return driver in host.driver_table and host.driver_table[driver].any_device
 
 
 def fit_of(device: Device, driver: str) -> Fit | None:
@@ -85,9 +79,8 @@ def fits_known(host: Host, device: Device) -> bool:
 
 def _named(host: Host, driver: str) -> bool:
     """Whether a driver of this exact name is seen anywhere, for a Host that does not list registered drivers."""
-    if host.driver_table.get(driver) is not None:
-        return True
-    return any(d.driver == driver or any(fit.driver == driver for fit in d.fits or ()) for d in host.devices.values())
+    found = (d.driver == driver or fit_of(d, driver) is not None for d in host.devices.values())
+    return driver in host.driver_table or any(found)
 
 
 DENYLIST = {
@@ -165,9 +158,8 @@ def _holds(text: str, device: Device) -> bool:
         return False
     *wanted, code, mask = [*given, *(ANY, ANY, ANY, ANY, 0, 0)[len(given) :]]
     shown = (device.vendor_id, device.device_id, device.subsystem_vendor_id, device.subsystem_device_id)
-    if any(number not in (ANY, _number(text)) for number, text in zip(wanted, shown, strict=True)):
-        return False
-    return (code ^ (_number(device.class_code) or 0)) & mask == 0
+    same = all(number in (ANY, _number(text)) for number, text in zip(wanted, shown, strict=True))
+    return same and (code ^ (_number(device.class_code) or 0)) & mask == 0
 
 
 def _number(text: str | None) -> int | None:
