@@ -1,7 +1,7 @@
 """What differs between two Hosts: the same machine at two times or under two kernels, or two machines."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from functools import partial
 from typing import NamedTuple, Self
@@ -31,7 +31,6 @@ class ChangeKind(StrEnum):
     MOVED = "device-moved", "{before} is at {after} now: {subject}."
     SPLIT = "group-split", "Group {before} has become the groups {after}."
     MERGED = "groups-merged", "The groups {before} have become group {after}."
-    REGROUPED = "groups-rearranged", "The devices of the groups {before} are in the groups {after} now."
     RENUMBERED = "group-renumbered", "Group {before} is group {after} now, with the same devices."
     UNGROUPED = "group-of-device", "IOMMU group of {subject}: {before} → {after}."
     VERDICT = "verdict"
@@ -180,29 +179,40 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[D
     before, after = was.host, now.host
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
         return
-    rearranged: set[int | None] = set()
-    comparable = _has_comparable_rules(was, now)
-    for olds, news in _parts(before, after, pairs):
-        words = (", ".join(map(str, olds)), ", ".join(map(str, news)))
-        if len(olds) == len(news) == 1:
-            if olds != news:
-                yield Difference(ChangeKind.RENUMBERED, words[0], *words)
-            then, here = was.verdict(olds[0]), now.verdict(news[0])
-            if then != here and comparable and was.tells(olds[0], here) and now.tells(news[0], then):
-                yield Difference(ChangeKind.VERDICT, f"group {news[0]}", then, here)
-        elif len(olds) == 1:
-            yield Difference(ChangeKind.SPLIT, words[0], *words)
-        elif len(news) == 1:
-            yield Difference(ChangeKind.MERGED, words[0], *words)
-        else:
-            yield Difference(ChangeKind.REGROUPED, words[0], *words)
-            rearranged.update(olds)
+    became: dict[int, set[int]] = defaultdict(set)
+    came_from: dict[int, set[int]] = defaultdict(set)
     for old, new in pairs.items():
-        one, other = before.devices[old], after.devices[new]
-        told = one.group != other.group and not one.gap("iommu_group") and not other.gap("iommu_group")
-        if told and (one.group is None or other.group is None or one.group in rearranged):
-            numbers = ("" if device.group is None else str(device.group) for device in (one, other))
+        one, other = before.group_of(old), after.group_of(new)
+        if one is not None and other is not None:
+            became[one.id].add(other.id)
+            came_from[other.id].add(one.id)
+    told_whole: set[int | None] = set()
+    for number, news in sorted(became.items()):
+        if all(came_from[new] == {number} for new in news):
+            told_whole.add(number)
+            if len(news) == 1:
+                yield from _renumbered(was, now, number, *news)
+            else:
+                yield Difference(ChangeKind.SPLIT, str(number), str(number), _listed(news))
+    for number, olds in sorted(came_from.items()):
+        if len(olds) > 1 and all(became[old] == {number} for old in olds):
+            told_whole.update(olds)
+            yield Difference(ChangeKind.MERGED, _listed(olds), _listed(olds), str(number))
+    for old, new in pairs.items():
+        left, entered = before.devices[old], after.devices[new]
+        differs = left.group != entered.group and not left.gap("iommu_group") and not entered.gap("iommu_group")
+        if differs and (left.group is None or entered.group is None or left.group not in told_whole):
+            numbers = ("" if device.group is None else str(device.group) for device in (left, entered))
             yield Difference(ChangeKind.UNGROUPED, new, *numbers)
+
+
+def _renumbered(was: _Side, now: _Side, old: int, new: int) -> Iterator[Difference]:
+    """What differs of a group that has the same devices on both sides."""
+    if old != new:
+        yield Difference(ChangeKind.RENUMBERED, str(old), str(old), str(new))
+    then, here = was.verdict(old), now.verdict(new)
+    if then != here and _has_comparable_rules(was, now) and was.tells(old, here) and now.tells(new, then):
+        yield Difference(ChangeKind.VERDICT, f"group {new}", then, here)
 
 
 def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Difference]:
@@ -214,17 +224,8 @@ def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterato
             yield Difference(ChangeKind.UNKNOWN, f"{words} of {_count(count)}", "", "")
 
 
-def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tuple[list[int], list[int]]]:
-    """Old and new groups that have devices in common, taken together until no more are added."""
-    part_of: dict[tuple[bool, int], set[tuple[bool, int]]] = {}
-    for old, new in pairs.items():
-        one, other = before.group_of(old), after.group_of(new)
-        if one is not None and other is not None:
-            groups = ((False, one.id), (True, other.id))
-            part = {*groups}.union(*(part_of.get(group, ()) for group in groups))
-            part_of |= dict.fromkeys(part, part)
-    parts = {id(part): sorted(part) for part in part_of.values()}
-    return sorted(([n for new, n in part if not new], [n for new, n in part if new]) for part in parts.values())
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
 
 
 def _bindings(one: Device, other: Device) -> Iterator[Difference]:
