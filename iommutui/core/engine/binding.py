@@ -5,7 +5,7 @@ Also what a driver leaves behind: on its device, in the group, and for a process
 
 from iommutui.core.engine.matching import candidates, fit_of, is_iommu, matches_by_id, own_probe, proven
 from iommutui.core.events import Bind, Override, Probe, Unbind
-from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
+from iommutui.core.host import NO_IOMMU, Device, Group, Host, by_number, is_vfio
 from iommutui.core.models import Check, Model, since, turned_down, unbind_pending, vfio_devices
 from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused, unknown_driver
 
@@ -174,8 +174,7 @@ def _with_noiommu_group(host: Host, device: Device) -> Host:
         return host
     number = next(n for n in range(len(host.groups) + 1) if n not in host.groups)
     group = Group(number, (device.address,), "unknown", NO_IOMMU, ())
-    groups = dict(sorted({**host.groups, number: group}.items()))
-    return host.with_device(device._replace(group=number))._replace(groups=groups)
+    return host.with_device(device._replace(group=number))._replace(groups=by_number((*host.groups.values(), group)))
 
 
 def _without_noiommu_group(host: Host, group: Group) -> Host:

@@ -10,7 +10,7 @@ from iommutui.core.address import Address, sort_key
 from iommutui.core.engine import binding
 from iommutui.core.engine.binding import driver_left, driverless, let_go
 from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
-from iommutui.core.host import Device, Group, Host, by_address
+from iommutui.core.host import Device, Group, Host, by_address, by_number
 from iommutui.core.models import Model
 from iommutui.core.reasons import OK, Code, Outcome, Reason, missing, refused
 from iommutui.core.topology import VMD, above, behind, controller_of, without
@@ -138,21 +138,19 @@ def _rediscover(host: Host, device: Device, was: Mapping[Address, int | None]) -
         number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
     fresh = device._replace(driver_override=None, virtfns=(), group=number)
     devices = {**host.devices, device.address: fresh}
-    groups = dict(host.groups)
-    if number is not None:
-        group = groups.get(number, Group(number))
-        groups[number] = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
-    return host._replace(devices=by_address(devices.values()), groups=dict(sorted(groups.items())))
+    after = host._replace(devices=by_address(devices.values()))
+    if number is None:
+        return after
+    group = host.groups.get(number, Group(number))
+    group = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
+    return after._replace(groups=by_number({**host.groups, number: group}.values()))
 
 
 def _parted(host: Host, device: Device) -> Device:
     """The device as it is removed, with the functions that nothing isolates it from: nothing else shows ACS here."""
-    group = host.group_of(device.address)
-    shared = group.members if group is not None else ()
-    mates = {other.address for other in host.same_slot(device.address) if other.address in shared}
-    return driverless(host, device)._replace(
-        not_isolated_from=tuple(sorted(mates.union(device.not_isolated_from or ()), key=sort_key))
-    )
+    mates = {d.address for d in host.same_slot(device.address) if d.group is not None and d.group == device.group}
+    known = tuple(sorted(mates.union(device.not_isolated_from or ()), key=sort_key))
+    return driverless(host, device)._replace(not_isolated_from=known)
 
 
 def _not_isolated(host: Host, device: Device) -> list[Device]:
@@ -178,17 +176,10 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
     return binding.unbind(take_away(after, gone, model)._replace(removed=left), event, model)
 
 
-def bind(host: Host, event: Bind, model: Model) -> Outcome:
+def probe(host: Host, event: Bind | Probe, model: Model) -> Outcome:
     """The devices behind it come back with the driver."""
-    return _found_again(host, event.device, binding.bind(host, event, model), model)
-
-
-def probe(host: Host, event: Probe, model: Model) -> Outcome:
-    """The devices behind it come back with the driver."""
-    return _found_again(host, event.device, binding.probe(host, event, model), model)
-
-
-def _found_again(host: Host, address: Address, outcome: Outcome, model: Model) -> Outcome:
+    outcome = binding.bind(host, event, model) if isinstance(event, Bind) else binding.probe(host, event, model)
+    address = event.device
     before, now = host.devices.get(address), outcome.host.devices.get(address)
     if before is None or now is None or before.driver == VMD or now.driver != VMD:
         return outcome
