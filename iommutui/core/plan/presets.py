@@ -97,7 +97,7 @@ def _wanted_of(host: Host, group: Group, device: Address | None) -> list[Device]
 
 
 def asked_of(host: Host, group: Group) -> list[Address]:
-    """The devices to free for a group: its usable devices that have a driver; if there are none, all usable devices."""
+    """The devices to free for a group: its usable devices that have a driver; if there are none, all of its devices."""
     members = host.members(group)
     return [d.address for d in members if d.driver is not None and is_of_use(host, d)] or [d.address for d in members]
 
