@@ -68,7 +68,7 @@ def test_reading_a_recorded_tree_needs_no_heavy_library(command: list[str], tmp_
 
 
 ENGINE = ("iommutui.core.plan.planner", "iommutui.core.engine")
-OTHER_MODELS = tuple(f"iommutui.core.models.{name}" for name in ("dma_hint", "kernel_ownership", "vfio_group"))
+OTHER_MODELS = tuple(f"iommutui.core.models.{name}" for name in ("drafts", "vfio_group"))
 
 
 @pytest.mark.parametrize("words", [[], ["viable:no"], ["--model", "dma-owner"]])

@@ -6,7 +6,7 @@ from typing import NewType
 Address = NewType("Address", str)
 """A device's name on its bus. For PCI ``DDDD:BB:DD.F`` in lower case, with a domain of 4 to 8 hex digits."""
 
-_PCI = r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])"  # compiled where somebody types one
+_PCI = r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[01][0-9a-f]\.[0-7])"  # compiled where somebody types one
 _FUNCTION = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 
 
@@ -18,13 +18,11 @@ def parse_pci(text: str) -> Address | None:
     full = f"0000:{text}" if len(text) == 7 else text
     if len(full) == 12 and _FUNCTION.fullmatch(full):
         return Address(full)
-    if text[:4].lower() == "pci_":
+    text = text.lower()
+    if text.startswith("pci_"):
         text = text[4:].replace("_", ":", 2).replace("_", ".")
     match = re.fullmatch(_PCI, text)
-    if match is None:
-        return None
-    domain, bus, slot, function = match.groups()
-    return Address(f"{int(domain or '0', 16):04x}:{bus}:{slot}.{function}".lower())
+    return Address(f"{int(match[1] or '0', 16):04x}:{match[2]}") if match is not None else None
 
 
 def is_pci(address: str) -> bool:
@@ -34,13 +32,7 @@ def is_pci(address: str) -> bool:
 
 def sort_key(address: str) -> tuple[int, int, str]:
     """Orders PCI addresses by domain, bus, slot and function, and other names after them."""
-    domain, colon, rest = address.partition(":")
-    if colon and len(rest) == 7:
-        try:
-            return (0, int(domain, 16), rest)
-        except ValueError:
-            pass
-    return (1, 0, address)
+    return (0, int(address[:-8], 16), address[-7:]) if is_pci(address) else (1, 0, address)
 
 
 def domain_of(address: str) -> str:

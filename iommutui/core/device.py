@@ -1,9 +1,10 @@
-"""A device of a machine: its identity, its driver, its hardware, and what is unknown about it."""
+"""A device of a machine: its identity, its driver, its hardware, what is unknown about it, and the card it is on."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from iommutui.core.address import Address
+from iommutui.core.address import Address, card_of
 
 NOT_LISTED = "not-listed"
 """The gap of what a pasted listing does not show."""
@@ -23,6 +24,14 @@ class Gap(NamedTuple):
 UNBINDING = "unbinding"
 
 
+def find_gap(gaps: tuple[Gap, ...], attribute: str) -> Gap | None:
+    """The gap of this attribute; None if the attribute is known."""
+    for gap in gaps:
+        if gap.attribute == attribute:
+            return gap
+    return None
+
+
 _WORDS = {
     "EACCES": "it can be read by root only",
     "EPERM": "it can be read by root only",
@@ -37,7 +46,6 @@ _WORDS = {
 
 
 def gap_words(why: str) -> str:
-    """Why an attribute is not known, in words."""
     return _WORDS.get(why, f"reading it failed with {why}")
 
 
@@ -133,11 +141,7 @@ class Device(NamedTuple):
     a device that never was."""
 
     def gap(self, attribute: str) -> Gap | None:
-        """Why the attribute is not known, or None if it is."""
-        for gap in self.gaps:
-            if gap.attribute == attribute:
-                return gap
-        return None
+        return find_gap(self.gaps, attribute)
 
     @property
     def ids(self) -> str | None:
@@ -151,12 +155,10 @@ class Device(NamedTuple):
 
     @property
     def is_display(self) -> bool:
-        """Whether it is a display controller: VGA, 3D or other."""
         return (self.class_code or "").startswith("03")
 
     @property
     def boots_display(self) -> bool:
-        """Whether it is the display that the machine booted on."""
         return bool(self.boot_display or self.boot_vga)
 
     @property
@@ -181,3 +183,70 @@ class Device(NamedTuple):
 def _pair(vendor: str | None, device: str | None) -> str | None:
     ids = f"{vendor}:{device}"
     return ids if re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", ids) else None
+
+
+Devices = dict[Address, Device]
+
+_COMPANIONS = ("0401", "0403", "0c03", "0c80")
+
+
+def card(devices: Devices, address: Address) -> list[Device]:
+    """The functions of the device's card, itself first: those that go to a virtual machine together.
+
+    A card is the device and the rest of its group. Only a display controller's card extends beyond the group, to its
+    companions: functions of its slot with its vendor id for sound, USB and serial buses, and on a card with its own
+    switch (Intel Arc, Radeon Navi) the same below that switch. Functions of a chipset that share a slot are not one
+    card, and a virtual function is its own card.
+    """
+    device = devices[address]
+    if device.physfn is not None:
+        return [device]
+    slot = [each for each in slot_of(devices, address) if each.physfn is None]
+    mates = [each for each in slot if each.group == device.group]
+    if device.is_display:
+        found = [each for each in slot if _companion(device, each)] + _below_switch(devices, device)
+    else:
+        heads = [each for each in mates if each.is_display and _companion(each, device)]
+        found = [each for head in heads for each in (head, *mates) if each is head or _companion(head, each)]
+        found += _sharing_ports(slot, device)
+    # Functions of one kind are ports or channels of one card.
+    found += [each for each in mates if each.vendor_id == device.vendor_id and _kind(each) == _kind(device)]
+    return list(dict.fromkeys([device, *found]))
+
+
+def slot_of(devices: Devices, address: Address) -> list[Device]:
+    """The functions whose addresses have the same slot, the device itself and virtual ones among them."""
+    found = (devices.get(Address(f"{card_of(address)}.{number}")) for number in range(8))
+    return [device for device in found if device is not None]
+
+
+def _kind(device: Device) -> str:
+    return (device.class_code or "")[:4]
+
+
+def _companion(display: Device, other: Device) -> bool:
+    return other.vendor_id == display.vendor_id and _kind(other) in _COMPANIONS
+
+
+def _sharing_ports(slot: Iterable[Device], device: Device) -> list[Device]:
+    """EHCI and the UHCI or OHCI controllers of its slot drive the same sockets, so they move together."""
+    uhci, ohci, ehci = "0c0300", "0c0310", "0c0320"
+    usb = [d for d in slot if d.class_code in (uhci, ohci, ehci) and d.vendor_id == device.vendor_id]
+    return usb if device in usb and any(d.class_code == ehci for d in usb) else []
+
+
+def _below_switch(devices: Devices, display: Device) -> list[Device]:
+    """The companions below the switch that is on the card itself: one of the display's maker, with nothing else below.
+
+    ``parent`` is None for a root port, which is not on the card.
+    """
+    port = devices.get(display.parent) if display.parent is not None else None
+    switch = devices.get(port.parent) if port is not None and port.parent is not None else None
+    if port is None or switch is None or switch.parent is None:
+        return []
+    if {port.vendor_id, switch.vendor_id} != {display.vendor_id}:
+        return []
+    ports = {d.address for d in devices.values() if d.parent == switch.address}
+    below = [d for d in devices.values() if d.parent in ports and not d.is_bridge and d.physfn is None]
+    own = all(d.is_display or _companion(display, d) for d in below)
+    return [d for d in below if _companion(display, d)] if own else []

@@ -1,9 +1,9 @@
 """What differs between two Hosts: the same machine at two times or under two kernels, or two machines."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from itertools import chain
+from functools import partial
 from typing import NamedTuple, Self
 
 from iommutui.core.address import Address, sort_key
@@ -31,7 +31,6 @@ class ChangeKind(StrEnum):
     MOVED = "device-moved", "{before} is at {after} now: {subject}."
     SPLIT = "group-split", "Group {before} has become the groups {after}."
     MERGED = "groups-merged", "The groups {before} have become group {after}."
-    REGROUPED = "groups-rearranged", "The devices of the groups {before} are in the groups {after} now."
     RENUMBERED = "group-renumbered", "Group {before} is group {after} now, with the same devices."
     UNGROUPED = "group-of-device", "IOMMU group of {subject}: {before} → {after}."
     VERDICT = "verdict"
@@ -70,7 +69,6 @@ def is_equal(changes: list[Difference]) -> bool:
 
 
 def change_sentence(change: Difference) -> str:
-    """A change in words."""
     before, after = change.before or "none", change.after or "none"
     return change.kind.says.format(subject=change.subject, before=before, after=after)
 
@@ -93,10 +91,8 @@ class _Side(NamedTuple):
 
 
 def _machine(was: _Side, now: _Side) -> Iterator[Difference]:
-    for kind, old, new in (
-        (ChangeKind.KERNEL, was.host.kernel, now.host.kernel),
-        (ChangeKind.CMDLINE, was.host.cmdline, now.host.cmdline),
-    ):
+    kernels, lines = (was.host.kernel, now.host.kernel), (was.host.cmdline, now.host.cmdline)
+    for kind, (old, new) in ((ChangeKind.KERNEL, kernels), (ChangeKind.CMDLINE, lines)):
         if old is not None and new is not None and old != new:
             yield Difference(kind, "the machine", old, new)
         elif old != new:
@@ -117,27 +113,31 @@ def _pairs(before: Host, after: Host) -> dict[Address, Address]:
     """
     pairs: dict[Address, Address] = {}
     for fits, moves in ((_is_alike, False), (_is_alike, True), (_has_ids_of, False)):
-        arrived = set(pairs.values())
         free: dict[object, list[Address]] = defaultdict(list)
-        for address, device in after.devices.items():
-            if address not in arrived:
-                free[address if not moves else (device.vendor_id, device.device_id)].append(address)
+        for address in after.devices.keys() - pairs.values():
+            free[_ids(after.devices[address]) if moves else address].append(address)
         for address, device in before.devices.items():
             if address in pairs or (moves and device.vendor_id is None):
                 continue
-            places = free[address if not moves else (device.vendor_id, device.device_id)]
-            same_slot = (place for place in places if place.rpartition(":")[2] == address.rpartition(":")[2])
-            same_function = (place for place in places if place[-1] == address[-1])
-            nearest = chain(same_slot, same_function, places)
-            found = next((place for place in nearest if fits(device, after.devices[place])), None)
-            if found is not None:
-                pairs[address] = found
-                places.remove(found)
+            places = free[_ids(device) if moves else address]
+            fitting = [place for place in places if fits(device, after.devices[place])]
+            if fitting:
+                pairs[address] = min(fitting, key=partial(_distance, address))
+                places.remove(pairs[address])
     return dict(sorted(pairs.items(), key=lambda pair: sort_key(pair[0])))
 
 
+def _distance(one: Address, other: Address) -> tuple[object, ...]:
+    """How far a device would have moved: least within its slot, then as the same function of another slot."""
+    return one.rpartition(":")[2] != other.rpartition(":")[2], one[-1] != other[-1], sort_key(other)
+
+
+def _ids(device: Device) -> tuple[str | None, str | None]:
+    return device.vendor_id, device.device_id
+
+
 def _has_ids_of(one: Device, other: Device) -> bool:
-    return _agree((one.vendor_id, one.device_id), (other.vendor_id, other.device_id))
+    return _agree(_ids(one), _ids(other))
 
 
 def _is_alike(one: Device, other: Device) -> bool:
@@ -160,16 +160,15 @@ def _presence(before: Host, after: Host, pairs: dict[Address, Address]) -> Itera
         if old != new:
             yield Difference(ChangeKind.MOVED, device_name(after.devices[new]), old, new)
     gone = [device for address, device in before.devices.items() if address not in pairs]
-    if gone and after.gap("devices"):
-        yield Difference(ChangeKind.UNKNOWN, _count(len(gone)), "", "")
-    else:
-        yield from (Difference(ChangeKind.REMOVED, device.address, device_name(device), "") for device in gone)
     arrived = set(pairs.values())
-    new_ones = [device for address, device in after.devices.items() if address not in arrived]
-    if new_ones and before.gap("devices"):
-        yield Difference(ChangeKind.UNKNOWN, _count(len(new_ones)), "", "")
-    else:
-        yield from (Difference(ChangeKind.ADDED, device.address, "", device_name(device)) for device in new_ones)
+    found = [device for address, device in after.devices.items() if address not in arrived]
+    for kind, devices, other in ((ChangeKind.REMOVED, gone, after), (ChangeKind.ADDED, found, before)):
+        if devices and other.gap("devices"):
+            yield Difference(ChangeKind.UNKNOWN, _count(len(devices)), "", "")
+            continue
+        for device in devices:
+            names = (device_name(device), "")
+            yield Difference(kind, device.address, *(names if kind is ChangeKind.REMOVED else reversed(names)))
 
 
 def _count(number: int) -> str:
@@ -180,30 +179,40 @@ def _groups(was: _Side, now: _Side, pairs: dict[Address, Address]) -> Iterator[D
     before, after = was.host, now.host
     if before.gap("iommu_groups") or after.gap("iommu_groups"):
         return
-    rearranged: set[int] = set()
-    comparable = _has_comparable_rules(was, now)
+    became: dict[int, set[int]] = defaultdict(set)
+    came_from: dict[int, set[int]] = defaultdict(set)
     for old, new in pairs.items():
-        one, other = before.devices[old], after.devices[new]
-        if (one.group is None) != (other.group is None) and not one.gap("iommu_group") and not other.gap("iommu_group"):
-            yield Difference(
-                ChangeKind.UNGROUPED, new, *("" if d.group is None else str(d.group) for d in (one, other))
-            )
-    for olds, news in _parts(before, after, pairs):
-        words = (", ".join(map(str, olds)), ", ".join(map(str, news)))
-        if len(olds) == len(news) == 1:
-            if olds != news:
-                yield Difference(ChangeKind.RENUMBERED, words[0], *words)
-            then, here = was.verdict(olds[0]), now.verdict(news[0])
-            if then != here and comparable and was.tells(olds[0], here) and now.tells(news[0], then):
-                yield Difference(ChangeKind.VERDICT, f"group {news[0]}", then, here)
-        else:
-            kind = ChangeKind.SPLIT if len(olds) == 1 else ChangeKind.MERGED if len(news) == 1 else ChangeKind.REGROUPED
-            yield Difference(kind, words[0], *words)
-            rearranged.update(olds if kind is ChangeKind.REGROUPED else ())
+        one, other = before.group_of(old), after.group_of(new)
+        if one is not None and other is not None:
+            became[one.id].add(other.id)
+            came_from[other.id].add(one.id)
+    told_whole: set[int | None] = set()
+    for number, news in sorted(became.items()):
+        if all(came_from[new] == {number} for new in news):
+            told_whole.add(number)
+            if len(news) == 1:
+                yield from _renumbered(was, now, number, *news)
+            else:
+                yield Difference(ChangeKind.SPLIT, str(number), str(number), _listed(news))
+    for number, olds in sorted(came_from.items()):
+        if len(olds) > 1 and all(became[old] == {number} for old in olds):
+            told_whole.update(olds)
+            yield Difference(ChangeKind.MERGED, _listed(olds), _listed(olds), str(number))
     for old, new in pairs.items():
-        left, entered = before.devices[old].group, after.devices[new].group
-        if left in rearranged and entered not in (None, left):
-            yield Difference(ChangeKind.UNGROUPED, new, str(left), str(entered))
+        left, entered = before.devices[old], after.devices[new]
+        differs = left.group != entered.group and not left.gap("iommu_group") and not entered.gap("iommu_group")
+        if differs and (left.group is None or entered.group is None or left.group not in told_whole):
+            numbers = ("" if device.group is None else str(device.group) for device in (left, entered))
+            yield Difference(ChangeKind.UNGROUPED, new, *numbers)
+
+
+def _renumbered(was: _Side, now: _Side, old: int, new: int) -> Iterator[Difference]:
+    """What differs of a group that has the same devices on both sides."""
+    if old != new:
+        yield Difference(ChangeKind.RENUMBERED, str(old), str(old), str(new))
+    then, here = was.verdict(old), now.verdict(new)
+    if then != here and _has_comparable_rules(was, now) and was.tells(old, here) and now.tells(new, then):
+        yield Difference(ChangeKind.VERDICT, f"group {new}", then, here)
 
 
 def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterator[Difference]:
@@ -215,37 +224,16 @@ def _untold(before: Host, after: Host, pairs: dict[Address, Address]) -> Iterato
             yield Difference(ChangeKind.UNKNOWN, f"{words} of {_count(count)}", "", "")
 
 
-def _parts(before: Host, after: Host, pairs: dict[Address, Address]) -> list[tuple[list[int], list[int]]]:
-    """Old and new groups that have devices in common, taken together until no more are added."""
-    news: dict[int, set[int]] = defaultdict(set)
-    olds: dict[int, set[int]] = defaultdict(set)
-    for old, new in pairs.items():
-        one, other = before.group_of(old), after.group_of(new)
-        if one is not None and other is not None:
-            news[one.id].add(other.id)
-            olds[other.id].add(one.id)
-    parts: list[tuple[list[int], list[int]]] = []
-    seen: set[int] = set()
-    for start in sorted(news):
-        if start in seen:
-            continue
-        part, ahead = {start}, [start]
-        while ahead:
-            further = {old for new in news[ahead.pop()] for old in olds[new]} - part
-            part |= further
-            ahead += further
-        seen |= part
-        parts.append((sorted(part), sorted({new for old in part for new in news[old]})))
-    return parts
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
 
 
 def _bindings(one: Device, other: Device) -> Iterator[Difference]:
-    for kind, field, old, new in (
-        (ChangeKind.DRIVER, "driver", one.driver, other.driver),
-        (ChangeKind.OVERRIDE, "driver_override", one.driver_override, other.driver_override),
-    ):
-        if old != new and not (one.gap(field) or other.gap(field)):
-            yield Difference(kind, other.address, old or "", new or "")
+    if one.driver != other.driver and not (one.gap("driver") or other.gap("driver")):
+        yield Difference(ChangeKind.DRIVER, other.address, one.driver or "", other.driver or "")
+    then, now = one.driver_override, other.driver_override
+    if then != now and not (one.gap("driver_override") or other.gap("driver_override")):
+        yield Difference(ChangeKind.OVERRIDE, other.address, then or "", now or "")
     if not _agree(_board(one), _board(other)):
         yield Difference(ChangeKind.SUBSYSTEM, other.address, *(":".join(map(str, _board(d))) for d in (one, other)))
     if one.interfaces != other.interfaces and one.interfaces and other.interfaces:

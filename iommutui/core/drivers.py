@@ -1,6 +1,6 @@
 """Known drivers by name, and for whom each does DMA.
 
-The table is data. ``hint`` is the mark of the design mail of September 2021 (clauses S-01 and S-17): a driver that says
+``hint`` is the mark of the design mail of September 2021 (clauses S-01 and S-17): a driver that says
 nothing is KERNEL. ``managed`` is the first kernel whose driver sets ``driver_managed_dma``. ``vfio`` means that it
 registers a VFIO device. ``any_device`` means that its probe accepts any device with an override (``uio_pci_generic.c``,
 ``pci-pf-stub.c``, ``xen-pciback/pci_stub.c``; no other driver of Linux 6.12 does that for an unknown device). Sources:
@@ -29,8 +29,6 @@ class KnownRole(NamedTuple):
 
 
 class DriverFacts(NamedTuple):
-    """A row of the table."""
-
     name: str
     hint: Role = Role.KERNEL
     managed: Version | None = None

@@ -1,24 +1,19 @@
 """The Host: everything iommutui knows about a machine, one immutable value, the same from every source.
 
-*Absent*, *empty* and *unreadable* are three different things. ``None`` means that the kernel has no such attribute, an
-empty string or tuple that it has one and it is empty, and an entry in ``gaps`` that it could not be read (or was not
-recorded), whatever the field holds. For whom a driver does DMA with a device follows from the Host's table of drivers
-and from what the device shows.
-
-The values are named tuples rather than dataclasses: ``import dataclasses`` alone costs more than ``lspci`` needs for
-a whole machine, and the plain listing has to be as quick as that.
+``None`` means that the kernel has no such attribute, an empty string or tuple that it has one and it is empty, and an
+entry in ``gaps`` that it could not be read (or was not recorded), whatever the field holds.
 """
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from iommutui.core.address import Address, sort_key
-from iommutui.core.card import card, slot_of
 from iommutui.core.device import Bar as Bar
 from iommutui.core.device import Details as Details
 from iommutui.core.device import Device as Device
 from iommutui.core.device import Fit as Fit
 from iommutui.core.device import Gap as Gap
+from iommutui.core.device import card, find_gap, slot_of
 from iommutui.core.drivers import KNOWN, STUB, DriverTable, KnownRole, Role
 
 if TYPE_CHECKING:
@@ -68,17 +63,14 @@ class Group(NamedTuple):
 
     @property
     def owner(self) -> str | None:
-        """Who has claimed it."""
         return self.claim.owner if self.claim is not None else None
 
     @property
     def opened(self) -> tuple[Address, ...]:
-        """The devices that its owner has open."""
         return self.claim.opened if self.claim is not None else ()
 
     def gap(self, attribute: str) -> Gap | None:
-        """Why the attribute is not known, or None if it is."""
-        return next((gap for gap in self.gaps if gap.attribute == attribute), None)
+        return find_gap(self.gaps, attribute)
 
 
 class Driver(NamedTuple):
@@ -144,22 +136,18 @@ class Host(NamedTuple):
 
     def gap(self, attribute: str) -> Gap | None:
         """Why something of the machine is not known (``claims``, ``iommu_groups``...), or None if it is."""
-        return next((gap for gap in self.gaps if gap.attribute == attribute), None)
+        return find_gap(self.gaps, attribute)
 
     def with_device(self, device: Device) -> "Host":
-        """The Host with this device in place of the one at its address."""
         return self._replace(devices={**self.devices, device.address: device})
 
     def with_group(self, group: Group) -> "Host":
-        """The Host with this group in place of the one of its number."""
         return self._replace(groups={**self.groups, group.id: group})
 
     def without_group(self, number: int) -> "Host":
-        """The Host without the group of this number."""
         return self._replace(groups={n: group for n, group in self.groups.items() if n != number})
 
     def group_of(self, address: Address) -> Group | None:
-        """The group of a device, or None if it has none."""
         number = self.devices[address].group
         return None if number is None else self.groups.get(number)
 
@@ -174,7 +162,6 @@ class Host(NamedTuple):
         return [device for address in addresses if (device := self.devices.get(address)) is not None]
 
     def card(self, address: Address) -> list[Device]:
-        """The functions of the device's card, itself first; they may lie in several groups."""
         return card(self.devices, address)
 
     def same_slot(self, address: Address) -> list[Device]:
@@ -186,9 +173,6 @@ class Host(NamedTuple):
         return self.drivers is None or any(driver.name == name for driver in self.drivers)
 
 
-_VFIO = KnownRole(Role.USER)
-
-
 def vfio_role(host: Host, device: Device, driver: str) -> KnownRole | None:
     """USER where the driver registers a VFIO device, by the table, by ``vfio-dev``, or (assumed) by its name.
 
@@ -196,11 +180,10 @@ def vfio_role(host: Host, device: Device, driver: str) -> KnownRole | None:
     """
     row = host.driver_table.get(driver)
     if row is not None:
-        return _VFIO if row.vfio else None
-    if device.driver == driver and device.vfio_dev is not None:
-        return _VFIO
-    if any(fit.driver == driver and fit.vfio for fit in device.fits or ()):
-        return _VFIO
+        return KnownRole(Role.USER) if row.vfio else None
+    shown = device.driver == driver and device.vfio_dev is not None
+    if shown or any(fit.driver == driver and fit.vfio for fit in device.fits or ()):
+        return KnownRole(Role.USER)
     return KnownRole(Role.USER, assumed=True) if "vfio" in driver else None
 
 
@@ -235,5 +218,4 @@ def by_address(devices: Iterable[Device]) -> dict[Address, Device]:
 
 
 def by_number(groups: Iterable[Group]) -> dict[int, Group]:
-    """Groups keyed by number, ascending."""
     return {g.id: g for g in sorted(groups, key=lambda g: g.id)}

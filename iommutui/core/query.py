@@ -47,15 +47,28 @@ def find_device(host: Host, text: str) -> Device:
 KEYS = ("driver", "group", "viable", "class", "id", "override", "bus")
 """Keys of ``key:value`` terms."""
 
-NO_DRIVER = ("none", "free")
-"""Words for ``driver:`` where there is none."""
-
 VERDICTS = ("yes", "no", "unknown", "blocked", "refused", "viable")
 """Words for ``viable:``."""
 
 KINDS = {"gpu": "03", "display": "03", "nic": "02", "network": "02", "storage": "01", "usb": "0c03", "audio": "0403",
          "bridge": "06", "nvme": "0108"}  # fmt: skip
 """Words for ``class:``, with the class codes that they begin."""
+
+_WORDS: dict[str, Callable[[Device], tuple[str, ...]]] = {
+    "driver": lambda device: (device.driver.lower(),) if device.driver else ("none", "free"),
+    "group": lambda device: ("none" if device.group is None else str(device.group),),
+    "id": lambda device: (f"{device.vendor_id}:{device.device_id}", device.device_id or ""),
+    "override": lambda device: ((device.driver_override or "none").lower(),),
+    "bus": lambda device: (device.bus,),
+}
+"""The words that a device has for the other keys."""
+
+_VALUES = {
+    "viable": ("|".join(VERDICTS), f"{', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}"),
+    "group": (r"[0-9]+|none", "a number or none"),
+    "id": (r"[0-9a-f]{1,4}|[0-9a-f]{4}:[0-9a-f]{0,4}", "hex, as 10de or 10de:2204"),
+}
+"""The pattern of a key's values, and its description."""
 
 
 class Alternative(NamedTuple):
@@ -68,7 +81,6 @@ class Alternative(NamedTuple):
 class Term(NamedTuple):
     """One term of a filter: it matches if one of its alternatives does or, negated, if none does."""
 
-    word: str
     alternatives: tuple[Alternative, ...]
     negated: bool
 
@@ -78,13 +90,13 @@ class Query(NamedTuple):
 
     terms: tuple[Term, ...] = ()
 
+    def asks(self, key: str) -> bool:
+        return any(each.key == key for term in self.terms for each in term.alternatives)
+
     @property
     def needs_verdicts(self) -> bool:
         """Whether the answer depends on the verdicts of groups."""
-        return any(each.key == "viable" for term in self.terms for each in term.alternatives)
-
-
-_ALTERNATIVES = re.compile(r"[,|]")
+        return self.asks("viable")
 
 
 def parse_query(text: str) -> Query:
@@ -94,17 +106,17 @@ def parse_query(text: str) -> Query:
     ``class:gpu|class:audio``. An alternative without a key takes the key of the one before it.
     """
     terms = []
-    for word in text.split():
+    for word in text.lower().split():
         negated = word.startswith("!") and len(word) > 1
         body = word[1:] if negated else word
         found: list[Alternative] = []
-        for part in [each for each in _ALTERNATIVES.split(body) if each] or [body]:
-            key, colon, value = part.lower().partition(":")
+        for part in [each for each in re.split("[,|]", body) if each] or [body]:
+            key, colon, value = part.partition(":")
             if colon and key in KEYS:
                 found.append(Alternative(key, value))
             else:
-                found.append(Alternative(found[-1].key if found else "", part.lower()))
-        terms.append(Term(word, tuple(found), negated))
+                found.append(Alternative(found[-1].key if found else "", part))
+        terms.append(Term(tuple(found), negated))
     return Query(tuple(terms))
 
 
@@ -126,8 +138,7 @@ def matching(
 ) -> list[Device]:
     """The devices that match the filter; ``texts`` are those of `searched_texts`, if already computed."""
     if texts is None:
-        plain = any(not each.key for term in query.terms for each in term.alternatives)
-        texts = searched_texts(host) if plain else {}
+        texts = searched_texts(host) if query.asks("") else {}
     left = list(host.devices.values())
     for term in query.terms:
         left = [
@@ -143,23 +154,19 @@ def _matches(
 ) -> bool:
     value = term.value
     match term.key:
-        case "driver":
-            return any(value in word for word in ((device.driver.lower(),) if device.driver else NO_DRIVER))
-        case "override":
-            return value in (device.driver_override or "none").lower()
-        case "group":
-            return value == ("none" if device.group is None else str(device.group))
+        case "":
+            return value in texts[device.address]
         case "viable":
             return value in _verdict_words(host, device, verdict_of)
         case "class":
             code = device.class_code or ""
             return code.startswith(KINDS.get(value, value)) or value in class_words(device).lower()
         case "id":
-            return f"{device.vendor_id}:{device.device_id}".startswith(value) or device.device_id == value
-        case "bus":
-            return value == device.bus
+            return any(word.startswith(value) for word in _WORDS["id"](device))
+        case "group" | "bus":
+            return value in _WORDS[term.key](device)
         case _:
-            return value in texts[device.address]
+            return any(value in word for word in _WORDS[term.key](device))
 
 
 def _verdict_words(host: Host, device: Device, verdict_of: VerdictOf) -> tuple[str, ...]:
@@ -175,32 +182,9 @@ def _verdict_words(host: Host, device: Device, verdict_of: VerdictOf) -> tuple[s
 
 
 def mistakes(query_text: str) -> list[str]:
-    """A sentence for each loose separator, unknown key and impossible value, and for terms that exclude each other."""
+    """A sentence for each unknown key and impossible value."""
     terms = parse_query(query_text).terms
-    loose = [f"{t.word}: put | and , between two words, without blanks, as in usb,audio."
-             for t in terms if "" in _ALTERNATIVES.split(t.word.removeprefix("!"))]  # fmt: skip
-    wrong = [said for term in terms for each in term.alternatives if (said := _mistake(each))]
-    return loose + wrong or _contradictions(terms)
-
-
-def _contradictions(terms: tuple[Term, ...]) -> list[str]:
-    """A device has one group and is on one bus, so that terms with different values of such a key never all match."""
-    sentences = []
-    for key, where in (("group", "in two groups"), ("bus", "on two buses")):
-        asked = {t.word: t.alternatives for t in terms if t.alternatives[0].key == key and not t.negated}
-        if len(asked) > 1 and not set.intersection(*map(set, asked.values())):
-            values = ",".join(alternatives[0].value for alternatives in asked.values())
-            words = " and ".join(asked)
-            sentences.append(f"All terms must match, and no device is {where}: {words}. {key}:{values} finds both.")
-    return sentences
-
-
-_VALUES = {
-    "viable": ("|".join(VERDICTS), f"{', '.join(VERDICTS[:-1])} or {VERDICTS[-1]}"),
-    "group": (r"[0-9]+|none", "a number or none"),
-    "id": (r"[0-9a-f]{1,4}|[0-9a-f]{4}:[0-9a-f]{0,4}", "hex, as 10de or 10de:2204"),
-}
-"""The pattern of a key's values, and its description."""
+    return [said for term in terms for each in term.alternatives if (said := _mistake(each))]
 
 
 def _mistake(term: Alternative) -> str:
@@ -216,38 +200,15 @@ def _mistake(term: Alternative) -> str:
 
 def completion(host: Host, text: str) -> str | None:
     """``dr`` becomes ``driver:``, ``viable:n`` becomes ``viable:no``; None if nothing is to be added."""
-    cut = max(text.rfind(sign) for sign in " ,|!") + 1
+    cut = max(text.rfind(sign) for sign in " ,|!:") + 1
     head, word = text[:cut], text[cut:]
-    if not word or word.endswith(":"):
+    terms = parse_query(head).terms
+    key = terms[-1].alternatives[-1].key if terms and head.endswith((":", ",", "|")) else ""
+    if not word or (head.endswith(":") and not key):
         return None
-    key, colon, _ = word.partition(":")
-    before = parse_query(head.rpartition(" ")[2]).terms
-    if colon:
-        names: Iterable[str] = (f"{key}:{value}" for value in _values(host, key))
-    elif before and before[0].alternatives[-1].key:  # an alternative has the key of the one before
-        names = _values(host, before[0].alternatives[-1].key)
-    else:
-        names = (f"{key}:" for key in KEYS)
+    names: Iterable[str] = {"": [f"{name}:" for name in KEYS], "viable": VERDICTS, "class": KINDS}.get(key, ())
+    if key in _WORDS:
+        counts = Counter(each for device in host.devices.values() for each in _WORDS[key](device))
+        names = [name for name, _ in counts.most_common()]
     fitting = (n for n in names if n.startswith(word) and n != word and n.isprintable() and " " not in n)
     return next((head + name for name in fitting), None)
-
-
-def _values(host: Host, key: str) -> Iterable[str]:
-    devices = host.devices.values()
-    match key:
-        case "driver":
-            return [name for name, _ in Counter(device.driver or "none" for device in devices).most_common()]
-        case "override":
-            return sorted({device.driver_override or "none" for device in devices})
-        case "group":
-            return map(str, host.groups)
-        case "viable":
-            return VERDICTS
-        case "class":
-            return KINDS
-        case "bus":
-            return sorted({device.bus for device in devices})
-        case "id":
-            return [f"{device.vendor_id}:{device.device_id}" for device in devices if device.vendor_id]
-        case _:
-            return ()

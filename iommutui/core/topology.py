@@ -1,4 +1,4 @@
-"""The PCI tree: bridges above a device, why devices share a group, and how far a rebind reaches.
+"""The PCI tree: bridges above a device, and how far a rebind reaches.
 
 Intel VMD is a controller with its own PCI domain below it, for disks. ``vmd_remove()``
 (drivers/pci/controller/vmd.c) stops and removes the whole root bus of the domain, so the controller goes with
@@ -71,11 +71,9 @@ def why_shared(host: Host, group: Group) -> list[str]:
     below a port that does not isolate them (no ACS), and the functions of a card without its own ACS.
     """
     members = [device for device in host.members(group) if device.bus == "pci"]
-    if len(members) < 2:
-        return []
     inside = {device.address for device in members}
     found = []
-    for bridge in (d for d in members if d.is_bridge and d.parent not in inside):
+    for bridge in (device for device in members if device.is_bridge and device.parent not in inside):
         below = sum(bridge in above(host, device) for device in members)
         if below:
             who = "the other one is" if below == 1 else f"{below} others are"
@@ -85,14 +83,14 @@ def why_shared(host: Host, group: Group) -> list[str]:
             )
     # A slot on a root bus is the chipset's, and no card.
     chipset = {card_of(device.address) for device in members if device.parent is None}
-    for card, count in Counter(card_of(device.address) for device in members if device.physfn is None).items():
-        if count > 1:
-            who = str(count) if count < len(members) else "Both" if count == 2 else f"All {count}"
-            where = "slot" if card in chipset else "card"
-            found.append(
-                f"{who} are functions of one {where}, {card}; they share a group unless the device isolates them (ACS)."
-            )
-    if "pcie_acs_override" in (host.cmdline or ""):
+    slots = Counter(card_of(device.address) for device in members if device.physfn is None)
+    found += (
+        f"{count} are functions of one {'slot' if slot in chipset else 'card'}, {slot}; they share a group unless the "
+        "device isolates them (ACS)."
+        for slot, count in slots.items()
+        if count > 1
+    )
+    if len(members) > 1 and "pcie_acs_override" in (host.cmdline or ""):
         found.append(
             "The kernel command line has pcie_acs_override, so groups are smaller than what the hardware isolates."
         )

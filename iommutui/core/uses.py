@@ -15,8 +15,6 @@ from iommutui.core.device import Gap
 
 
 class Screen(NamedTuple):
-    """A display controller."""
-
     device: Address
     monitors: tuple[str, ...] = ()
     """Connectors that a monitor is plugged into: ``HDMI-A-1``."""
@@ -52,8 +50,6 @@ class Held(StrEnum):
 
 
 class Storage(NamedTuple):
-    """One use of a disk of the device."""
-
     device: Address
     held: Held
     what: tuple[str, ...]
@@ -87,12 +83,10 @@ class Network(NamedTuple):
 
     @property
     def top(self) -> str:
-        """The devices that carry the machine's network traffic."""
         return self.chain[0] if self.chain else ""
 
     @property
     def own(self) -> str:
-        """The device's own interface."""
         return self.chain[-1] if self.chain else ""
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from iommutui.core.drivers import KNOWN, TABLE, KnownRole, Role
 from iommutui.core.host import Fit, vfio_role
-from iommutui.core.models.dma_hint import DMA_HINT
 from iommutui.core.models.dma_owner import DMA_OWNER
+from iommutui.core.models.drafts import DMA_HINT
 from tests.core.machines import NO_DEVICES, A, function
 
 MANAGED = {

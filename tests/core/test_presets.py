@@ -320,8 +320,10 @@ ISA = function(B, fits=(), class_code="060100")
         (machine(group_of(1, GPU._replace(driver="vfio-pci"), owner="qemu", via="cdev")), [A], "dma-owner",
          f"Nothing frees {A} for a virtual machine: Group 1 is in use by qemu."),
         (machine(group_of(1, GPU, AUDIO)), [A, B], "kernel-ownership",
-         f"Nothing frees {A}, {B} for a virtual machine: Under the model kernel-ownership, vfio-pci "
-         "blocks its group; use the target none."),
+         f"Nothing frees {A}, {B} for a virtual machine: {A} is bound to the host driver amdgpu. Every device in the "
+         f"group must leave its host driver before a virtual machine can use any of them. {B} is bound to the host "
+         "driver snd_hda_intel. Every device in the group must leave its host driver before a virtual machine can use "
+         "any of them."),
     ],
 )  # fmt: skip
 def test_a_device_that_cannot_be_freed_has_a_reason(

@@ -3,7 +3,6 @@
 import pytest
 
 from iommutui.core.address import Address
-from iommutui.core.engine.binding import holding
 from iommutui.core.events import (
     Bind,
     ClaimGroup,
@@ -210,10 +209,10 @@ def test_a_device_that_a_container_waits_for_counts_as_open() -> None:
 
 
 def test_a_waiting_device_is_added_to_those_open() -> None:
-    host = pair("vfio-pci", "vfio-pci", owner="vm1", opened=[B])
-    claim = holding(host, host.groups[1], host.devices[A]).groups[1].claim
+    host = pair("vfio-pci", "pci-stub", kernel=OLD, owner="vm1")
+    claim = on("vfio-group", host, Unbind(A)).host.groups[1].claim
     assert claim is not None
-    assert (claim.owner, claim.opened) == ("vm1", (A, B))
+    assert (claim.owner, claim.opened) == ("vm1", (A,))
 
 
 @pytest.mark.parametrize("model", ["dma-owner", "vfio-group"])

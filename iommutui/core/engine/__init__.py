@@ -16,7 +16,7 @@ from iommutui.core.reasons import Outcome
 _HANDLERS: dict[type, Callable[..., Outcome]] = {
     events.Override: binding.override,
     events.Unbind: hotplug.unbind,
-    events.Bind: hotplug.bind,
+    events.Bind: hotplug.probe,
     events.Probe: hotplug.probe,
     events.ClaimGroup: claims.claim_group,
     events.ClaimDevice: claims.claim_device,

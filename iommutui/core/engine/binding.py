@@ -3,11 +3,10 @@
 Also what a driver leaves behind: on its device, in the group, and for a process that has the device open.
 """
 
-from iommutui.core.address import sort_key
 from iommutui.core.engine.matching import candidates, fit_of, is_iommu, matches_by_id, own_probe, proven
 from iommutui.core.events import Bind, Override, Probe, Unbind
-from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
-from iommutui.core.models import Check, Model, since, unbind_pending, vfio_devices
+from iommutui.core.host import NO_IOMMU, Device, Group, Host, by_number, is_vfio
+from iommutui.core.models import Check, Model, since, turned_down, unbind_pending, vfio_devices
 from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused, unknown_driver
 
 OVERRIDE_LIMIT = 4095
@@ -44,12 +43,20 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
     if device.driver is None:
         why = unknown_driver(device) or Reason(Code.NOT_BOUND, device.group, device.address)
         return refused(host, "ENODEV", why)
+    after, waiting = let_go(host, device, model)
+    return Outcome(OK, after, waiting, blocks=bool(waiting))
+
+
+def let_go(host: Host, device: Device, model: Model) -> tuple[Host, tuple[Reason, ...]]:
+    """The Host without the device's driver, and why the driver waits before it has released the device, if it does."""
     after = host.with_device(driverless(host, device))
+    group = host.group_of(device.address)
     if group is None:
-        return Outcome(OK, after)
-    if model.unbind_blocks(host, group, device):
-        return Outcome(OK, holding(after, group, device), in_use(group, device), blocks=True)
-    return Outcome(OK, driver_left(after, group, model))
+        return after, ()
+    if group.claim is None or not model.unbind_blocks(host, group, device):
+        return driver_left(after, group, model), ()
+    opened = tuple(dict.fromkeys((*group.claim.opened, device.address)))
+    return after.with_group(group._replace(claim=group.claim._replace(opened=opened))), in_use(group, device)
 
 
 def bind(host: Host, event: Bind, model: Model) -> Outcome:
@@ -69,13 +76,13 @@ def bind(host: Host, event: Bind, model: Model) -> Outcome:
         return refused(host, "ENODEV", Reason(Code.IOMMU_FUNCTION, device.group, device.address, driver))
     modern = since(host, (5, 15))
     if device.driver is not None:
-        reason = Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver)
-        return refused(host, "EBUSY" if modern else "ENODEV", reason)
+        why = Reason(Code.ALREADY_BOUND, device.group, device.address, device.driver)
+        return refused(host, "EBUSY" if modern else "ENODEV", why)
     group = host.group_of(device.address)
     if unbind_pending(group, device):
         # Inside the kernel the driver is still set: ``bind`` sees that at once, or once the device lock is free.
-        why = in_use(group, device)
-        return _behind(host, event, why) if modern else refused(host, "ENODEV", *why)
+        held = in_use(group, device)
+        return _behind(host, event, held) if modern else refused(host, "ENODEV", *held)
     check = _core_check(host, device, driver, model)
     if check.errno != OK:
         deferred = check.errno == "EPROBE_DEFER"
@@ -108,12 +115,8 @@ def probe(host: Host, event: Probe, model: Model) -> Outcome:
         if own.errno == OK:
             outcome = _attach(host, device, driver, model)
             return outcome._replace(reasons=(*reasons, *outcome.reasons))
-    if not reasons and is_iommu(host, device):
-        reasons = (Reason(Code.IOMMU_FUNCTION, device.group, device.address, device.driver_override),)
-    elif not reasons:
-        facts = (("override", device.driver_override or ""),)
-        reasons = (Reason(Code.NO_DRIVER, device.group, device.address, device.driver_override, facts),)
-    return Outcome(OK, host, reasons)
+    code = Code.IOMMU_FUNCTION if is_iommu(host, device) else Code.NO_DRIVER
+    return Outcome(OK, host, reasons or (Reason(code, device.group, device.address, device.driver_override),))
 
 
 def _behind(host: Host, event: Bind | Override, why: tuple[Reason, ...]) -> Outcome:
@@ -124,17 +127,17 @@ def _behind(host: Host, event: Bind | Override, why: tuple[Reason, ...]) -> Outc
 def _core_check(host: Host, device: Device, driver: str, model: Model) -> Check:
     """``really_probe`` up to the driver's own probe."""
     if is_iommu(host, device):
-        return Check("EBUSY", (Reason(Code.IOMMU_FUNCTION, device.group, device.address, driver),))
-    return model.check_probe(host, device, driver)
+        return turned_down("EBUSY", Code.IOMMU_FUNCTION, device, driver)
+    group = host.group_of(device.address)
+    return Check() if group is None else model.check_probe(host, group, device, driver)
 
 
 def _attach(host: Host, device: Device, driver: str, model: Model) -> Outcome:
     bound = device._replace(driver=driver)
     after = _with_noiommu_group(host.with_device(bound), bound)
-    crash = model.crash_of(after, bound, driver)
-    if crash is not None:
-        return Outcome(OK, after, crash[1], crash=crash[0])
-    return Outcome(OK, after)
+    group = after.group_of(device.address)
+    crash = model.crash_of(after, group, bound, driver) if group is not None else None
+    return Outcome(OK, after) if crash is None else Outcome(OK, after, crash[1], crash=crash[0])
 
 
 def driverless(host: Host, device: Device) -> Device:
@@ -161,14 +164,6 @@ def driver_left(host: Host, group: Group, model: Model) -> Host:
     return _without_noiommu_group(host.with_group(group), group)
 
 
-def holding(host: Host, group: Group, device: Device) -> Host:
-    """The Host on which an unbind of this device waits for the owner of the group."""
-    if group.claim is None or device.address in group.claim.opened:
-        return host
-    opened_too = tuple(sorted((*group.claim.opened, device.address), key=sort_key))
-    return host.with_group(group._replace(claim=group.claim._replace(opened=opened_too)))
-
-
 def _with_noiommu_group(host: Host, device: Device) -> Host:
     """The Host after a driver was bound, with the group that VFIO has made (``vfio_noiommu_group_alloc``).
 
@@ -179,8 +174,7 @@ def _with_noiommu_group(host: Host, device: Device) -> Host:
         return host
     number = next(n for n in range(len(host.groups) + 1) if n not in host.groups)
     group = Group(number, (device.address,), "unknown", NO_IOMMU, ())
-    groups = dict(sorted({**host.groups, number: group}.items()))
-    return host.with_device(device._replace(group=number))._replace(groups=groups)
+    return host.with_device(device._replace(group=number))._replace(groups=by_number((*host.groups.values(), group)))
 
 
 def _without_noiommu_group(host: Host, group: Group) -> Host:

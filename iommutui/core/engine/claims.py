@@ -16,13 +16,12 @@ def claim_group(host: Host, event: ClaimGroup, model: Model) -> Outcome:
     check = first_error(_open_group(host, group, model), model.check_claim(host, group, event.owner))
     if check.errno != OK:
         return refused(host, check.errno, *check.reasons)
+    opening = event.devices and model.opens_devices(host, group)
     if group.claim is not None:
         claim = group.claim._replace(uses=group.claim.uses + 1)
-        return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
-    opened: tuple[Address, ...] = ()
-    if event.devices and model.opens_devices(host, group):
-        opened = tuple(d.address for d in host.members(group) if is_vfio(host, d, d.driver))
-    claim = Claim(event.owner, 1, "group", opened)
+    else:
+        opened = (d.address for d in host.members(group) if opening and is_vfio(host, d, d.driver))
+        claim = Claim(event.owner, 1, "group", tuple(opened))
     return Outcome(OK, host.with_group(group._replace(claim=claim)), check.reasons)
 
 
@@ -70,10 +69,10 @@ def _open_for_device(host: Host, group: Group, device: Device, event: ClaimDevic
     """
     if not model.through_vfio:
         return Check()
+    if event.cdev and group.name == NO_IOMMU:
+        return Check("ENOENT", (Reason(Code.NO_IOMMU, group.id),))
     if event.cdev:
-        if group.name == NO_IOMMU:
-            return Check("ENOENT", (Reason(Code.NO_IOMMU, group.id),))
-        return not_vfio(host, group, device, "ENOENT")
+        return not_vfio(host, device, "ENOENT")
     claim = group.claim
     if claim is not None and claim.owner == event.owner and claim.via != "cdev":
         return Check()

@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.engine import binding
-from iommutui.core.engine.binding import driver_left, driverless, holding
+from iommutui.core.engine.binding import driver_left, driverless, let_go
 from iommutui.core.events import Bind, Probe, Remove, Rescan, Unbind
-from iommutui.core.host import Device, Group, Host, by_address
+from iommutui.core.host import Device, Group, Host, by_address, by_number
 from iommutui.core.models import Model
-from iommutui.core.reasons import OK, Code, Outcome, Reason, in_use, missing, refused
+from iommutui.core.reasons import OK, Code, Outcome, Reason, missing, refused
 from iommutui.core.topology import VMD, above, behind, controller_of, without
 
 
@@ -31,10 +31,9 @@ def remove(host: Host, event: Remove, model: Model) -> Outcome:
     touched = tuple(group.id for group in host.groups_of(gone))
     marked = host._replace(removed={**host.removed, **{a: _parted(host, host.devices[a]) for a in gone}})
     after, waiting = stop(marked, gone, model)
-    if waiting is None:
-        return Outcome(OK, take_away(after, gone, model), groups=touched)
-    group, held_device = waiting
-    return Outcome(OK, after, in_use(group, held_device), blocks=True, groups=touched)
+    if waiting:
+        return Outcome(OK, after, waiting, blocks=True, groups=touched)
+    return Outcome(OK, take_away(after, gone, model), groups=touched)
 
 
 def rescan(host: Host, event: Rescan, model: Model) -> Outcome:
@@ -61,7 +60,8 @@ def _scan_order(host: Host) -> list[Device]:
 
     Bridges that were there come before those that the scan has found, which stand at the end of the bus's list.
     """
-    gone = [d for address, d in host.removed.items() if address not in host.devices and not _unreachable(host, d)]
+    gone = [d for address, d in host.removed.items() if address not in host.devices]
+    gone = [d for d in gone if (top := controller_of(host, d)) is None or top.driver == VMD]  # others find the rest
     known = {*host.devices, *(device.address for device in gone)}
     buses: dict[str, list[Device]] = {}
     roots: dict[str, None] = {}
@@ -81,40 +81,26 @@ def _scan_order(host: Host) -> list[Device]:
     return found
 
 
-def _unreachable(host: Host, device: Device) -> bool:
-    """Whether only a VMD's driver can find the device."""
-    controller = controller_of(host, device)
-    return controller is not None and controller.driver != VMD
-
-
 def below(host: Host, address: Address) -> list[Address]:
     """The device and everything behind it, each bridge before what is on its bus, a bus in the order of addresses."""
-    children: dict[Address, list[Address]] = {}
+    paths = {}
     for device in host.devices.values():
-        if device.parent is not None:
-            children.setdefault(device.parent, []).append(device.address)
-    found: dict[Address, None] = {}
-    ahead = [address]
-    while ahead:
-        place = ahead.pop()
-        if place not in found:
-            found[place] = None
-            ahead += sorted(children.get(place, ()), key=sort_key, reverse=True)
-    return list(found)
+        path = [device.address, *(each.address for each in above(host, device))]
+        if address in path:
+            paths[device.address] = [sort_key(each) for each in reversed(path[: path.index(address) + 1])]
+    return sorted(paths, key=lambda each: paths[each])
 
 
-def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Group, Device] | None]:
+def stop(host: Host, found: Sequence[Address], model: Model) -> tuple[Host, tuple[Reason, ...]]:
     """Unbinds the devices ``below``, up to the first that is in use; those after it keep their drivers meanwhile.
 
     ``pci_stop_bus_device`` goes from the last device of a bus to the first, and to the bridge at the end.
     """
     for address in reversed(found):
-        group, device = host.group_of(address), host.devices[address]
-        if group is not None and model.unbind_blocks(host, group, device):
-            return holding(host.with_device(driverless(host, device)), group, device), (group, device)
-        host = host.with_device(driverless(host, device))
-        host = host if group is None else driver_left(host, group, model)
-    return host, None
+        host, waiting = let_go(host, host.devices[address], model)
+        if waiting:
+            return host, waiting
+    return host, ()
 
 
 def finish_removal(host: Host, model: Model) -> Host:
@@ -124,7 +110,7 @@ def finish_removal(host: Host, model: Model) -> Host:
         return host
     tops = [address for address in leaving if host.devices[address].parent not in leaving]
     after, waiting = stop(host, [a for top in reversed(tops) for a in below(host, top)], model)
-    return after if waiting is not None else take_away(after, leaving, model)
+    return after if waiting else take_away(after, leaving, model)
 
 
 def take_away(host: Host, gone: Collection[Address], model: Model) -> Host:
@@ -152,21 +138,19 @@ def _rediscover(host: Host, device: Device, was: Mapping[Address, int | None]) -
         number = next(joined, next(n for n in range(len(host.groups) + 1) if n not in host.groups))
     fresh = device._replace(driver_override=None, virtfns=(), group=number)
     devices = {**host.devices, device.address: fresh}
-    groups = dict(host.groups)
-    if number is not None:
-        group = groups.get(number, Group(number))
-        groups[number] = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
-    return host._replace(devices=by_address(devices.values()), groups=dict(sorted(groups.items())))
+    after = host._replace(devices=by_address(devices.values()))
+    if number is None:
+        return after
+    group = host.groups.get(number, Group(number))
+    group = group._replace(members=tuple(sorted((*group.members, device.address), key=sort_key)))
+    return after._replace(groups=by_number({**host.groups, number: group}.values()))
 
 
 def _parted(host: Host, device: Device) -> Device:
     """The device as it is removed, with the functions that nothing isolates it from: nothing else shows ACS here."""
-    group = host.group_of(device.address)
-    shared = group.members if group is not None else ()
-    mates = {other.address for other in host.same_slot(device.address) if other.address in shared}
-    return driverless(host, device)._replace(
-        not_isolated_from=tuple(sorted(mates.union(device.not_isolated_from or ()), key=sort_key))
-    )
+    mates = {d.address for d in host.same_slot(device.address) if d.group is not None and d.group == device.group}
+    known = tuple(sorted(mates.union(device.not_isolated_from or ()), key=sort_key))
+    return driverless(host, device)._replace(not_isolated_from=known)
 
 
 def _not_isolated(host: Host, device: Device) -> list[Device]:
@@ -186,23 +170,16 @@ def unbind(host: Host, event: Unbind, model: Model) -> Outcome:
         return binding.unbind(host, event, model)
     gone = below(host, device.address)[1:]
     after, waiting = stop(host, gone, model)
-    if waiting is not None:
-        return Outcome(OK, after, in_use(*waiting), blocks=True)
+    if waiting:
+        return Outcome(OK, after, waiting, blocks=True)
     left = {**host.removed, **{address: after.devices[address] for address in gone}}
     return binding.unbind(take_away(after, gone, model)._replace(removed=left), event, model)
 
 
-def bind(host: Host, event: Bind, model: Model) -> Outcome:
+def probe(host: Host, event: Bind | Probe, model: Model) -> Outcome:
     """The devices behind it come back with the driver."""
-    return _found_again(host, event.device, binding.bind(host, event, model), model)
-
-
-def probe(host: Host, event: Probe, model: Model) -> Outcome:
-    """The devices behind it come back with the driver."""
-    return _found_again(host, event.device, binding.probe(host, event, model), model)
-
-
-def _found_again(host: Host, address: Address, outcome: Outcome, model: Model) -> Outcome:
+    outcome = binding.bind(host, event, model) if isinstance(event, Bind) else binding.probe(host, event, model)
+    address = event.device
     before, now = host.devices.get(address), outcome.host.devices.get(address)
     if before is None or now is None or before.driver == VMD or now.driver != VMD:
         return outcome

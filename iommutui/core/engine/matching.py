@@ -3,8 +3,8 @@
 from iommutui.core.drivers import PCIEPORT, PORT_CLASSES, PORT_TYPES, SHPCHP, STUB, VFIO_PCI
 from iommutui.core.host import Device, Fit, Gap, Host, is_vfio
 from iommutui.core.kernel import parameter
-from iommutui.core.models import Check, since
-from iommutui.core.reasons import Code, Reason, groupless
+from iommutui.core.models import Check, since, turned_down
+from iommutui.core.reasons import Code, groupless
 
 
 def is_iommu(host: Host, device: Device) -> bool:
@@ -23,7 +23,7 @@ def candidates(host: Host, device: Device) -> list[str]:
         return []
     override = device.driver_override
     if override is not None:
-        known = host.has_driver(override) if host.drivers is not None else _named(host, override)
+        known = _named(host, override) if host.drivers is None else host.has_driver(override)
         return [override] if known else []
     found = [fit.driver for fit in device.fits or () if fit.loaded and not fit.vfio and host.has_driver(fit.driver)]
     # Their tables match classes, and no module alias shows that. They are built in, so they come before the others.
@@ -40,25 +40,19 @@ def matches_by_id(host: Host, device: Device, driver: str) -> bool:
         return driver in taken_by_ids(host, device)
     if driver in (PCIEPORT, SHPCHP):
         return matches_class(device, driver)
-    if takes_any(host, driver):
-        return fit_of(device, driver) is not None
-    return fit_of(device, driver) is not None or not fits_known(host, device)
+    return fit_of(device, driver) is not None or not (takes_any(host, driver) or fits_known(host, device))
 
 
 def matches_class(device: Device, driver: str) -> bool:
     """Whether the table of ``pcieport`` or ``shpchp`` has the device's class."""
     classes = PORT_CLASSES if driver == PCIEPORT else PORT_CLASSES[:1]
-    return (
-        device.bus == "pci"
-        and device.is_bridge
-        and any(each.startswith(device.class_code or PORT_CLASSES[0]) for each in classes)
-    )
+    code = device.class_code or PORT_CLASSES[0]
+    return device.bus == "pci" and device.is_bridge and any(each.startswith(code) for each in classes)
 
 
 def takes_any(host: Host, driver: str) -> bool:
     """Whether the driver's probe accepts every device with an override that names it."""
-    row = host.driver_table.get(driver)
-    return row is not None and row.any_device
+    return driver in host.driver_table and host.driver_table[driver].any_device
 
 
 def fit_of(device: Device, driver: str) -> Fit | None:
@@ -86,18 +80,14 @@ def fits_known(host: Host, device: Device) -> bool:
 
 def _named(host: Host, driver: str) -> bool:
     """Whether a driver of this exact name is seen anywhere, for a Host that does not list registered drivers."""
-    if host.driver_table.get(driver) is not None:
-        return True
-    return any(d.driver == driver or any(fit.driver == driver for fit in d.fits or ()) for d in host.devices.values())
+    found = (d.driver == driver or fit_of(d, driver) is not None for d in host.devices.values())
+    return driver in host.driver_table or any(found)
 
 
 DENYLIST = {
-    ("8086", device): first
-    for first, devices in (
-        ((5, 9), ("0435", "0443", "19e2", "19e3", "37c8", "37c9")),  # QAT DH895xCC, C3xxx, C62x and their VFs
-        ((6, 10), ("0b25", "0cfe")),  # DSA and IAX of Sapphire Rapids
-    )
-    for device in devices
+    **dict.fromkeys(("8086:0435", "8086:0443"), (5, 9)),  # QAT DH895xCC and its VFs
+    **dict.fromkeys(("8086:19e2", "8086:19e3", "8086:37c8", "8086:37c9"), (5, 9)),  # QAT C3xxx and C62x, and their VFs
+    **dict.fromkeys(("8086:0b25", "8086:0cfe"), (6, 10)),  # DSA and IAX of Sapphire Rapids
 }
 """Devices that ``vfio-pci`` itself refuses with EINVAL (``vfio_pci_dev_in_denylist``), and since which kernel."""
 
@@ -113,29 +103,27 @@ def own_probe(host: Host, device: Device, driver: str) -> Check:
         unknown = device.pcie_type is None and device.gap("pcie_type") is not None
         if matches_class(device, PCIEPORT) and (unknown or device.pcie_type in PORT_TYPES):
             return Check()
-        return Check("ENODEV", (Reason(Code.NOT_A_PORT, device.group, device.address, driver),))
+        return turned_down("ENODEV", Code.NOT_A_PORT, device, driver)
     if driver == SHPCHP:
-        return Check("ENODEV", (Reason(Code.NO_HOTPLUG_CONTROLLER, device.group, device.address, driver),))
+        return turned_down("ENODEV", Code.NO_HOTPLUG_CONTROLLER, device, driver)
     if fit is not None and fit.refused and device.driver_override is None:
-        return Check("ENODEV", (Reason(Code.REFUSED_BEFORE, device.group, device.address, driver),))
+        return turned_down("ENODEV", Code.REFUSED_BEFORE, device, driver)
     if fit is not None or takes_any(host, driver) or not fits_known(host, device):
         return Check()
-    return Check("ENODEV", (Reason(Code.UNFIT_DRIVER, device.group, device.address, driver),))
+    return turned_down("ENODEV", Code.UNFIT_DRIVER, device, driver)
 
 
 def _vfio_probe(host: Host, device: Device, driver: str) -> Check:
     """``vfio_pci_probe`` and ``vfio_pci_core_register_device``, in their order."""
-
-    def refuse(errno: str, code: Code, *facts: tuple[str, str]) -> Check:
-        return Check(errno, (Reason(code, device.group, device.address, driver, facts),))
-
-    ids = (device.vendor_id or "", device.device_id or "")
-    if driver == VFIO_PCI and ids in DENYLIST and since(host, DENYLIST[ids]) and not denylist_is_off(host):
-        return refuse("EINVAL", Code.DENYLISTED, ("ids", ":".join(ids)))
+    first = DENYLIST.get(device.ids or "")
+    switch = parameter(host.cmdline, "vfio_pci.disable_denylist")
+    listed = first is not None and since(host, first) and (switch is None or switch[:1] not in ("", "1", "y", "Y"))
+    if driver == VFIO_PCI and listed:
+        return turned_down("EINVAL", Code.DENYLISTED, device, driver, ("ids", device.ids or ""))
     if device.bus == "pci" and device.is_bridge:
-        return refuse("EINVAL", Code.BRIDGE)
+        return turned_down("EINVAL", Code.BRIDGE, device, driver)
     if device.virtfns:
-        return refuse("EBUSY", Code.VFS_ENABLED)
+        return turned_down("EBUSY", Code.VFS_ENABLED, device, driver)
     # In no-IOMMU mode VFIO makes a group; before 5.19 only where there is no IOMMU (``iommu_present``).
     makes_group = host.vfio.noiommu and (since(host, (5, 19)) or not host.iommus)
     if device.group is None and not makes_group:
@@ -161,12 +149,6 @@ def taken_by_ids(host: Host, device: Device) -> list[str]:
     return [driver for driver, ids in given.items() if any(_holds(text, device) for text in ids)]
 
 
-def denylist_is_off(host: Host) -> bool:
-    """Whether the command line turns off the denylist of ``vfio-pci`` (``disable_denylist``)."""
-    value = parameter(host.cmdline, "vfio_pci.disable_denylist")
-    return value is not None and value[:1] in "1yY"
-
-
 def _holds(text: str, device: Device) -> bool:
     """``vendor:device[:subvendor[:subdevice[:class[:mask]]]]`` in hex; an omitted field matches everything."""
     try:
@@ -177,9 +159,8 @@ def _holds(text: str, device: Device) -> bool:
         return False
     *wanted, code, mask = [*given, *(ANY, ANY, ANY, ANY, 0, 0)[len(given) :]]
     shown = (device.vendor_id, device.device_id, device.subsystem_vendor_id, device.subsystem_device_id)
-    if any(number not in (ANY, _number(text)) for number, text in zip(wanted, shown, strict=True)):
-        return False
-    return (code ^ (_number(device.class_code) or 0)) & mask == 0
+    same = all(number in (ANY, _number(text)) for number, text in zip(wanted, shown, strict=True))
+    return same and (code ^ (_number(device.class_code) or 0)) & mask == 0
 
 
 def _number(text: str | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from iommutui.core.address import sort_key
 from iommutui.core.drivers import KnownRole, Role
-from iommutui.core.host import NO_IOMMU, Device, Group, Host, is_vfio
+from iommutui.core.host import NO_IOMMU, Device, Gap, Group, Host, is_vfio
 from iommutui.core.kernel import Version, parse_release
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict, unknown_driver
 
@@ -18,6 +18,11 @@ class Check(NamedTuple):
 
     errno: str = OK
     reasons: tuple[Reason, ...] = ()
+
+
+def turned_down(errno: str, code: Code, device: Device, driver: str | None, *facts: tuple[str, str]) -> Check:
+    """A driver or VFIO does not take the device."""
+    return Check(errno, (Reason(code, device.group, device.address, driver, facts),))
 
 
 class Model(Protocol):
@@ -69,8 +74,7 @@ class Model(Protocol):
         for device, driver in bound(host, group):
             known = self.role(host, device, driver)
             if known.assumed:
-                facts = (("role", known.role),)
-                guesses += (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, facts),)
+                guesses += (Reason(Code.ASSUMED_ROLE, group.id, device.address, driver, (("role", known.role),)),)
             if known.role is Role.KERNEL and self.counts(device):
                 blockers += (Reason(Code.KERNEL_DRIVER, group.id, device.address, driver),)
         return blockers, guesses
@@ -83,16 +87,15 @@ class Model(Protocol):
         """The result of attaching the group to user space's domain, whatever drivers are bound."""
         return foreign_domain(group)
 
-    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+    def check_probe(self, host: Host, group: Group, device: Device, driver: str) -> Check:
         """The driver core's answer before the driver's own probe runs."""
         return Check()
 
-    def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
+    def crash_of(self, host: Host, group: Group, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """The kernel's last words if it does not survive this bind."""
         return None
 
     def check_claim(self, host: Host, group: Group, owner: str) -> Check:
-        """Claim of a whole group."""
         verdict = self.verdict(host, group)
         return Check(verdict.claim, verdict.reasons)
 
@@ -109,28 +112,23 @@ class Model(Protocol):
         return device.address in group.opened
 
 
-# -- the registry
-
-
-NAMES = ("kernel-ownership", "dma-hint", "vfio-group", "dma-owner")
-"""In the order of their history. Each has a module of its name here, and in it the model as a constant."""
+_MODULES = {"kernel-ownership": "drafts", "dma-hint": "drafts", "vfio-group": "vfio_group", "dma-owner": "dma_owner"}
+"""In the order of their history; each model is a constant of its module."""
 
 
 class _Models(Mapping[str, Model]):
     """Imports the requested model only: most runs need just one."""
 
     def __getitem__(self, name: str) -> Model:
-        if name not in NAMES:
-            raise KeyError(name)
-        place = name.replace("-", "_")
-        model: Model = getattr(__import__(f"{__name__}.{place}", fromlist=[place]), place.upper())
+        constant = name.replace("-", "_").upper()
+        model: Model = getattr(__import__(f"{__name__}.{_MODULES[name]}", fromlist=[constant]), constant)
         return model
 
     def __iter__(self) -> Iterator[str]:
-        return iter(NAMES)
+        return iter(_MODULES)
 
     def __len__(self) -> int:
-        return len(NAMES)
+        return len(_MODULES)
 
 
 MODELS: Mapping[str, Model] = _Models()
@@ -175,15 +173,15 @@ def unknown_drivers(host: Host, group: Group, matters: Callable[[Device], bool])
 
     And one for members that the source may have left out.
     """
+    unseen = Gap("driver", "not-recorded")
     reasons = []
     for address in group.members if len(group.members) < 2 else sorted(group.members, key=sort_key):
-        device = host.devices.get(address)
-        if device is None:
-            reasons.append(Reason(Code.UNKNOWN_DRIVER, group.id, address, facts=(("why", "not-recorded"),)))
-        elif (reason := unknown_driver(device)) is not None and matters(device):
+        device = host.devices.get(address, Device(address, group=group.id, gaps=(unseen,)))
+        if matters(device) and (reason := unknown_driver(device)) is not None:
             reasons.append(reason)
-    gap = group.gap("members")
-    return (*reasons, *([Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),))] if gap else []))
+    if (gap := group.gap("members")) is not None:
+        reasons.append(Reason(Code.UNKNOWN_MEMBERS, group.id, facts=(("why", gap.why),)))
+    return tuple(reasons)
 
 
 def owned(group: Group) -> Reason:
@@ -201,14 +199,12 @@ def has_node(host: Host, group: Group) -> bool:
     return group.claim is not None or bool(vfio_devices(host, group))
 
 
-def not_vfio(host: Host, group: Group, device: Device, errno: str = "ENODEV") -> Check:
+def not_vfio(host: Host, device: Device, errno: str = "ENODEV") -> Check:
     """ENODEV where the device is on no VFIO driver, so that VFIO does not know a device of its name.
 
     ENOENT where its own file is asked for, which does not exist then.
     """
-    if is_vfio(host, device, device.driver):
-        return Check()
-    return Check(errno, (Reason(Code.NOT_VFIO, group.id, device.address, device.driver),))
+    return Check() if is_vfio(host, device, device.driver) else turned_down(errno, Code.NOT_VFIO, device, device.driver)
 
 
 def foreign_domain(group: Group) -> Check:
@@ -216,17 +212,22 @@ def foreign_domain(group: Group) -> Check:
     return Check("EBUSY", (Reason(Code.FOREIGN_DOMAIN, group.id),)) if group.foreign else Check()
 
 
-def no_iommu(group: Group) -> Check:
-    """ENODEV of ``VFIO_SET_IOMMU`` in no-IOMMU mode, for any type that virtual machines ask for.
+def check_vfio_attach(host: Host, group: Group, *, blocks_dma: bool = False) -> Check:
+    """What ``VFIO_SET_IOMMU`` says whatever drivers are bound (``vfio_ioctl_set_iommu``); interrupts come last.
 
-    ``vfio_ioctl_set_iommu``, all versions; the group reads as viable all the same.
+    In no-IOMMU mode ENODEV for any type that virtual machines ask for, although the group reads as viable. Where a
+    claim ``blocks_dma`` first, a ``direct`` region refuses it with EINVAL (``__iommu_device_set_domain``, 6.6); before,
+    only Intel did, with EPERM ("platform RMRR requirement").
     """
-    return Check("ENODEV", (Reason(Code.NO_IOMMU, group.id),)) if group.name == NO_IOMMU else Check()
-
-
-def check_vfio_attach(host: Host, group: Group, direct: Check) -> Check:
-    """What ``VFIO_SET_IOMMU`` says whatever is bound; ``direct`` is what the version says of ``direct`` regions."""
-    return first_error(no_iommu(group), foreign_domain(group), direct, check_interrupts(host, group))
+    if group.name == NO_IOMMU:
+        return Check("ENODEV", (Reason(Code.NO_IOMMU, group.id),))
+    if group.foreign:
+        return foreign_domain(group)
+    regions = direct_regions(group)
+    intel = any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ())
+    if regions and (blocks_dma or intel):
+        return Check("EINVAL" if blocks_dma else "EPERM", regions)
+    return check_interrupts(host, group)
 
 
 def direct_regions(group: Group) -> tuple[Reason, ...]:
@@ -236,13 +237,6 @@ def direct_regions(group: Group) -> tuple[Reason, ...]:
         for region in group.regions or ()
         if region.type == "direct"
     )
-
-
-def check_rmrr(host: Host, group: Group) -> Check:
-    """Before 6.6 ``direct`` regions refuse the attach on Intel only, with EPERM ("platform RMRR requirement")."""
-    reasons = direct_regions(group)
-    intel = any(iommu.kind == "intel-iommu" or iommu.name.startswith("dmar") for iommu in host.iommus or ())
-    return Check("EPERM", reasons) if reasons and intel else Check()
 
 
 def check_interrupts(host: Host, group: Group, iommufd: bool = False) -> Check:

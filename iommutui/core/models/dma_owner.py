@@ -3,7 +3,6 @@
 from iommutui.core import models
 from iommutui.core.drivers import KnownRole, Role
 from iommutui.core.host import NO_IOMMU, Device, Group, Host, vfio_role
-from iommutui.core.kernel import parse_release
 from iommutui.core.models import Check, Model
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 
@@ -27,11 +26,8 @@ class DmaOwner(Model):
         ("iommu_device_use_default_domain", "A driver without driver_managed_dma is counted when it is probed."),
         (
             "iommu_device_use_default_domain",
-            "While user space owns the group, that driver is refused: EBUSY at bind, EINVAL at drivers_probe.",
-        ),
-        (
-            "iommu_device_use_default_domain",
-            "It is refused in the same way while another kernel driver has put the group on a domain of its own.",
+            "While the group is user space's, or on another driver's own domain, it is refused: EBUSY at bind, "
+            "EINVAL at drivers_probe.",
         ),
         (
             "iommu_device_use_default_domain, 6.12",
@@ -74,23 +70,16 @@ class DmaOwner(Model):
 
     def claimed(self, group: Group, blockers: tuple[Reason, ...], notes: tuple[Reason, ...]) -> Verdict:
         """The file of a group that is claimed by a device's file reads flags of 0 (``vfio_group_ioctl_get_status``)."""
-        through_group = group.claim is None or group.claim.via != "cdev"
+        through_group = group.claim is not None and group.claim.via != "cdev"
         return Verdict(through_group, State.USER, "EBUSY", (models.owned(group),))
 
     def check_attach(self, host: Host, group: Group) -> Check:
-        """``__iommu_device_set_domain`` (6.6): no blocking domain where firmware asks for a direct mapping.
+        """From 6.6 with the blocking domain, which a direct mapping excludes (``__iommu_device_set_domain``)."""
+        return models.check_vfio_attach(host, group, blocks_dma=_since(host, (6, 6)))
 
-        Interrupts are asked for last.
-        """
-        direct = models.check_rmrr(host, group)
-        if _since(host, (6, 6)) and (reasons := models.direct_regions(group)):
-            direct = Check("EINVAL", reasons)
-        return models.check_vfio_attach(host, group, direct)
-
-    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+    def check_probe(self, host: Host, group: Group, device: Device, driver: str) -> Check:
         """``iommu_device_use_default_domain``: EBUSY where the group is user space's or on a foreign domain."""
-        group = host.group_of(device.address)
-        if group is None or not self._counted(host, device, driver):
+        if not self._counted(host, device, driver):
             return Check()
         if group.type == "unknown" and _since(host, (6, 12)):
             return Check("EPROBE_DEFER", (Reason(Code.NO_DEFAULT_DOMAIN, group.id, device.address, driver),))
@@ -101,7 +90,7 @@ class DmaOwner(Model):
 
     def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
         """``vfio_group_get_device_fd`` in a container; ``iommu_device_claim_dma_owner`` (6.2); a device file (6.6)."""
-        missing = models.not_vfio(host, group, device)
+        missing = models.not_vfio(host, device)
         if missing.errno != OK:
             return missing
         claim = group.claim
@@ -122,9 +111,8 @@ class DmaOwner(Model):
 
 
 def _since(host: Host, version: tuple[int, int]) -> bool:
-    """Whether these rules are at least this new; a kernel before 5.19 counts as the newest."""
-    release = parse_release(host.kernel)
-    return release is None or release < (5, 19) or release >= version
+    """Whether these rules are at least this new; on a kernel older than all of them, the newest are shown."""
+    return models.since(host, version) or not models.since(host, (5, 19))
 
 
 DMA_OWNER = DmaOwner()

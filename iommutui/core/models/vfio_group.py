@@ -59,12 +59,11 @@ class VfioGroup(Model):
 
     def check_attach(self, host: Host, group: Group) -> Check:
         """``iommu_attach_group``: a foreign domain; then what Intel says of ``direct`` regions; interrupts."""
-        return models.check_vfio_attach(host, group, models.check_rmrr(host, group))
+        return models.check_vfio_attach(host, group)
 
-    def crash_of(self, host: Host, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
+    def crash_of(self, host: Host, group: Group, device: Device, driver: str) -> tuple[str, tuple[Reason, ...]] | None:
         """``BUG_ON(vfio_group_nb_verify())``: only the device just bound is judged, and only in a live group."""
-        group = host.group_of(device.address)
-        if group is None or group.claim is None or self.role(host, device, driver).role is not Role.KERNEL:
+        if group.claim is None or self.role(host, device, driver).role is not Role.KERNEL:
             return None
         return BUG, (models.owned(group), Reason(Code.KERNEL_DRIVER, group.id, device.address, driver))
 
@@ -81,7 +80,7 @@ class VfioGroup(Model):
         verdict = self.verdict(host, group)
         if not verdict.viable:
             return Check("EINVAL", verdict.reasons)
-        return models.not_vfio(host, group, device)
+        return models.not_vfio(host, device)
 
     def opens_devices(self, host: Host, group: Group) -> bool:
         """Only while the group is viable."""

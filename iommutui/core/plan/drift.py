@@ -29,8 +29,6 @@ class Basis(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One fact that has changed."""
-
     subject: str
     fact: str
     before: str
@@ -38,7 +36,6 @@ class Change(NamedTuple):
 
 
 def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
-    """The basis of a plan that moves these devices."""
     addresses = set(moved)
     groups = host.groups_of(addresses)
     addresses |= {member for group in groups for member in group.members}
@@ -48,7 +45,6 @@ def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
 
 
 def device_facts(device: Device) -> DeviceFacts:
-    """The facts of one device."""
     ids = f"{device.vendor_id or '?'}:{device.device_id or '?'} class {device.class_code or '?'}"
     return DeviceFacts(device.address, ids, device.driver, device.driver_override, device.group)
 
@@ -60,16 +56,12 @@ def drift(basis: Basis, host: Host, moved: Iterable[Address]) -> list[Change]:
     is computed anew for what can be seen now, and refused if an owner blocks it.
     """
     now = basis_of(host, moved)
-    changes: list[Change] = []
-    if basis.kernel != now.kernel:
-        changes.append(Change("host", "kernel", _text(basis.kernel), _text(now.kernel)))
+    changes = [Change("host", "kernel", _text(basis.kernel), _text(now.kernel))] if basis.kernel != now.kernel else []
     changes += differences(basis.devices, now.devices)
-    if now.claims_known:
-        gone = [claim for claim in basis.claims if claim not in now.claims]
-        changes += [Change(f"group {group}", "owner", owner, "none") for group, owner in gone]
-    if basis.claims_known:
-        new = [claim for claim in now.claims if claim not in basis.claims]
-        changes += [Change(f"group {group}", "owner", "none", owner) for group, owner in new]
+    gone = [claim for claim in basis.claims if now.claims_known and claim not in now.claims]
+    new = [claim for claim in now.claims if basis.claims_known and claim not in basis.claims]
+    changes += (Change(f"group {group}", "owner", owner, "none") for group, owner in gone)
+    changes += (Change(f"group {group}", "owner", "none", owner) for group, owner in new)
     return changes
 
 
@@ -82,9 +74,9 @@ def differences(before: Iterable[DeviceFacts], now: Iterable[DeviceFacts]) -> li
         then, here = before_by.get(address), now_by.get(address)
         if then is None or here is None:
             changes.append(Change(address, "device", "present" if then else "absent", "present" if here else "absent"))
-            continue
-        facts = zip(then._fields, then, here, strict=True)
-        changes += [Change(address, fact, _text(old), _text(new)) for fact, old, new in facts if old != new]
+        else:
+            facts = zip(then._fields, then, here, strict=True)
+            changes += (Change(address, fact, _text(old), _text(new)) for fact, old, new in facts if old != new)
     return changes
 
 

@@ -25,8 +25,6 @@ DEFAULT = "default"
 
 
 class TargetKind(StrEnum):
-    """What a target means for the device."""
-
     VFIO = "vfio"
     STUB = "stub"
     NONE = "none"
@@ -35,8 +33,6 @@ class TargetKind(StrEnum):
 
 
 class Target(NamedTuple):
-    """One possible target of a device."""
-
     name: str
     kind: TargetKind
     module: str | None = None
@@ -121,7 +117,6 @@ def goal_of(host: Host, intent: Intent) -> Goal | Reason:
 
 
 def goals_of(host: Host, intents: Iterable[Intent]) -> list[Goal]:
-    """The goals of those intents that are not refused."""
     return [goal for intent in intents if isinstance(goal := goal_of(host, intent), Goal)]
 
 

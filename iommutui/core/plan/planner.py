@@ -15,12 +15,12 @@ from iommutui.core.engine import transition
 from iommutui.core.engine.matching import proven
 from iommutui.core.events import Event, Override, Probe, Unbind
 from iommutui.core.hazards import Hazard, hazards_of, refusals_of
-from iommutui.core.host import Device, Driver, Group, Host, is_vfio
+from iommutui.core.host import Driver, Group, Host, is_vfio
 from iommutui.core.models import Model, unbind_pending
 from iommutui.core.plan.drift import Basis, basis_of
 from iommutui.core.plan.intents import Goal, Intent, find_target, goal_of
 from iommutui.core.printable import printable
-from iommutui.core.reasons import Code, Outcome, Reason, Verdict, in_use, unknown_driver
+from iommutui.core.reasons import Code, Reason, Verdict, in_use, unknown_driver
 
 NOT_REACHED = "not-reached"
 """The outcome of a step after one that is refused."""
@@ -43,7 +43,6 @@ class Step(NamedTuple):
 
     @property
     def event(self) -> Event:
-        """The kernel's event that the write causes."""
         if self.op == "override":
             return Override(self.device, self.value)
         return Unbind(self.device) if self.op == "unbind" else Probe(self.device)
@@ -62,8 +61,6 @@ def new_step(op: str, device: Address, value: str | None) -> Step:
 
 
 class GroupChange(NamedTuple):
-    """The verdict of a touched group, now and after the plan."""
-
     group: int
     before: Verdict
     after: Verdict
@@ -107,15 +104,14 @@ def plan_intents(host: Host, intents: Sequence[Intent], model: Model) -> Plan:
 def plan_goals(
     host: Host, goals: Sequence[Goal], model: Model, *, modules: Sequence[str] = (), refusals: Sequence[Reason] = ()
 ) -> Plan:
-    """The plan that reaches goals."""
     found = [*refusals, *(Reason(Code.NO_DEVICE, device=g.device) for g in goals if g.device not in host.devices)]
     goals = [goal for goal in goals if goal.device in host.devices]
     unknown = {goal: reason for goal in goals if (reason := _unknown_driver(host, goal)) is not None}
-    moves = [_move(host, goal) for goal in goals]
-    moving = [move.goal for move in moves if move.goal in unknown or not move.reached]
+    writes = {goal: _writes(host, goal) for goal in goals}
+    moving = [goal for goal in goals if goal in unknown or writes[goal]]
     hazards = hazards_of(host, moving)
-    writes = _writes([move for move in moves if move.goal not in unknown and not move.reached])
-    steps, after, failed = _run(_with_drivers(host, goals), writes, model)
+    ordered = sorted((w for goal in goals if goal not in unknown for w in writes[goal]), key=lambda write: write[0])
+    steps, after, failed = _run(_with_drivers(host, goals), [step for _, step in ordered], model)
     found += [*unknown.values(), *refusals_of(hazards), *failed]
     if not found:
         found = [reason for goal in moving if (reason := _missed(after, goal, steps)) is not None]
@@ -128,10 +124,8 @@ def plan_goals(
         basis=basis_of(host, [goal.device for goal in goals]),
         predicted=after,
         groups=tuple(
-            GroupChange(
-                group.id, model.verdict(host, group), model.verdict(after, after.groups.get(group.id, Group(group.id)))
-            )
-            for group in host.groups_of(goal.device for goal in goals)
+            GroupChange(was.id, model.verdict(host, was), model.verdict(after, after.groups.get(was.id, Group(was.id))))
+            for was in host.groups_of(goal.device for goal in goals)
         ),
         refusals=tuple(dict.fromkeys(found)),
         hazards=tuple(hazards),
@@ -146,7 +140,8 @@ def judged(plan: Plan, hazards: Sequence[Hazard]) -> Plan:
 
 def still_to_leave(host: Host, goals: Iterable[Goal]) -> list[Goal]:
     """The goals whose devices are on a driver that they have yet to leave."""
-    return [goal for goal in goals if goal.device in host.devices and _move(host, goal).leaves]
+    there = [goal for goal in goals if goal.device in host.devices]
+    return [goal for goal in there if any(step.op == "unbind" for _, step in _writes(host, goal))]
 
 
 def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
@@ -156,9 +151,7 @@ def _with_drivers(host: Host, goals: Sequence[Goal]) -> Host:
         if goal.seen and goal.driver is not None and device.driver != goal.driver:
             host = host.with_device(proven(host, device, goal.driver))
     missing = [g.aim for g in goals if g.driver is not None and g.aim is not None and not host.has_driver(g.aim)]
-    if not missing or host.drivers is None:
-        return host
-    return host._replace(drivers=(*host.drivers, *(Driver(name) for name in dict.fromkeys(missing))))
+    return host._replace(drivers=(*(host.drivers or ()), *map(Driver, dict.fromkeys(missing)))) if missing else host
 
 
 def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
@@ -175,28 +168,8 @@ def _unknown_driver(host: Host, goal: Goal) -> Reason | None:
     return unknown_driver(device)
 
 
-class _Move(NamedTuple):
-    """What a goal asks of its device as it is."""
-
-    goal: Goal
-    device: Device
-    leaves: bool
-    """It has a driver that is unbound."""
-    probes: bool
-    pending: bool
-    """An unbind of it is still waiting."""
-
-    @property
-    def reached(self) -> bool:
-        return self.device.driver_override == self.goal.override and not (self.leaves or self.probes or self.pending)
-
-    @property
-    def aim(self) -> str | None:
-        """The override while it is moved."""
-        return self.goal.aim if self.leaves or self.probes else self.goal.override
-
-
-def _move(host: Host, goal: Goal) -> _Move:
+def _writes(host: Host, goal: Goal) -> list[tuple[int, Step]]:
+    """The writes that take a device to its goal, each with its place in the order of a plan; empty if it is there."""
     device = host.devices[goal.device]
     if goal.any_driver:
         leaves = device.driver == STUB or is_vfio(host, device, device.driver)
@@ -204,16 +177,14 @@ def _move(host: Host, goal: Goal) -> _Move:
     else:
         leaves = device.driver not in (None, goal.driver)
         probes = goal.driver not in (None, device.driver)
-    return _Move(goal, device, leaves, probes, unbind_pending(host.group_of(device.address), device))
-
-
-def _writes(moves: Sequence[_Move]) -> list[Step]:
-    return [
-        *(new_step("override", m.goal.device, m.aim) for m in moves if m.device.driver_override != m.aim),
-        *(new_step("unbind", m.goal.device, m.device.driver) for m in moves if m.leaves),
-        *(new_step("probe", m.goal.device, None) for m in moves if m.probes),
-        *(new_step("override", m.goal.device, m.goal.override) for m in moves if m.aim != m.goal.override),
+    aim = goal.aim if leaves or probes else goal.override
+    writes = [
+        (0, device.driver_override != aim, new_step("override", goal.device, aim)),
+        (1, leaves, new_step("unbind", goal.device, device.driver)),
+        (2, probes, new_step("probe", goal.device, None)),
+        (3, aim != goal.override, new_step("override", goal.device, goal.override)),
     ]
+    return [(place, step) for place, needed, step in writes if needed]
 
 
 def _run(host: Host, writes: list[Step], model: Model) -> tuple[list[Step], Host, list[Reason]]:
@@ -221,17 +192,12 @@ def _run(host: Host, writes: list[Step], model: Model) -> tuple[list[Step], Host
     done: list[Step] = []
     for number, step in enumerate(writes):
         outcome = transition(host, step.event, model)
-        done.append(step._replace(outcome=_word(outcome), reasons=outcome.reasons))
+        word = "blocks" if outcome.blocks else outcome.result
+        done.append(step._replace(outcome="crash" if outcome.crash else word, reasons=outcome.reasons))
         if not outcome.ok:
             return [*done, *writes[number + 1 :]], host, list(outcome.reasons)
         host = outcome.host
     return done, host, []
-
-
-def _word(outcome: Outcome) -> str:
-    if outcome.crash is not None:
-        return "crash"
-    return "blocks" if outcome.blocks else outcome.result
 
 
 def _missed(host: Host, goal: Goal, steps: list[Step]) -> Reason | None:

@@ -7,7 +7,7 @@ machine, whose drivers expect the whole card. A bridge is part of it only where 
 to be freed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from iommutui.core.address import Address, sort_key
 from iommutui.core.chipset import chipset_part, is_of_use, passable
@@ -47,9 +47,13 @@ def free_devices(
     if not groups or any(group.name == NO_IOMMU for group in groups):
         return None
     found = _with_the_rest(host, members, groups, model, said)
-    if found is None:
-        return None
-    return tuple(i for i in found if reached or not _is_there(host.devices[i.device], i.target))
+    if found is None or reached:
+        return found
+    return tuple(i for i in found if not _is_there(host.devices[i.device], i.target))
+
+
+def _is_there(device: Device, target: str) -> bool:
+    return target == (device.driver or NONE) == device.driver_override
 
 
 def beyond(host: Host, selected: Iterable[Address], intents: Iterable[Intent]) -> list[Device]:
@@ -77,7 +81,14 @@ def fix_for(host: Host, group: Group, device: Address | None, model: Model) -> t
 def why_no_fix(host: Host, group: Group, device: Address | None, model: Model) -> tuple[Reason, ...]:
     """Why ``fix_for`` finds nothing: devices that VFIO refuses or no fix may move, reasons that no rebind removes."""
     refused = [reason for d in _wanted_of(host, group, device) if (reason := not_of_use(host, d)) is not None]
-    return (*refused, *withheld(host, group, model), *permanent_blockers(host, group, model))
+    return (*refused, *_obstacles(host, group, model))
+
+
+def _obstacles(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
+    """What keeps a group from being claimed: devices that no fix may move, and what remains without any driver."""
+    bound = [d for d in host.members(group) if d.bus == "pci" and d.driver is not None]
+    empty = reached_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])
+    return (*withheld(host, group, model), *model.verdict(empty, empty.groups[group.id]).reasons)
 
 
 def _wanted_of(host: Host, group: Group, device: Address | None) -> list[Device]:
@@ -87,7 +98,7 @@ def _wanted_of(host: Host, group: Group, device: Address | None) -> list[Device]
 
 
 def asked_of(host: Host, group: Group) -> list[Address]:
-    """The devices to free for a group: its usable devices that have a driver; if there are none, all usable devices."""
+    """The devices to free for a group: its usable devices that have a driver; if there are none, all of its devices."""
     members = host.members(group)
     return [d.address for d in members if d.driver is not None and is_of_use(host, d)] or [d.address for d in members]
 
@@ -103,36 +114,22 @@ def why_not_free(host: Host, addresses: Iterable[Address], model: Model, said: S
     """Why no rebind frees these devices for a virtual machine, as a sentence; None if ``free_devices`` does."""
     asked = [host.devices[address] for address in addresses]
     devices = [device for device in asked if is_of_use(host, device)]
-    refused = [reason for device in devices or asked if (reason := not_of_use(host, device)) is not None]
+    reasons = [reason for device in devices or asked if (reason := not_of_use(host, device)) is not None]
     if not devices:
-        return " ".join(["Nothing here can go to a virtual machine.", *_sentences(refused[:3])])
+        return " ".join(["Nothing here can go to a virtual machine.", *map(sentence, reasons[:3])])
     groups = host.groups_of(device.address for device in devices)
     if not groups:
-        return sentence(groupless(next((d for d in devices if d.gap("iommu_group") is not None), devices[0])))
+        return sentence(groupless(devices[0]))
     if free_devices(host, [device.address for device in devices], model, said=said) is not None:
         return None
     names = ", ".join(device.address for device in devices)
-    reasons = [*refused, *(reason for group in groups for reason in withheld(host, group, model))]
+    reasons += (reason for group in groups for reason in _obstacles(host, group, model))
     verdicts = [model.verdict(host, group) for group in groups]
     doubts = [reason for verdict in verdicts if verdict.viable is None for reason in verdict.reasons]
     if doubts and all(reason in doubts for reason in reasons):
-        same = sum(reason.code == doubts[0].code for reason in doubts[1:])
-        too = f" The same is true of {same} other device{'s' if same > 1 else ''}." if same else ""
-        return f"Whether a rebind frees {names} for a virtual machine is unknown. {sentence(doubts[0])}{too}"
-    told = _sentences(reasons)
-    if not told:
-        told = [
-            f"Under the model {model.name}, {name} blocks its group; use the target none."
-            for d in devices
-            if model.role(host, d, name := vfio_target(host, d)).role is Role.KERNEL
-        ]
-        told += _sentences(reason for group in groups for reason in permanent_blockers(host, group, model))
-    told = told or _sentences(reason for verdict in verdicts for reason in verdict.reasons)
-    return f"Nothing frees {names} for a virtual machine: {' '.join(dict.fromkeys(told))}"
-
-
-def _sentences(reasons: Iterable[Reason]) -> list[str]:
-    return list(dict.fromkeys(map(sentence, reasons)))
+        return f"Whether a rebind frees {names} for a virtual machine is unknown. {sentence(doubts[0])}"
+    reasons = reasons or [reason for verdict in verdicts for reason in verdict.reasons]
+    return f"Nothing frees {names} for a virtual machine: {' '.join(dict.fromkeys(map(sentence, reasons)))}"
 
 
 def _with_the_rest(
@@ -149,19 +146,18 @@ def _with_the_rest(
     return tuple(sorted((*wanted, *further), key=lambda intent: sort_key(intent.device)))
 
 
-def _is_there(device: Device, target: str) -> bool:
-    return target == (device.driver or NONE) == device.driver_override
-
-
 def give_back(host: Host, addresses: Iterable[Address]) -> tuple[Intent, ...]:
     """The devices of these cards and of their groups that were set aside, back to what the kernel chooses.
 
     Where a setting by ids would take a device again, its own driver is named instead.
     """
+    cards = {device.address for address in addresses for device in host.card(address)}
+    concerned = cards.union(*(group.members for group in host.groups_of(cards)))
+    devices = [host.devices[a] for a in sorted(concerned, key=sort_key) if a in host.devices]
     return tuple(
-        Intent(device.address, _own_driver(host, device))
-        for device in _concerned(host, addresses)
-        if device.driver_override is not None or device.driver == STUB or is_vfio(host, device, device.driver)
+        Intent(d.address, _own_driver(host, d))
+        for d in devices
+        if d.bus == "pci" and (d.driver_override is not None or d.driver == STUB or is_vfio(host, d, d.driver))
     )
 
 
@@ -172,12 +168,6 @@ def _own_driver(host: Host, device: Device) -> str:
     return next((t.name for t in targets_of(host, device) if t.kind is TargetKind.KERNEL), DEFAULT)
 
 
-def _concerned(host: Host, addresses: Iterable[Address]) -> Sequence[Device]:
-    cards = {device.address for address in addresses for device in host.card(address)}
-    found = cards.union(*(group.members for group in host.groups_of(cards)))
-    return [host.devices[a] for a in sorted(found, key=sort_key) if a in host.devices and host.devices[a].bus == "pci"]
-
-
 def reached_host(host: Host, goals: Iterable[Goal]) -> Host:
     """The Host as it would be if every goal were simply reached, whatever the rules say on the way.
 
@@ -186,16 +176,15 @@ def reached_host(host: Host, goals: Iterable[Goal]) -> Host:
     after, left = host, set()
     for goal in goals:
         device = host.devices[goal.device]
-        if goal.driver != device.driver and (gone := behind(host, device)):
-            after = without(after, gone)
-        if device.address not in after.devices:
-            continue
-        after = after.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
         if device.driver not in (None, goal.driver):
             left.add(device.address)
-    for group in host.groups.values():
+            if gone := behind(host, device):
+                after = without(after, gone)
+        if device.address in after.devices:
+            after = after.with_device(device._replace(driver=goal.driver, driver_override=goal.override))
+    for group in after.groups.values():
         if group.foreign and left.intersection(group.members):
-            staying = (d for d in host.members(group) if d.driver is not None and d.address not in left)
+            staying = (d.driver is not None and d.address not in left for d in host.members(group))
             after = after.with_group(group._replace(foreign=any(staying)))
     return after
 
@@ -205,18 +194,10 @@ def smallest_fix(
 ) -> tuple[Intent, ...] | None:
     """Further intents after which every one of the groups is viable; empty if nothing is needed, None if none exist.
 
-    None as well where the kernel would refuse a claim of one of them all the same (``permanent_blockers``), and if a
-    blocker must not be moved (``withheld``).
+    None as well where the kernel would refuse a claim of one of them all the same, and if a blocker must not be moved
+    (``withheld``).
     """
     groups = tuple(groups)
-    found = _fix(host, intents, groups, model, _target)
-    # Under the sketch of 2021 even a VFIO driver claims its group for the kernel.
-    return found if found is not None else _fix(host, intents, groups, model, lambda *_: NONE)
-
-
-def _fix(
-    host: Host, intents: Sequence[Intent], groups: Sequence[Group], model: Model, target: Callable[[Host, Device], str]
-) -> tuple[Intent, ...] | None:
     goals = goals_of(host, intents)
     reached = reached_host(host, goals)
     decided = {goal.device for goal in goals}
@@ -230,7 +211,7 @@ def _fix(
                 continue  # It goes with the controller, which blocks as well.
             if address in decided or device.bus != "pci" or chipset_part(device):
                 return None
-            fix.append(Intent(address, target(reached, device)))
+            fix.append(Intent(address, _target(reached, device, model)))
     after = reached_host(host, [*goals, *goals_of(host, fix)])
     for group in groups:
         verdict = model.verdict(after, after.groups[group.id])
@@ -254,23 +235,21 @@ def withheld(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def _target(reached: Host, device: Device) -> str:
-    """A function of a card that goes to a virtual machine goes along; any other device is only unbound."""
-    if device.is_bridge or device.virtfns:
-        return NONE  # VFIO refuses them.
+def _target(reached: Host, device: Device, model: Model) -> str:
+    """A function of a card that goes to a virtual machine goes along; any other device is only unbound.
+
+    So are those that VFIO refuses, and under a draft those whose VFIO driver would block the group itself.
+    """
+    driver = vfio_target(reached, device)
+    unfit = device.is_bridge or device.virtfns or model.role(reached, device, driver).role is Role.KERNEL
     together = any(is_vfio(reached, each, each.driver) for each in reached.card(device.address))
-    return vfio_target(reached, device) if together else NONE
-
-
-def permanent_blockers(host: Host, group: Group, model: Model) -> tuple[Reason, ...]:
-    """Why a group cannot be claimed even when every PCI driver has left it; empty if it can."""
-    bound = [d for d in host.members(group) if d.bus == "pci" and d.driver is not None]
-    empty = reached_host(host, [Goal(d.address, None, NONE, NONE) for d in bound])
-    return model.verdict(empty, empty.groups[group.id]).reasons
+    return driver if together and not unfit else NONE
 
 
 def fix_hazards(host: Host, goals: Sequence[Goal], fix: Iterable[Intent] | None) -> tuple[Hazard, ...]:
     """The cost of a fix beyond these goals, which is shown because there is no other fix."""
     further = goals_of(host, fix or ())
-    known = frozenset(hazards_of(host, goals)) if further else frozenset()
-    return tuple(hazard for hazard in hazards_of(host, [*goals, *further]) if hazard not in known) if further else ()
+    if not further:
+        return ()
+    known = frozenset(hazards_of(host, goals))
+    return tuple(hazard for hazard in hazards_of(host, [*goals, *further]) if hazard not in known)

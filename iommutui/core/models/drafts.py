@@ -1,10 +1,8 @@
-"""``dma-hint``: the draft of the design mail of September 2021, as intended.
+"""The two proposals of September 2021 that preceded the rules of today's kernels; neither was merged.
 
-Each driver says for whom it does DMA; the driver core compares hints when a driver is probed, and user space claims a
-group with one switch. The draft's slips are modelled as meant: the inverted return value of ``__iommu_group_viable``
-(S-08) is read as 0 or ``-EINVAL``, and ``enum dma_type`` (S-02) as ``enum dma_hint``. What decides an answer is named
-there: the inverted value where something is refused, a claimed group without a USER driver that accepts a KERNEL driver
-(H1), and a bridge on ``pcieport`` that counts as KERNEL (S-18).
+``kernel-ownership`` is the sketch that the design mail quotes, of a few days before it. ``dma-hint`` is the draft of
+the mail itself: each driver says for whom it does DMA, the driver core compares hints when a driver is probed, and user
+space claims a group with one switch.
 """
 
 from collections.abc import Sequence
@@ -15,8 +13,58 @@ from iommutui.core.models import Check, Model, bound, owned, unknown_drivers
 from iommutui.core.reasons import OK, Code, Reason, State, Verdict
 
 
+class KernelOwnership(Model):
+    """``iommu_set_kernel_ownership`` and ``iommu_release_kernel_ownership`` of the sketch.
+
+    ``really_probe`` calls the first for every driver, so whatever is bound takes its group for the kernel. Hence the
+    draft: a VFIO driver would keep user space out of its own group.
+    """
+
+    name = "kernel-ownership"
+    title = "Kernel ownership for every driver, the sketch"
+    kernels = "none (a sketch of September 2021)"
+    change = "Proposed on 22 September 2021: the driver core decides when a driver is bound, not VFIO when it is asked."
+    source = "the sketch quoted in the design mail"
+    blocked = "EBUSY"
+    through_vfio = False
+    rules: tuple[tuple[str, str], ...] = (
+        ("iommu_set_kernel_ownership", "Every driver that is probed takes its group for the kernel, vfio-pci too."),
+        ("iommu_set_kernel_ownership", "While user space owns the group, every driver is refused with EBUSY."),
+        ("iommu_release_kernel_ownership", "The group is the kernel's until its last driver is unbound."),
+        ("the sketch's silence", "A claim is refused with EBUSY while anything is bound."),
+    )
+
+    def role(self, host: Host, device: Device, driver: str) -> KnownRole:
+        """KERNEL, whatever the driver."""
+        return KnownRole(Role.KERNEL)
+
+    def verdict(self, host: Host, group: Group) -> Verdict:
+        """Viable when nothing at all is bound, and no kernel driver has left a domain of its own."""
+        found = super().verdict(host, group)
+        return found._replace(viable=False) if found.state is State.FOREIGN else found
+
+    def check_probe(self, host: Host, group: Group, device: Device, driver: str) -> Check:
+        """EBUSY while user space owns the group."""
+        return Check("EBUSY", (owned(group),)) if group.claim is not None else Check()
+
+    def check_device_claim(self, host: Host, group: Group, device: Device, owner: str, cdev: bool) -> Check:
+        """As a claim of its group, but that an owner may claim its further devices: they are what it needs."""
+        if group.claim is not None and group.claim.owner == owner and group.claim.via != "group":
+            return Check()
+        return self.check_claim(host, group, owner)
+
+
+KERNEL_OWNERSHIP = KernelOwnership()
+
+
 class DmaHint(Model):
-    """``iommu_dev_viable``, ``iommu_device_set_dma_hint`` and ``iommu_{group,device}_init_user_dma`` of the draft."""
+    """``iommu_dev_viable``, ``iommu_device_set_dma_hint`` and ``iommu_{group,device}_init_user_dma`` of the draft.
+
+    Its slips are modelled as meant: the inverted return value of ``__iommu_group_viable`` (S-08) is read as 0 or
+    ``-EINVAL``, and ``enum dma_type`` (S-02) as ``enum dma_hint``. What decides an answer is named there: the inverted
+    value where something is refused, a claimed group without a USER driver that accepts a KERNEL driver (H1), and a
+    bridge on ``pcieport`` that counts as KERNEL (S-18).
+    """
 
     name = "dma-hint"
     title = "DMA hints of drivers, the draft"
@@ -63,11 +111,10 @@ class DmaHint(Model):
         h1 = blockers[0]._replace(code=Code.DRAFT_GAP_H1)
         return Verdict(False, State.USER, self.blocked, (owned(group), *blockers, h1, *notes))
 
-    def check_probe(self, host: Host, device: Device, driver: str) -> Check:
+    def check_probe(self, host: Host, group: Group, device: Device, driver: str) -> Check:
         """``iommu_device_set_dma_hint``: the pairwise rule S-07 against every other bound member."""
-        group = host.group_of(device.address)
         hint = self.role(host, device, driver).role
-        if group is None or hint is Role.NONE:
+        if hint is Role.NONE:
             return Check()
         against = Role.USER if hint is Role.KERNEL else Role.KERNEL
         code = Code.KERNEL_BESIDE_USER if hint is Role.KERNEL else Code.USER_BESIDE_KERNEL
