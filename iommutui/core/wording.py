@@ -48,7 +48,7 @@ def verdict_sentence(host: Host, group: Group, verdict: Verdict) -> str:
         return f"Group {group.id} holds nothing to pass through: its devices serve this machine itself."
     silent = ", ".join(d.address for d in host.members(group) if d.silent)
     if word == "viable" and silent:
-        return f"Group {group.id} is viable, but does not answer (asleep in D3cold, or fallen off the bus): {silent}."
+        return f"Group {group.id} is viable, but this does not answer (asleep in D3cold, or off the bus): {silent}."
     return {
         "viable": f"Group {group.id} is viable: a virtual machine can use it.",
         "in use": f"Group {group.id} is in use.",

@@ -76,6 +76,8 @@ class Format:
     """A line that has to be the first one."""
     comment: Callable[[str], str] = "# {}".format
     notes: tuple[str, ...] = ()
+    display_note: str = ""
+    """Another note, if a display goes to the virtual machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ def render(form: Format, subject: Subject) -> Export:
     lines += [_described(device, goal) for device, goal in subject.moved]
     lines += ["", *warnings] if warnings else []
     lines += ["", f"Where: {form.where}", f"When: {form.when}", f"Undo: {form.undo}", *form.notes]
+    if form.display_note and any(device.is_display for device in subject.guests):
+        lines.append(form.display_note)
     parts = (wrap(_ascii(line), _WIDTH, subsequent_indent="  ", break_on_hyphens=False) or [""] for line in lines)
     comments = [form.comment(part).rstrip() for wrapped in parts for part in wrapped]
     text = "".join(f"{line}\n" for line in ([form.first] if form.first else []) + comments + form.body(subject))

@@ -149,9 +149,9 @@ FORMATS = (
             "Newer versions of libvirt also take <driver iommufd='yes'/> in a <hostdev>.",
             f"The functions of one card share a slot on a bus of the guest, from 0x{FIRST_BUS:02x} on (machine q35; "
             "libvirt adds the root ports). If the domain uses that bus already, choose another for all of them.",
-            "If the picture of the card that this machine booted on stays black in the guest, the firmware has changed "
-            "its ROM: add <rom file='/path/of/a/copy.rom'/> below </source>.",
         ),
+        display_note="If the picture of the card that this machine booted on stays black in the guest, the firmware "
+        "has changed its ROM: add <rom file='/path/of/a/copy.rom'/> below </source>.",
     ),
     Format(
         "qemu",
@@ -184,7 +184,7 @@ FORMATS = (
         "the next time the virtual machine starts; Proxmox then binds the devices to vfio-pci by itself.",
         "qm set VMID -delete hostpci0 (and so on), and pvesh delete /cluster/mapping/pci/NAME.",
         _proxmox,
-        notes=("For the guest's only display without OVMF add ',x-vga=1'.",),
+        display_note="For the guest's only display without OVMF add ',x-vga=1'.",
     ),
     Format(
         "incus",

@@ -24,8 +24,10 @@ _NAMES = {
     **dict.fromkeys(("devclass", "classcode"), "class"),
     **dict.fromkeys(("svendor", "subvendor"), "subsystemvendor"),
     **dict.fromkeys(("sdevice", "subdevice"), "subsystemdevice"),
-    **dict.fromkeys(("name", "product", "model"), "devicename"),
+    **dict.fromkeys(("name", "product", "model", "description", "hardware"), "devicename"),
     **dict.fromkeys(("deviceid", "productid"), "device"),
+    **dict.fromkeys(("driverinuse", "kerneldriver", "currentdriver", "kerneldriverinuse"), "driver"),
+    **dict.fromkeys(("vendor:device", "pciid", "pciids"), "ids"),
     "vendorid": "vendor",
     "rev": "revision",
     "progif": "interface",
@@ -130,9 +132,11 @@ def facts_of(fields: Mapping[str, Any]) -> Facts:
     interface = entry.get("interface")
     vendor_name, vendor = _named(entry.get("vendor"))
     device_name, device = _named(entry.get("device"))
-    pairs = (_PAIR.search(str(entry.get(name))) for name in ("ids", "id", "device"))
+    name = entry.get("devicename") or device_name
+    pairs = (_PAIR.search(str(entry.get(field))) for field in ("ids", "id", "device", "devicename"))
     if (pair := next(filter(None, pairs), None)) is not None:
         vendor, device = pair.groups()
+        name = _PAIR.sub("", name).strip() or None if isinstance(name, str) else None
     revision = _BYTE.fullmatch(str(entry.get("revision")))
     ids = {
         "vendor_id": vendor,
@@ -145,7 +149,7 @@ def facts_of(fields: Mapping[str, Any]) -> Facts:
         "class_code": f"{code}{interface if _BYTE.fullmatch(str(interface)) else ''}"[:6].lower() if code else None,
         "revision": revision[1].lower() if revision is not None else None,
         "vendor_name": entry.get("vendorname") or vendor_name,
-        "device_name": entry.get("devicename") or device_name,
+        "device_name": name,
         "class_name": class_name,
     }
     facts = cast(Facts, {name: value for name, value in found.items() if isinstance(value, str)})

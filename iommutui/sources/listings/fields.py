@@ -101,6 +101,8 @@ JSON = Importer(
 _ROW = re.compile(r"\s*\+|[^\n]*[│┃|├┌└╞╟]")
 _CELL = re.compile(r"[│┃|]")
 _COLUMNS = ["class", "device", "id", "iommugroup", "vendor", "device_name"]
+_PLACE = re.compile(rf"({BDF})(?:[ \t,:]+(.*))?")
+_GROUP = re.compile(r"(?:[Gg]roup )?(\d{1,9})(?:, .*| \(.*)?")
 
 
 def _read_table(text: Text, at: int) -> Read:
@@ -112,12 +114,24 @@ def _read_table(text: Text, at: int) -> Read:
     records: list[Record] = []
     end = at
     while end < len(text.lines) and _ROW.match(text.lines[end]):
-        row = zip(columns, _cells(text.lines[end]), strict=False)
-        for _, address, entry in _functions({column: cell for column, cell in row if cell}):
+        for _, address, entry in _functions(_row(columns, _cells(text.lines[end]))):
             # Nothing follows from an empty cell, or from one whose line was cut off.
             records.append(Record(end, end + 1, address, facts_of(entry), cut=True))
         end += 1
     return [Record(first, end, what="a table"), *records] if records else [], max(end, at + 1)
+
+
+def _row(columns: list[str], cells: list[str]) -> dict[str, str]:
+    """A row by its columns. In one made by hand a name may follow the address, and words the group (``15, alone``)."""
+    row = {column: cell for column, cell in zip(columns, cells, strict=False) if cell and "guest" not in column.lower()}
+    group = _GROUP.fullmatch(str(named(row).get("iommugroup")))
+    if group is not None:
+        row["iommugroup"] = group[1]
+    for column, cell in row.items():
+        if (place := _PLACE.fullmatch(cell)) is not None:
+            rest = {other: each for other, each in row.items() if other != column}
+            return {**({"name": place[2]} if place[2] else {}), **rest, "address": place[1]}
+    return row
 
 
 def _cells(line: str) -> list[str]:
@@ -127,7 +141,8 @@ def _cells(line: str) -> list[str]:
 TABLE = Importer(
     name="table",
     example="│ 0x030000 │ 0x2204 │ 0000:01:00.0 │ 15 │ 0x10de │ ... (pvesh get /nodes/NODE/hardware/pci)",
-    opens=rf"(?=[^\n]*[│┃|])(?:[^│┃|\n]{{0,60}}[│┃|]){{0,8}}[\s`*]*{BDF}[\s`*]*(?:[│┃|]|$)",
+    opens=rf"(?=[^\n]*[│┃|])(?:[^│┃|\n]{{0,60}}[│┃|]){{0,8}}[\s`*]*{BDF}"
+    r"(?:[\s`*]*(?:[│┃|]|$)|[ \t,:][^│┃|\n]{1,200}[│┃|])",
     read=_read_table,
     needs=("│", "┃", "|"),
     once=True,

@@ -64,8 +64,8 @@ _CLASS_NAME = re.compile(r"(?:[^\s,]+ ){0,2}[^\s,]+|[^,]* (?:controller|device|b
 _CLASS = re.compile(r"\[[0-9a-fA-F]{4}\]: ")
 _NUMBERED = re.compile(r"(?!VC\d)(?=.*(?:\d|[Gg]rou?p)).*:\s*$")
 _FLAGS_END = re.compile(r"\s*IOMMU group \d{1,9}\s*$")
-_ABOUT_DRIVER = (" in use", "driver", "Driver:", "drivr", "reiber", "ilote", "ernel")
-_ABOUT_GROUP = ("group", "IOMMU g", "IOMMUg", ", IO", ",\n")
+_ABOUT_DRIVER = ("in use", "IN USE", "driver", "Driver:", "drivr", "reiber", "ilote", "ernel")
+_ABOUT_GROUP = ("group", "GROUP", "IOMMU g", "IOMMUg", ", IO", ",\n")
 """A line with one of these that is none of the above was about the driver, or may have told the group: damaged."""
 _PORT_TYPES = {"Root Port": 4, "Upstream Port": 5, "Downstream Port": 6, "Root Complex Event": 10}
 

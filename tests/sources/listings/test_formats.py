@@ -107,6 +107,8 @@ WITH_IDS = {
     "a table": f"| IOMMU Group 1 | 01:00.0 {GPU} |\n| IOMMU Group 1 | 01:00.1 {SOUND} |\n",
     "a table by hand": "| Group | Address | Device |\n|---|:-:|---|\n"
     f"| 1 | 01:00.0 | {GPU} |\n| 1 | `01:00.1` | {SOUND} |\n",
+    "a table with more in its cells": "| IOMMU group | Device |\n|---|---|\n"
+    f"| Group 1 | 01:00.0 {GPU} |\n| 1, shared | 01:00.1 {SOUND} |\n",
     "a table without a frame": "PCI address | IOMMU group | ID | What | Driver\n--- | --- | --- | --- | ---\n"
     "0000:01:00.0 | 1 | 10de:1c02 | VGA compatible controller: GP106 | nouveau\n"
     "0000:01:00.1 | 1 | [10de:10f1] | Audio device: GP106 | -\n",
