@@ -200,11 +200,15 @@ def _mistake(term: Alternative) -> str:
 
 def completion(host: Host, text: str) -> str | None:
     """``dr`` becomes ``driver:``, ``viable:n`` becomes ``viable:no``; None if nothing is to be added."""
-    cut = max(text.rfind(sign) for sign in " ,|!:") + 1
+    cut = max(text.rfind(sign) for sign in " ,|!") + 1
     head, word = text[:cut], text[cut:]
-    terms = parse_query(head).terms
-    key = terms[-1].alternatives[-1].key if terms and head.endswith((":", ",", "|")) else ""
-    if not word or (head.endswith(":") and not key):
+    key, colon, value = word.partition(":")
+    if colon:
+        head, word = f"{head}{key}:", value
+    else:  # an alternative has the key of the one before
+        terms = parse_query(head).terms
+        key = terms[-1].alternatives[-1].key if terms and head.endswith((",", "|")) else ""
+    if not word or (colon and not key):
         return None
     names: Iterable[str] = {"": [f"{name}:" for name in KEYS], "viable": VERDICTS, "class": KINDS}.get(key, ())
     if key in _WORDS:

@@ -234,7 +234,8 @@ def test_the_writes_of_the_plan_can_be_copied_for_a_shell() -> None:
     ("text", "offered"),
     [("dr", "driver:"), ("x !via", "x !viable:"), ("viable:n", "viable:no"), ("driver:nvi", "driver:nvidia"),
      ("class:gp", "class:gpu"), ("zz", None), ("driver:", None), ("", None), ("driver:nvidia", None),
-     ("driver:igb,nvi", "driver:igb,nvidia"), ("class:gpu|dr", None), ("driver:igb|class:gp", "driver:igb|class:gpu")],
+     ("driver:igb,nvi", "driver:igb,nvidia"), ("class:gpu|dr", None), ("driver:igb|class:gp", "driver:igb|class:gpu"),
+     ("id:8086:15", "id:8086:1533"), ("id:10de:15", None), ("x:dr", None), (":dr", None)],
 )  # fmt: skip
 def test_a_filter_is_completed(text: str, offered: str | None) -> None:
     assert completion(small(), text) == offered
