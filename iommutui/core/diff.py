@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from functools import partial
+from itertools import chain
 from typing import NamedTuple, Self
 
 from iommutui.core.address import Address, sort_key
@@ -114,22 +114,22 @@ def _pairs(before: Host, after: Host) -> dict[Address, Address]:
     pairs: dict[Address, Address] = {}
     for fits, moves in ((_is_alike, False), (_is_alike, True), (_has_ids_of, False)):
         free: dict[object, list[Address]] = defaultdict(list)
-        for address in after.devices.keys() - pairs.values():
-            free[_ids(after.devices[address]) if moves else address].append(address)
+        arrived = set(pairs.values())
+        for address, device in after.devices.items():
+            if address not in arrived:
+                free[_ids(device) if moves else address].append(address)
         for address, device in before.devices.items():
             if address in pairs or (moves and device.vendor_id is None):
                 continue
             places = free[_ids(device) if moves else address]
-            fitting = [place for place in places if fits(device, after.devices[place])]
-            if fitting:
-                pairs[address] = min(fitting, key=partial(_distance, address))
-                places.remove(pairs[address])
+            same_slot = (place for place in places if place.rpartition(":")[2] == address.rpartition(":")[2])
+            same_function = (place for place in places if place[-1] == address[-1])
+            nearest = chain(same_slot, same_function, places)
+            found = next((place for place in nearest if fits(device, after.devices[place])), None)
+            if found is not None:
+                pairs[address] = found
+                places.remove(found)
     return dict(sorted(pairs.items(), key=lambda pair: sort_key(pair[0])))
-
-
-def _distance(one: Address, other: Address) -> tuple[object, ...]:
-    """How far a device would have moved: least within its slot, then as the same function of another slot."""
-    return one.rpartition(":")[2] != other.rpartition(":")[2], one[-1] != other[-1], sort_key(other)
 
 
 def _ids(device: Device) -> tuple[str | None, str | None]:

@@ -38,9 +38,10 @@ def nothing_listed(state: AppState) -> tuple[Line, ...]:
     if not state.seen:
         return scanning(state)
     if state.filter:
+        said = mistakes(state.filter) or ["All terms must match; driver:nvidia|amdgpu matches either."]
         return (
             line(Span("Nothing matches ", "muted"), Span(state.filter, "strong")),
-            *(line(Span("! ", "warn"), said, hang=2) for said in mistakes(state.filter)),
+            *(line(Span("! ", "warn"), each, hang=2) for each in said),
             line(Span(key_of("back"), "key"), Span(" clears the filter", "muted")),
         )
     return (line(Span("This machine has no PCI devices.", "muted")),)
