@@ -141,6 +141,7 @@ class Device(NamedTuple):
     a device that never was."""
 
     def gap(self, attribute: str) -> Gap | None:
+        """Why the attribute is not known, or None if it is."""
         return find_gap(self.gaps, attribute)
 
     @property
@@ -159,6 +160,7 @@ class Device(NamedTuple):
 
     @property
     def boots_display(self) -> bool:
+        """Whether it is the display that the machine booted on."""
         return bool(self.boot_display or self.boot_vga)
 
     @property

@@ -67,6 +67,7 @@ class Group(NamedTuple):
 
     @property
     def opened(self) -> tuple[Address, ...]:
+        """The devices that its owner has open."""
         return self.claim.opened if self.claim is not None else ()
 
     def gap(self, attribute: str) -> Gap | None:
@@ -148,6 +149,7 @@ class Host(NamedTuple):
         return self._replace(groups={n: group for n, group in self.groups.items() if n != number})
 
     def group_of(self, address: Address) -> Group | None:
+        """The group of a device, or None if it has none."""
         number = self.devices[address].group
         return None if number is None else self.groups.get(number)
 
@@ -162,6 +164,7 @@ class Host(NamedTuple):
         return [device for address in addresses if (device := self.devices.get(address)) is not None]
 
     def card(self, address: Address) -> list[Device]:
+        """The functions of the device's card, itself first; they may lie in several groups."""
         return card(self.devices, address)
 
     def same_slot(self, address: Address) -> list[Device]:
@@ -218,4 +221,5 @@ def by_address(devices: Iterable[Device]) -> dict[Address, Device]:
 
 
 def by_number(groups: Iterable[Group]) -> dict[int, Group]:
+    """Groups keyed by number, ascending."""
     return {g.id: g for g in sorted(groups, key=lambda g: g.id)}

@@ -83,10 +83,12 @@ class Network(NamedTuple):
 
     @property
     def top(self) -> str:
+        """The devices that carry the machine's network traffic."""
         return self.chain[0] if self.chain else ""
 
     @property
     def own(self) -> str:
+        """The device's own interface."""
         return self.chain[-1] if self.chain else ""
 
 

@@ -57,6 +57,7 @@ class Journal:
 
     @property
     def exit(self) -> Exit | None:
+        """How it ended."""
         return self.end.exit if self.end is not None else None
 
     @property
@@ -93,6 +94,7 @@ class Damaged(NamedTuple):
     """Whether it reverts another one is not known."""
 
     def of_boot(self, boot: str | None) -> bool:
+        """Whether it may have been written in this boot."""
         return of_boot(self.id, boot)
 
 

@@ -36,6 +36,7 @@ class Change(NamedTuple):
 
 
 def basis_of(host: Host, moved: Iterable[Address]) -> Basis:
+    """The basis of a plan that moves these devices."""
     addresses = set(moved)
     groups = host.groups_of(addresses)
     addresses |= {member for group in groups for member in group.members}

@@ -117,6 +117,7 @@ def goal_of(host: Host, intent: Intent) -> Goal | Reason:
 
 
 def goals_of(host: Host, intents: Iterable[Intent]) -> list[Goal]:
+    """The goals of those intents that are not refused."""
     return [goal for intent in intents if isinstance(goal := goal_of(host, intent), Goal)]
 
 

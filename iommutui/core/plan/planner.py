@@ -61,6 +61,8 @@ def new_step(op: str, device: Address, value: str | None) -> Step:
 
 
 class GroupChange(NamedTuple):
+    """The verdict of a touched group, now and after the plan."""
+
     group: int
     before: Verdict
     after: Verdict
@@ -104,6 +106,7 @@ def plan_intents(host: Host, intents: Sequence[Intent], model: Model) -> Plan:
 def plan_goals(
     host: Host, goals: Sequence[Goal], model: Model, *, modules: Sequence[str] = (), refusals: Sequence[Reason] = ()
 ) -> Plan:
+    """The plan that reaches goals."""
     found = [*refusals, *(Reason(Code.NO_DEVICE, device=g.device) for g in goals if g.device not in host.devices)]
     goals = [goal for goal in goals if goal.device in host.devices]
     unknown = {goal: reason for goal in goals if (reason := _unknown_driver(host, goal)) is not None}
