@@ -88,7 +88,7 @@ def _unwrapped(text: str) -> str:
     """The text without what mail (quoted-printable), web pages or Markdown put around characters and lines."""
     if _ENCODED.search(text) or len(_PRINTABLE.findall(text)) > len(_EQUALS.findall(text)):
         text = quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
-    if "</" in text or "<br" in text or "[/" in text:
+    if any(mark in text for mark in ("</", "<br", "<pre", "[/")):
         text = _TAG.sub("", _BLOCKS_BETWEEN.sub("\n", _BLOCKS_FIRST.sub("", text)))
     if "<device>" not in text and _ENTITY.search(text) is not None:
         text = html.unescape(text)
