@@ -150,7 +150,9 @@ def _settings() -> Finding:
     if wrong:
         what = " ".join(error.what for error in wrong)
         return Finding("settings", "warning", what, "The rest of the settings is used.", wrong[0].remedy)
-    return Finding("settings", "ok", f"{settings_path()} has no mistakes, or does not exist.")
+    path = settings_path()
+    words = f"{path} has no mistakes." if os.path.lexists(path) else f"There is no settings file; it would be {path}."
+    return Finding("settings", "ok", words)
 
 
 def _kernel(host: Host) -> Finding:

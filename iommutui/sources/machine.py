@@ -122,7 +122,7 @@ def hypervisor_of(tree: Tree) -> str | None:
     cpuinfo = tree.bytes("proc/cpuinfo", 1 << 13)
     # The processor has this flag in a virtual machine only.
     is_guest = isinstance(cpuinfo, bytes) and re.search(rb"^flags\s*:.* hypervisor\b", cpuinfo, re.MULTILINE)
-    return "a hypervisor" if is_guest else None
+    return "an unknown hypervisor" if is_guest else None
 
 
 def read_lockdown(root: str) -> str | None:

@@ -212,7 +212,7 @@ def test_the_owner_of_the_firmwares_framebuffer_is_found(machine: Machine, name:
           "sys/class/dmi/id/product_name": "Surface\n"}, None),
         ({"sys/class/dmi/id/sys_vendor": "Microsoft Corporation\n",
           "sys/class/dmi/id/product_name": "Virtual Machine\n"}, "Hyper-V"),
-        ({"proc/cpuinfo": "vendor_id : GenuineIntel\nflags : fpu vmx hypervisor lahf\n"}, "a hypervisor"),
+        ({"proc/cpuinfo": "vendor_id : GenuineIntel\nflags : fpu vmx hypervisor lahf\n"}, "an unknown hypervisor"),
         ({"proc/cpuinfo": "vendor_id : GenuineIntel\nflags : fpu vmx lahf\n"}, None),
     ],
 )  # fmt: skip
