@@ -24,7 +24,7 @@ _NAMES = {
     **dict.fromkeys(("devclass", "classcode"), "class"),
     **dict.fromkeys(("svendor", "subvendor"), "subsystemvendor"),
     **dict.fromkeys(("sdevice", "subdevice"), "subsystemdevice"),
-    **dict.fromkeys(("name", "product", "model", "description", "hardware"), "devicename"),
+    **dict.fromkeys(("name", "product", "model"), "devicename"),
     **dict.fromkeys(("deviceid", "productid"), "device"),
     **dict.fromkeys(("driverinuse", "kerneldriver", "currentdriver", "kerneldriverinuse"), "driver"),
     **dict.fromkeys(("vendor:device", "pciid", "pciids"), "ids"),

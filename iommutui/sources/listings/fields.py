@@ -123,7 +123,8 @@ def _read_table(text: Text, at: int) -> Read:
 
 def _row(columns: list[str], cells: list[str]) -> dict[str, str]:
     """A row by its columns. In one made by hand a name may follow the address, and words the group (``15, alone``)."""
-    row = {column: cell for column, cell in zip(columns, cells, strict=False) if cell and "guest" not in column.lower()}
+    heads = ["name" if column.lower() in ("description", "hardware") else column for column in columns]
+    row = {head: cell for head, cell in zip(heads, cells, strict=False) if cell and "guest" not in head.lower()}
     group = _GROUP.fullmatch(str(named(row).get("iommugroup")))
     if group is not None:
         row["iommugroup"] = group[1]

@@ -325,3 +325,8 @@ def test_the_matches_of_one_filter_are_of_one_machine() -> None:
     text = f"00:02.0 {GPU}\n\tKernel driver in use: i915\n--\n01:00.0 {GPU}\n\tKernel modules: nouveau\n\n"
     assert not any("shares no function" in note for note in opened(text).notes)
     assert any("shares no function" in note for note in opened(text.replace("--", "\nThe other card is here.\n")).notes)
+
+
+def test_a_description_that_somebody_wrote_into_json_is_not_the_name_of_a_device() -> None:
+    document = '[{"id": "0000:01:00.0", "iommugroup": 14, "description": "the card of Bob"}]'
+    assert device(document).device_name is None
